@@ -1,0 +1,130 @@
+"""Which settings the product runs with; the only module that reads the environment.
+
+| variable | what | default |
+|---|---|---|
+| ``DATABASE_URL`` | PostgreSQL 15 or newer of a team | an embedded server in the home folder |
+| ``ORGBRIDGE_HOME`` | folder of data, keys, logs | per user; ``/var/lib/orgbridge`` for root |
+| ``ORGBRIDGE_KEY`` | keys of the secrets, newest first, commas | a 0600 file in the home folder |
+| ``ORGBRIDGE_HOST``, ``ORGBRIDGE_PORT`` | where the app listens | 127.0.0.1, 8501 |
+| ``ORGBRIDGE_SPOOL_URL`` | folder or fsspec URL of all workers | a folder in the home folder |
+| ``ORGBRIDGE_WORKER`` | ``off``: the app starts no worker of its own | ``on`` |
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import ConfigError
+from core.secret import Secret
+
+#: Root's home: a database server may not run as root, and its user cannot enter a 0700 home.
+ROOT_HOME = Path("/var/lib/orgbridge")
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+_SWITCH = {"1": True, "on": True, "true": True, "yes": True}
+_SWITCH |= {"0": False, "off": False, "false": False, "no": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is set from outside; everything else is a constant or a row of the database."""
+
+    #: PostgreSQL of a team, or None for the embedded one
+    database_url: str | None
+    #: folder of data, keys, logs, practice orgs (absolute)
+    home: Path
+    #: comma-separated Fernet keys, newest first, or None for the key file
+    key: Secret | None = None
+    host: str = "127.0.0.1"
+    port: int = 8501
+    #: where extracted rows and before-images lie; None: ``home/spool``
+    spool_url: str | None = None
+    #: the app starts a worker as its child
+    worker_in_app: bool = True
+
+    @property
+    def is_embedded(self) -> bool:
+        """True when the database is ours to start and stop."""
+        return self.database_url is None
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Settings from the environment (or from `environ`, which tests give).
+
+    Raises:
+        ConfigError: a value cannot be what it says; names the variable.
+    """
+    env = os.environ if environ is None else environ
+    return Settings(
+        database_url=env.get("DATABASE_URL", "").strip() or None,
+        home=_home(env),
+        key=Secret(env["ORGBRIDGE_KEY"].strip()) if env.get("ORGBRIDGE_KEY", "").strip() else None,
+        host=env.get("ORGBRIDGE_HOST", "").strip() or "127.0.0.1",
+        port=_port(env.get("ORGBRIDGE_PORT", "").strip()),
+        spool_url=env.get("ORGBRIDGE_SPOOL_URL", "").strip() or None,
+        worker_in_app=_switch("ORGBRIDGE_WORKER", env.get("ORGBRIDGE_WORKER", "on")),
+    )
+
+
+def child_environ(settings: Settings) -> dict[str, str]:
+    """The environment for a child process (worker, supervisor), with `settings` spelt out."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    env["ORGBRIDGE_HOME"] = str(settings.home)
+    env["ORGBRIDGE_HOST"] = settings.host
+    env["ORGBRIDGE_PORT"] = str(settings.port)
+    given = {
+        "DATABASE_URL": settings.database_url,
+        "ORGBRIDGE_KEY": settings.key.reveal() if settings.key else None,
+        "ORGBRIDGE_SPOOL_URL": settings.spool_url,
+    }
+    for name, value in given.items():
+        env.pop(name, None)
+        if value is not None:
+            env[name] = value
+    return env
+
+
+def os_user() -> str:
+    """Who runs this process, for audit lines; the number when the account has no name."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (
+        KeyError,
+        OSError,
+    ):  # a container's bare uid has no passwd entry (OSError from Python 3.13)
+        return f"uid-{os.getuid()}"
+
+
+def _home(env: Mapping[str, str]) -> Path:
+    given = env.get("ORGBRIDGE_HOME", "").strip()
+    if given:
+        return Path(os.path.abspath(os.path.expanduser(given)))  # noqa: PTH100,PTH111 -- keeps symlinks
+    if os.geteuid() == 0:
+        return ROOT_HOME
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "orgbridge"
+    data = env.get("XDG_DATA_HOME", "").strip()
+    return (Path(data) if data else Path.home() / ".local" / "share") / "orgbridge"
+
+
+def _port(text: str) -> int:
+    if not text:
+        return 8501
+    if not text.isdigit() or not 0 <= int(text) <= 65535:
+        raise ConfigError(
+            f"ORGBRIDGE_PORT is {text!r}.", next_step="Set it to a port number, 0 for a free one."
+        )
+    return int(text)
+
+
+def _switch(name: str, text: str) -> bool:
+    try:
+        return _SWITCH[text.strip().lower() or "on"]
+    except KeyError:
+        raise ConfigError(f"{name} is {text!r}.", next_step="Set it to on or off.") from None

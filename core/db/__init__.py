@@ -1,0 +1,1 @@
+"""Our PostgreSQL: engine, models, reads and writes."""

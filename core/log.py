@@ -1,0 +1,129 @@
+"""How the product writes its log: one line per event, key=value extras, secrets removed.
+
+``INFO`` is a story that an analyst could read; ``DEBUG`` is for us. The line carries what `bound`
+holds (job, run, request id). Redaction happens in the formatter, after everything was joined, so
+that also a traceback or a foreign library's message passes through it.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+from core.secret import MASK
+
+LOG_MAX_BYTES = 10_000_000
+LOG_KEPT_FILES = 5
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_context: ContextVar[dict[str, object]] = ContextVar("log_context", default={})  # noqa: B039 -- never mutated
+
+_NAMES = (
+    r"access[_-]?token|refresh[_-]?token|id[_-]?token|session[_-]?id|sessionid|client[_-]?secret|consumer[_-]?secret"
+    r"|password|passwd|passphrase|secret|api[_-]?key|private[_-]?key|assertion|authorization"
+    r"|code[_-]?verifier|set-cookie|cookie|csrf"
+)
+#: (pattern, replacement), applied in this order.
+#: Salesforce's shapes: session ids are ``00D…!…``, refresh tokens ``5Aep…``.
+_RULES: tuple[tuple[re.Pattern[str], str], ...] = (
+    (
+        re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.S),
+        MASK,
+    ),
+    (re.compile(r"(force://)[^@\s'\"]+@"), rf"\1{MASK}@"),
+    (re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s/:@'\"]*:)[^\s/@'\"]+@", re.I), rf"\1{MASK}@"),
+    (re.compile(r"\b00D[A-Za-z0-9]{9,15}(?:!|%21)[A-Za-z0-9._%-]+"), MASK),
+    (re.compile(r"\b5Aep[A-Za-z0-9._-]{20,}"), MASK),
+    (re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"), MASK),
+    (re.compile(r"\bgAAAAA[A-Za-z0-9_=-]{20,}"), MASK),
+    (re.compile(r"\b(Bearer|OAuth|Basic)\s+[A-Za-z0-9._!~+/=%-]{8,}", re.I), rf"\1 {MASK}"),
+    (
+        re.compile(
+            rf"""(?P<name>["']?\b[\w-]*(?:{_NAMES})["']?\s*[=:]\s*)(?P<quote>["']?)[^\s"'&,;<>}})]+""",
+            re.I,
+        ),
+        rf"\g<name>\g<quote>{MASK}",
+    ),
+    (
+        re.compile(r"(<(?:\w+:)?(?:sessionId|password|accessToken|refreshToken)>)[^<]*", re.I),
+        rf"\1{MASK}",
+    ),
+)
+
+
+def redact(text: str) -> str:
+    """`text` with everything that looks like a credential masked; harmless to call twice."""
+    for pattern, replacement in _RULES:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+@contextmanager
+def bound(**facts: object) -> Iterator[None]:
+    """Within it, every line of this task or thread also says `facts`."""
+    token = _context.set({**_context.get(), **facts})
+    try:
+        yield
+    finally:
+        _context.reset(token)
+
+
+class LineFormatter(logging.Formatter):
+    """``2026-11-21T14:02:00.123Z INFO core.jobs.worker took a job job=7 run=sales-1``, redacted."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        extras = {key: value for key, value in vars(record).items() if key not in _STANDARD}
+        pairs = " ".join(
+            f"{key}={_value(value)}" for key, value in (_context.get() | extras).items()
+        )
+        line = (
+            f"{when.replace('+00:00', 'Z')} {record.levelname} {record.name} {record.getMessage()}"
+        )
+        line = f"{line} {pairs}" if pairs else line
+        if record.exc_info:
+            line = f"{line}\n{self.formatException(record.exc_info)}"
+        return redact(line)
+
+
+def configure(
+    home: Path, *, process: str, level: int = logging.INFO, to_stderr: bool = True
+) -> None:
+    """Send this process's log to ``home/logs/<process>.log`` (rotated) and to stderr.
+
+    A folder that cannot be written costs the file, not the start: stderr then says so.
+    """
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)] if to_stderr else []
+    problem: OSError | None = None
+    try:
+        folder = home / "logs"
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{process}.log"
+        handlers.append(
+            RotatingFileHandler(
+                path,
+                maxBytes=LOG_MAX_BYTES,
+                backupCount=LOG_KEPT_FILES,
+                encoding="utf-8",
+                delay=True,
+            )
+        )
+    except OSError as error:
+        problem = error
+    for handler in handlers:
+        handler.setFormatter(LineFormatter())
+    logging.basicConfig(level=level, handlers=handlers or [logging.NullHandler()], force=True)
+    if problem:
+        logging.getLogger(__name__).warning("no log file", extra={"reason": str(problem)})
+
+
+def _value(value: object) -> str:
+    text = str(value)
+    return repr(text) if not text or re.search(r"[\s=\"]", text) else text
