@@ -1,0 +1,185 @@
+"""What an org says of its objects: asked once, kept, asked again only whether it changed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+from urllib.parse import quote
+
+import orjson
+
+from core.domain.describe import SObject, parse_describe
+from core.salesforce.queries import RestApi
+from core.salesforce.wire import Answer, Request, Wire
+
+#: a describe younger than this is taken without asking
+FRESH_FOR = timedelta(minutes=10)
+#: describes asked for at the same time
+PARALLEL = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CachedDescribe:
+    """A describe answer as it came, with what is needed to ask whether it still holds."""
+
+    #: object name; empty for the list of all objects
+    sobject: str
+    body: bytes
+    etag: str = ""
+    last_modified: str = ""
+    #: when the org last said that it holds
+    checked_at: datetime
+
+
+class DescribeCache(Protocol):
+    """Keeps describes of one org between processes."""
+
+    def load(self, sobject: str) -> CachedDescribe | None:
+        """What is kept of an object (empty name: the list of objects)."""
+        ...
+
+    def store(self, entry: CachedDescribe) -> None:
+        """Keep it, in place of what was."""
+        ...
+
+
+class MemoryCache:
+    """Keeps describes while the process lives."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, CachedDescribe] = {}
+
+    def load(self, sobject: str) -> CachedDescribe | None:
+        """See ``DescribeCache``."""
+        return self._entries.get(sobject.lower())
+
+    def store(self, entry: CachedDescribe) -> None:
+        """See ``DescribeCache``."""
+        self._entries[entry.sobject.lower()] = entry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SObjectSummary:
+    """One line of the list of objects."""
+
+    name: str
+    label: str
+    key_prefix: str | None
+    custom: bool
+    custom_setting: bool
+    createable: bool
+    updateable: bool
+    deletable: bool
+    queryable: bool
+    replicateable: bool
+    deprecated_and_hidden: bool
+
+
+class Describes:
+    """Describes of one org. Thread-safe."""
+
+    def __init__(
+        self, wire: Wire, api: RestApi, *, cache: DescribeCache, clock: Callable[[], datetime]
+    ) -> None:
+        self._wire = wire
+        self._api = api
+        self._cache = cache
+        self._clock = clock
+        self._parsed: dict[str, tuple[bytes, SObject]] = {}
+        self._lock = threading.Lock()
+
+    def all_objects(self, *, refresh: bool = False) -> tuple[SObjectSummary, ...]:
+        """Every object the user may see. Cost: one call, or none while fresh."""
+        document = orjson.loads(self._body("", refresh=refresh))
+        return tuple(_summary(item) for item in document["sobjects"])
+
+    def one(self, sobject: str, *, refresh: bool = False) -> SObject:
+        """One object with its fields; ``refresh`` asks the org even while the copy is fresh.
+
+        Raises:
+            RefusedError: no such object, or hidden from this user.
+        """
+        body = self._body(sobject, refresh=refresh)
+        with self._lock:
+            known = self._parsed.get(sobject.lower())
+        if known is not None and known[0] is body:
+            return known[1]
+        parsed = parse_describe(orjson.loads(body))
+        with self._lock:
+            self._parsed[sobject.lower()] = (body, parsed)
+        return parsed
+
+    def many(self, names: Sequence[str], *, refresh: bool = False) -> Iterator[SObject]:
+        """The objects as their answers arrive (any order), asked for in parallel.
+
+        The first refusal ends it: what was asked for already is still answered and kept.
+        """
+        with ThreadPoolExecutor(max_workers=PARALLEL) as pool:
+            asked = [pool.submit(self.one, name, refresh=refresh) for name in names]
+            try:
+                for done in as_completed(asked):
+                    yield done.result()
+            finally:
+                for waiting in asked:
+                    waiting.cancel()
+
+    def _body(self, sobject: str, *, refresh: bool) -> bytes:
+        kept = self._cache.load(sobject)
+        now = self._clock()
+        if kept is not None and not refresh and now - kept.checked_at < FRESH_FOR:
+            return kept.body
+        answer = self._ask(sobject, kept)
+        if answer.status == 304 and kept is not None:
+            entry = replace(kept, checked_at=now)
+        else:
+            entry = CachedDescribe(
+                sobject=sobject,
+                body=answer.body,
+                etag=answer.headers.get("ETag", ""),
+                last_modified=answer.headers.get("Last-Modified", ""),
+                checked_at=now,
+            )
+        self._cache.store(entry)
+        return entry.body
+
+    def _ask(self, sobject: str, kept: CachedDescribe | None) -> Answer:
+        headers = {}
+        if kept is not None and kept.last_modified:
+            headers["If-Modified-Since"] = kept.last_modified
+        if kept is not None and kept.etag:
+            headers["If-None-Match"] = kept.etag
+        tail = f"sobjects/{quote(sobject, safe='')}/describe" if sobject else "sobjects"
+        request = Request(
+            method="GET",
+            path=self._api.path(tail),
+            headers=headers,
+            facts={"sobject": sobject} if sobject else {},
+            accept=frozenset({304}),
+        )
+        return self._wire.fetch(request, _checked)
+
+
+def _checked(answer: Answer) -> Answer:
+    if answer.status != 304:
+        answer.json()
+    return answer
+
+
+def _summary(item: dict[str, Any]) -> SObjectSummary:
+    return SObjectSummary(
+        name=str(item["name"]),
+        label=str(item.get("label") or item["name"]),
+        key_prefix=item.get("keyPrefix"),
+        custom=bool(item.get("custom")),
+        custom_setting=bool(item.get("customSetting")),
+        createable=bool(item.get("createable")),
+        updateable=bool(item.get("updateable")),
+        deletable=bool(item.get("deletable")),
+        queryable=bool(item.get("queryable")),
+        replicateable=bool(item.get("replicateable")),
+        deprecated_and_hidden=bool(item.get("deprecatedAndHidden")),
+    )

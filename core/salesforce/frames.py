@@ -1,0 +1,168 @@
+"""Records as frames of text: Bulk CSV and REST rows in one shape.
+
+    CSV bytes ─▶ whole_records (cut at record ends) ─▶ frame      every column Utf8, null for blank,
+    REST rows ─────────────────────────────────────▶ frame      column names as the query wrote them
+
+Numbers keep the digits that the org sent; REST date-times get the ``Z`` that Bulk writes.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from core.salesforce import faults
+
+#: REST says ``2026-01-01T00:00:00.000+0000`` where Bulk says ``2026-01-01T00:00:00.000Z``
+_REST_TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?\+0000$")
+#: doubles cannot hold an 18-digit currency: numbers stay text
+EXACT_JSON = json.JSONDecoder(parse_float=str, parse_int=str)
+
+
+def whole_records(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes cut where records end: every piece holds whole CSV records.
+
+    A newline ends a record when an even number of quotes stands before it. NUL bytes, which orgs
+    let through in old text, are dropped.
+    """
+    rest = b""
+    for block in blocks:
+        buffer = rest + block.replace(b"\x00", b"") if rest else block.replace(b"\x00", b"")
+        end = _record_end(buffer)
+        if end:
+            yield buffer[:end]
+        rest = buffer[end:]
+    if rest.strip(b"\r\n"):
+        yield rest
+
+
+def csv_header(piece: bytes) -> tuple[list[str], bytes]:
+    """Column names of a CSV that begins in ``piece``, and what follows its first line."""
+    first, _, rest = piece.partition(b"\n")
+    text = first.decode("utf-8-sig").rstrip("\r")
+    return next(csv.reader([text]), []), rest
+
+
+def csv_frame(records: bytes, columns: Sequence[str]) -> pl.DataFrame:
+    """A frame of CSV records without header; all Utf8, null for an empty cell.
+
+    Raises:
+        BugError: the bytes are no such CSV (other number of columns, not UTF-8).
+    """
+    if not records.strip(b"\r\n"):
+        return empty_frame(columns)
+    try:
+        return pl.read_csv(
+            records,
+            has_header=False,
+            new_columns=list(columns),
+            schema=dict.fromkeys(columns, pl.String) if len(set(columns)) == len(columns) else None,
+            infer_schema=False,
+            null_values=[""],
+            extra_columns="raise",
+        )
+    except (pl.exceptions.PolarsError, pl.exceptions.NoDataError) as exc:
+        raise faults.unreadable(f"a CSV of {len(columns)} columns was expected") from exc
+
+
+def csv_frames(blocks: Iterable[bytes], *, max_rows: int = 50_000) -> Iterator[pl.DataFrame]:
+    """Frames of at most ``max_rows`` of a CSV with header, streamed; none where it has no rows."""
+    columns: list[str] | None = None
+    for piece in whole_records(blocks):
+        records = piece
+        if columns is None:
+            columns, records = csv_header(piece)
+        frame = csv_frame(records, columns)
+        yield from sliced(frame, max_rows)
+
+
+def sliced(frame: pl.DataFrame, max_rows: int) -> Iterator[pl.DataFrame]:
+    """The frame in parts of at most ``max_rows``; nothing for an empty one."""
+    for start in range(0, frame.height, max_rows):
+        yield frame.slice(start, max_rows)
+
+
+def empty_frame(columns: Sequence[str]) -> pl.DataFrame:
+    """No rows, the given columns, all Utf8."""
+    return pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
+
+
+def rest_frame(records: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> pl.DataFrame:
+    """A frame of REST query rows (parsed by ``EXACT_JSON``); ``columns`` are dotted paths.
+
+    Names match whatever their case; compound values (addresses, locations) come as JSON text.
+    """
+    if not columns and records:
+        columns = [name for name in records[0] if name != "attributes"]
+    paths = [tuple(column.lower().split(".")) for column in columns]
+    rows = [_lowered(record) for record in records]
+    data = {
+        column: [_cell(_at(row, path)) for row in rows]
+        for column, path in zip(columns, paths, strict=True)
+    }
+    return pl.DataFrame(data, schema=dict.fromkeys(columns, pl.String))
+
+
+def csv_bytes(frame: pl.DataFrame, *, null: str = "") -> bytes:
+    """CSV with header for an upload: UTF-8, LF, quoted where needed, ``null`` where blank.
+
+    Newlines inside values become LF, since the file must hold the one line ending that its job
+    declared (Bulk API 2.0, "ClientInputError : LineEnding is invalid on user data").
+    """
+    text = frame.with_columns(pl.col(pl.String).str.replace_all("\r\n?", "\n"))
+    target = io.BytesIO()
+    text.write_csv(target, null_value=null, line_terminator="\n")
+    return target.getvalue()
+
+
+def _record_end(buffer: bytes) -> int:
+    """Index after the last newline that ends a record; 0 when there is none."""
+    quotes_before_end = buffer.count(b'"')
+    end = len(buffer)
+    while (newline := buffer.rfind(b"\n", 0, end)) >= 0:
+        quotes_before_end -= buffer.count(b'"', newline, end)
+        if quotes_before_end % 2 == 0:
+            return newline + 1
+        end = newline
+    return 0
+
+
+def _lowered(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name.lower(): _lowered(value)
+        if isinstance(value, dict) and "attributes" in value
+        else value
+        for name, value in record.items()
+        if name != "attributes"
+    }
+
+
+def _is_record(value: Any) -> bool:
+    return isinstance(value, dict) and "attributes" in value
+
+
+def _at(row: Mapping[str, Any], path: tuple[str, ...]) -> Any:
+    value: Any = row
+    for step in path:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(step)
+    return value
+
+
+def _cell(value: Any) -> str | None:
+    if value is None or value == "":
+        return None
+    if value is True:
+        return "true"
+    if value is False:
+        return "false"
+    if isinstance(value, str):
+        return value[:-5] + "Z" if value.endswith("+0000") and _REST_TIME.match(value) else value
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)

@@ -1,0 +1,67 @@
+"""When a request is sent again, and how long to wait first: one policy, fed by error class."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from core.errors import LockedRowError, OrgbridgeError, TransientError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """Exponential backoff with jitter; only ``TransientError`` and its children are sent again."""
+
+    #: sendings in all, the first included
+    attempts: int = 5
+    #: the same for lock conflicts, which clear up later but surely
+    lock_attempts: int = 10
+    first_delay_s: float = 0.4
+    max_delay_s: float = 30.0
+    #: share of the delay that is random, so that many callers do not return at once
+    jitter: float = 0.5
+
+    def delays(self, rand: Callable[[], float] = random.random) -> Iterator[float]:
+        """Endless waits in seconds: doubling to ``max_delay_s``, each shortened by the jitter."""
+        delay = self.first_delay_s
+        while True:
+            yield delay * (1 - self.jitter * rand())
+            delay = min(delay * 2, self.max_delay_s)
+
+    def allows(self, error: OrgbridgeError, attempt: int) -> bool:
+        """Whether to send again after ``error`` ended sending number ``attempt`` (from 1)."""
+        if not isinstance(error, TransientError):
+            return False
+        limit = self.lock_attempts if isinstance(error, LockedRowError) else self.attempts
+        return attempt < limit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollPolicy:
+    """How long to wait between two looks at a job: soon at first, seldom later."""
+
+    first_delay_s: float = 0.2
+    factor: float = 1.4
+    max_delay_s: float = 5.0
+
+    def delays(self) -> Iterator[float]:
+        """Endless waits in seconds, from 0.2 s growing to 5 s."""
+        delay = self.first_delay_s
+        while True:
+            yield delay
+            delay = min(delay * self.factor, self.max_delay_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """How long the wire waits, in seconds.
+
+    A write waits longer than an org may work on one call (10 minutes): giving up earlier would
+    leave it writing while we already ask what became of it. Dead peers are found by TCP
+    keep-alive instead.
+    """
+
+    connect_s: float = 15.0
+    read_s: float = 180.0
+    write_s: float = 630.0

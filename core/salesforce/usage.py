@@ -1,0 +1,58 @@
+"""How many calls an org has charged: read off every answer, counted for every request."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_USAGE = re.compile(r"api-usage=(\d+)/(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class ApiUsage:
+    """Calls of the rolling 24 hours as the org last reported them, and our own count."""
+
+    #: HTTP requests that this client sent to the org
+    calls_made: int
+    #: calls the org counts in its window, by everybody; None until it said so
+    used: int | None
+    #: the org's allowance; None until it said so
+    allowed: int | None
+
+    @property
+    def left(self) -> int | None:
+        """Calls left in the window, or None when unknown."""
+        if self.used is None or self.allowed is None:
+            return None
+        return max(self.allowed - self.used, 0)
+
+
+class UsageMeter:
+    """Collects usage from many threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._calls = 0
+        self._used: int | None = None
+        self._allowed: int | None = None
+
+    def count_call(self) -> None:
+        """Note that a request was sent."""
+        with self._lock:
+            self._calls += 1
+
+    def read_headers(self, headers: Mapping[str, str]) -> None:
+        """Note what ``Sforce-Limit-Info`` says (per-app figures after it are not the org's)."""
+        found = _USAGE.match(headers.get("Sforce-Limit-Info", "").strip())
+        if found is None:
+            return
+        with self._lock:
+            self._used, self._allowed = int(found.group(1)), int(found.group(2))
+
+    @property
+    def now(self) -> ApiUsage:
+        """The figures at this moment."""
+        with self._lock:
+            return ApiUsage(self._calls, self._used, self._allowed)
