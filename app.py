@@ -1,0 +1,86 @@
+"""Front door for browsers: the pages behind the gate, the HTTP routes, what lives as long.
+
+    streamlit run app.py
+    python app.py            follows ORGBRIDGE_HOST and ORGBRIDGE_PORT
+
+    start ──▶ database, schema ──▶ worker child, scheduler ──▶ pages answer
+    stop  ──▶ scheduler, worker child ──▶ database let go
+
+Everything is built by core.bootstrap; this file only starts and stops it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+
+import streamlit as st
+from core.bootstrap import Orgbridge
+from starlette.middleware import Middleware
+
+from core import bootstrap, config, log
+from core.api import door, process
+from core.api.gate import Gate
+from core.config import Settings
+from core.jobs import schedule, worker
+from core.services import people
+from pages.parts.boxes import on_script_error
+
+FRAME = Path(__file__).resolve().parent / "pages" / "frame.py"
+settings = config.load_settings()
+
+
+@asynccontextmanager
+async def lifespan(_app: st.App) -> AsyncIterator[None]:
+    """Hold the database, the worker and the scheduler while the server runs."""
+    log.configure(settings.home, process="app")
+    with ExitStack() as held:
+        bridge = await asyncio.to_thread(held.enter_context, bootstrap.build(settings))
+        held.enter_context(_at_hand(bridge))
+        await asyncio.to_thread(held.enter_context, _workers(bridge, settings))
+        await asyncio.to_thread(_greet, bridge)
+        yield
+
+
+@contextmanager
+def _at_hand(bridge: Orgbridge) -> Iterator[None]:
+    process.hold(bridge)
+    try:
+        yield
+    finally:
+        process.hold(None)
+
+
+@contextmanager
+def _workers(bridge: Orgbridge, settings: Settings) -> Iterator[None]:
+    with ExitStack() as held:
+        if settings.worker_in_app:
+            held.callback(worker.start_child(settings).stop)
+        held.callback(schedule.start(bridge).stop)
+        yield
+
+
+def _greet(bridge: Orgbridge) -> None:
+    """While nobody exists, print the one-time code that makes the first admin."""
+    code = people.issue_setup_code(bridge)
+    if code is not None:
+        sys.stderr.write(
+            f"\n  Orgbridge has no admin yet. Open the page below and enter this one-time code:\n"
+            f"\n      {code}\n\n"
+        )
+        sys.stderr.flush()
+
+
+app = st.App(
+    FRAME,
+    routes=door.routes(),
+    lifespan=lifespan,
+    middleware=[Middleware(Gate, is_signed_in=door.is_signed_in)],
+    on_script_error=on_script_error,
+)
+
+if __name__ == "__main__":
+    app.run(config={"server.address": settings.host, "server.port": settings.port})

@@ -1,0 +1,68 @@
+"""The boxes of the four states: error, empty, loading; nothing here ever shows a stack trace."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable
+from typing import ParamSpec
+
+import streamlit as st
+
+from core.errors import NotAllowedError, OrgbridgeError
+
+log = logging.getLogger(__name__)
+P = ParamSpec("P")
+
+
+def escaped(text: object) -> str:
+    r"""Text of others, safe inside markdown: nothing in it becomes a link, an icon or formatting.
+
+    >>> escaped("[x](http://e) :material/home: *b*")
+    '\\[x\\](http\\://e) \\:material/home\\: \\*b\\*'
+    """
+    marks = "\\`*_{}[]<>#|:$~"
+    return "".join(f"\\{char}" if char in marks else char for char in str(text))
+
+
+def error(problem: Exception) -> None:
+    """Draw what happened, in what state things are and what to do next.
+
+    An error of ours says it itself; anything else is a defect: it is logged in full under the
+    id and the person is told the id alone.
+    """
+    if isinstance(problem, OrgbridgeError):
+        rest = " ".join(part for part in (problem.state, problem.next_step) if part)
+        icon = ":material/lock:" if isinstance(problem, NotAllowedError) else ":material/error:"
+        st.error(escaped(rest) or " ", title=escaped(problem.happened), icon=icon)
+        return
+    error_id = secrets.token_hex(4)
+    log.error("page failed", extra={"error_id": error_id}, exc_info=problem)
+    st.error(
+        f"This page could not be drawn. What you did before is saved. Reload the page; if it "
+        f"happens again, give your admin the id `{error_id}`: the log holds the details under it.",
+        title="Something went wrong on our side",
+        icon=":material/error:",
+    )
+
+
+def on_script_error(problem: Exception) -> bool:
+    """The page boundary: our box in place of a traceback; True tells Streamlit that it is drawn."""
+    error(problem)
+    return True
+
+
+def acted(act: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> bool:
+    """Do it; True when it went well, else the error box is drawn here and False comes back."""
+    try:
+        act(*args, **kwargs)
+    except OrgbridgeError as problem:
+        error(problem)
+        return False
+    return True
+
+
+def empty(title: str, body: str, *, icon: str = ":material/inbox:") -> None:
+    """What belongs here, in a quiet card; the caller puts the one button that fills it below."""
+    st.markdown(f"{icon} **{escaped(title)}**")
+    st.caption(body)

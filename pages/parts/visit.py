@@ -1,0 +1,58 @@
+"""Who looks at this page: the visitor behind the session cookie, looked up again on every run.
+
+The gate has checked the cookie before the page could open; looking again here ends a revoked
+session on the person's next click, although their WebSocket is still open.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+from core.bootstrap import Orgbridge
+
+from core.api import process
+from core.api.cookies import SESSION_COOKIE
+from core.domain.roles import Actor, Role
+from core.services import people
+from pages.parts import state
+
+
+def bridge() -> Orgbridge:
+    """The composition root that this server runs on."""
+    return process.bridge()
+
+
+def token() -> str:
+    """The session token that the browser sent; "" for none.
+
+    Page tests have no browser and lay it into the session state, which nobody outside can write.
+    """
+    return st.context.cookies.get(SESSION_COOKIE) or str(st.session_state.get(state.TOKEN, ""))
+
+
+def visitor() -> people.Visitor | None:
+    """The person, or None when the session has ended."""
+    shown = token()
+    return people.who(bridge(), shown) if shown else None
+
+
+def actor() -> Actor:
+    """On whose behalf the page acts; stops the run when the session has just ended."""
+    here = visitor()
+    if here is None:
+        draw_signed_out()
+        st.stop()
+    return here.actor
+
+
+def may(role: Role) -> bool:
+    """Whether the visitor has at least this role; services check again."""
+    return actor().role >= role
+
+
+def draw_signed_out() -> None:
+    """Say that the session has ended, with the way back in."""
+    with st.container(border=True, width=440):
+        st.subheader("You are signed out", anchor=False)
+        st.caption("Your session has ended. Running migrations go on without you.")
+        # A plain link stays in this tab; st.link_button would open a second one.
+        st.html('<a href="/login">Sign in again</a>')
