@@ -1,0 +1,1 @@
+"""The plan document as people work on it: edits, comparisons, importers."""

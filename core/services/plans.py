@@ -1,0 +1,309 @@
+"""Plans as people handle them: make, import, edit, keep versions, compare, restore, remove.
+
+A plan's document is the same in the database, in a plan file and in the editor. Edits go to the
+draft under its revision number; `cut_version` freezes it. Each verb checks the role, acts in one
+transaction and leaves an audit row. What a document means for two orgs is the preflight's business.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from core.access import audit, roles
+from core.db import plans as rows
+from core.db.plans import PlanDraft, PlanRow, VersionRow
+from core.domain.plan import Plan, dump_plan, parse_plan, plan_document, plan_from_document
+from core.domain.roles import Role
+from core.errors import UserError
+from core.plans.compare import PlanChange, compare_plans
+
+if TYPE_CHECKING:
+    from core.bootstrap import Orgbridge
+    from core.domain.roles import Actor
+
+__all__ = ["PlanRow", "PlanView", "VersionRow"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanView:
+    """A plan with the document being edited."""
+
+    row: PlanRow
+    plan: Plan
+
+
+def plans(bridge: Orgbridge, actor: Actor) -> tuple[PlanRow, ...]:
+    """All plans of the workspace, the last changed first."""
+    roles.require(actor, Role.VIEWER)
+    with bridge.session(actor.workspace_id) as session:
+        return rows.live_plans(session)
+
+
+def plan(
+    bridge: Orgbridge, actor: Actor, plan_id: UUID | None = None, *, name: str | None = None
+) -> PlanView:
+    """One plan by id or name.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    roles.require(actor, Role.VIEWER)
+    with bridge.session(actor.workspace_id) as session:
+        return _view(rows.plan_draft(session, plan_id=plan_id, name=name))
+
+
+def create(bridge: Orgbridge, actor: Actor, document: Plan) -> UUID:
+    """Keeps a new plan; its source and target are found among the registered orgs by name.
+
+    Raises:
+        UserError: a plan of that name exists; nothing was saved.
+    """
+    roles.require(actor, Role.ANALYST)
+    with bridge.session(actor.workspace_id) as session:
+        plan_id = rows.insert_plan(
+            session,
+            name=document.name,
+            document=plan_document(document),
+            source_org_id=rows.org_id_by_name(session, document.source),
+            target_org_id=rows.org_id_by_name(session, document.target),
+            by=actor.name,
+        )
+        audit.record(
+            session,
+            actor,
+            "plan.create",
+            subject_kind="plan",
+            subject_id=plan_id,
+            after={"name": document.name, "objects": len(document.objects)},
+        )
+    return plan_id
+
+
+def import_plan(bridge: Orgbridge, actor: Actor, text: str) -> UUID:
+    """Keeps the plan of a plan file; a plan of that name gets the document as its new draft.
+
+    Raises:
+        UserError: the file is wrong; its message names the places. Nothing was saved.
+    """
+    return put(bridge, actor, parse_plan(text))
+
+
+def put(bridge: Orgbridge, actor: Actor, document: Plan) -> UUID:
+    """Keeps the document under its name, whether a plan of that name exists or not."""
+    roles.require(actor, Role.ANALYST)
+    known = {row.name: row for row in plans(bridge, actor)}
+    row = known.get(document.name)
+    if row is None:
+        return create(bridge, actor, document)
+    with bridge.session(actor.workspace_id) as session:
+        rows.save_draft(
+            session, row.id, plan_document(document), revision=row.revision, by=actor.name
+        )
+        _point(session, row.id, document)
+        audit.record(
+            session,
+            actor,
+            "plan.import",
+            subject_kind="plan",
+            subject_id=row.id,
+            after={"name": document.name, "objects": len(document.objects)},
+        )
+    return row.id
+
+
+def save(bridge: Orgbridge, actor: Actor, plan_id: UUID, *, document: Plan, revision: int) -> int:
+    """Saves an edited draft that was read at `revision`; returns the new revision.
+
+    Raises:
+        ConflictError: somebody saved in between; nothing was overwritten.
+    """
+    roles.require(actor, Role.ANALYST)
+    with bridge.session(actor.workspace_id) as session:
+        before = rows.plan_draft(session, plan_id=plan_id)
+        saved = rows.save_draft(
+            session, plan_id, plan_document(document), revision=revision, by=actor.name
+        )
+        _point(session, plan_id, document)
+        changes = compare_plans(plan_from_document(before.document), document)
+        audit.record(
+            session,
+            actor,
+            "plan.edit",
+            subject_kind="plan",
+            subject_id=plan_id,
+            before={change.place: change.before for change in changes},
+            after={change.place: change.after for change in changes},
+        )
+    return saved
+
+
+def copy(bridge: Orgbridge, actor: Actor, plan_id: UUID, *, name: str) -> UUID:
+    """A new plan with the draft of another.
+
+    Raises:
+        UserError: a plan of that name exists.
+    """
+    original = plan(bridge, actor, plan_id)
+    return create(bridge, actor, original.plan.model_copy(update={"name": name}))
+
+
+def rename(bridge: Orgbridge, actor: Actor, plan_id: UUID, *, name: str) -> None:
+    """Gives a plan another name; its versions and runs keep theirs.
+
+    Raises:
+        UserError: the name is taken or empty.
+    """
+    roles.require(actor, Role.ANALYST)
+    if not name.strip():
+        raise UserError("A plan needs a name.", state="Nothing was changed.")
+    with bridge.session(actor.workspace_id) as session:
+        before = rows.plan_draft(session, plan_id=plan_id).row.name
+        rows.refuse_taken_name(session, name)
+        rows.rename_plan(session, plan_id, name=name, by=actor.name)
+        audit.record(
+            session,
+            actor,
+            "plan.rename",
+            subject_kind="plan",
+            subject_id=plan_id,
+            before={"name": before},
+            after={"name": name},
+        )
+
+
+def remove(bridge: Orgbridge, actor: Actor, plan_id: UUID, *, confirm: str) -> None:
+    """Takes a plan out of the lists; `confirm` is its name as typed by the person.
+
+    Raises:
+        UserError: the typed name is another.
+        ConflictError: a schedule or an unfinished run uses it.
+    """
+    roles.require(actor, Role.ANALYST)
+    with bridge.session(actor.workspace_id) as session:
+        draft = rows.plan_draft(session, plan_id=plan_id)
+        if confirm.strip() != draft.row.name:
+            raise UserError(
+                f"The typed name is not {draft.row.name}.",
+                state="Nothing was deleted.",
+                next_step="Type the plan's name exactly as it is shown.",
+            )
+        rows.remove_plan(session, plan_id, at=bridge.clock(), by=actor.name)
+        audit.record(
+            session,
+            actor,
+            "plan.delete",
+            subject_kind="plan",
+            subject_id=plan_id,
+            before={"name": draft.row.name, "document": draft.document},
+        )
+
+
+def export(bridge: Orgbridge, actor: Actor, *, name: str, version: int | None = None) -> str:
+    """The plan file (YAML) of the draft, or of one version."""
+    roles.require(actor, Role.VIEWER)
+    with bridge.session(actor.workspace_id) as session:
+        draft = rows.plan_draft(session, name=name)
+        if version is None:
+            return dump_plan(plan_from_document(draft.document))
+        kept = rows.plan_version(session, draft.row.id, version)
+        return dump_plan(plan_from_document(kept.document))
+
+
+def versions(bridge: Orgbridge, actor: Actor, plan_id: UUID) -> tuple[VersionRow, ...]:
+    """All versions, newest first, with who cut them and when."""
+    roles.require(actor, Role.VIEWER)
+    with bridge.session(actor.workspace_id) as session:
+        return rows.versions(session, plan_id)
+
+
+def cut_version(
+    bridge: Orgbridge,
+    actor: Actor,
+    plan_id: UUID,
+    *,
+    cut_for: str = "name",
+    label: str | None = None,
+) -> VersionRow:
+    """Freezes the draft as a version; an equal newest version is returned instead of a twin."""
+    roles.require(actor, Role.ANALYST)
+    with bridge.session(actor.workspace_id) as session:
+        draft = rows.plan_draft(session, plan_id=plan_id)
+        version = rows.cut_version(
+            session, plan_id, draft.document, cut_for=cut_for, label=label, by=actor.name
+        )
+        audit.record(
+            session,
+            actor,
+            "plan.version",
+            subject_kind="plan",
+            subject_id=plan_id,
+            after={"number": version.number, "cut_for": cut_for, "label": label},
+        )
+    return version
+
+
+def version_plan(bridge: Orgbridge, actor: Actor, plan_id: UUID, *, number: int) -> Plan:
+    """The document of one version.
+
+    Raises:
+        NotFoundError: the plan has no such version.
+    """
+    roles.require(actor, Role.VIEWER)
+    with bridge.session(actor.workspace_id) as session:
+        return plan_from_document(rows.plan_version(session, plan_id, number).document)
+
+
+def compare_versions(
+    bridge: Orgbridge, actor: Actor, plan_id: UUID, *, old: int, new: int | None = None
+) -> tuple[PlanChange, ...]:
+    """What differs from one version to another, or to the draft when `new` is left out."""
+    before = version_plan(bridge, actor, plan_id, number=old)
+    after = (
+        plan(bridge, actor, plan_id).plan
+        if new is None
+        else version_plan(bridge, actor, plan_id, number=new)
+    )
+    return compare_plans(before, after)
+
+
+def restore(bridge: Orgbridge, actor: Actor, plan_id: UUID, *, number: int) -> int:
+    """Makes an old version the draft again; the draft as it was is kept as a version first.
+
+    Returns the new revision of the draft.
+    """
+    roles.require(actor, Role.ANALYST)
+    with bridge.session(actor.workspace_id) as session:
+        draft = rows.plan_draft(session, plan_id=plan_id)
+        wanted = rows.plan_version(session, plan_id, number)
+        rows.cut_version(
+            session, plan_id, draft.document, cut_for="restore", label=None, by=actor.name
+        )
+        saved = rows.save_draft(
+            session, plan_id, wanted.document, revision=draft.row.revision, by=actor.name
+        )
+        audit.record(
+            session,
+            actor,
+            "plan.restore",
+            subject_kind="plan",
+            subject_id=plan_id,
+            before={"revision": draft.row.revision},
+            after={"version": number, "revision": saved},
+        )
+    return saved
+
+
+def _view(draft: PlanDraft) -> PlanView:
+    return PlanView(row=draft.row, plan=plan_from_document(draft.document))
+
+
+def _point(session: rows.Session, plan_id: UUID, document: Plan) -> None:
+    """Keep the plan's foreign keys on the orgs that its document names."""
+    rows.point_at_orgs(
+        session,
+        plan_id,
+        source_org_id=rows.org_id_by_name(session, document.source),
+        target_org_id=rows.org_id_by_name(session, document.target),
+    )
