@@ -115,9 +115,11 @@ def csv_bytes(frame: pl.DataFrame, *, null: str = "") -> bytes:
     Newlines inside values become LF, since the file must hold the one line ending that its job
     declared (Bulk API 2.0, "ClientInputError : LineEnding is invalid on user data").
     """
+    # in a file of one column a blank would be an empty line, which is no record
+    blank = null or ('""' if frame.width == 1 else "")
     text = frame.with_columns(pl.col(pl.String).str.replace_all("\r\n?", "\n"))
     target = io.BytesIO()
-    text.write_csv(target, null_value=null, line_terminator="\n")
+    text.write_csv(target, null_value=blank, line_terminator="\n")
     return target.getvalue()
 
 

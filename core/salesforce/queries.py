@@ -25,6 +25,7 @@ BATCH_SUBREQUESTS = 25
 #: rows of the largest page (REST API guide, Query Options Header)
 REST_PAGE_ROWS = 2_000
 
+_LITERAL = re.compile(r"'(?:\\.|[^'\\])*'")
 _SELECT = re.compile(r"^\s*SELECT\s+(.*?)\s+FROM\s+([\w.]+)", re.I | re.S)
 _NOT_IN_BULK = re.compile(
     r"\b(GROUP\s+BY|OFFSET|TYPEOF|HAVING)\b|\b(COUNT|COUNT_DISTINCT|SUM|AVG|MIN|MAX)\s*\("
@@ -86,7 +87,9 @@ def from_object(soql: str) -> str:
 
 def is_bulk_fit(soql: str) -> bool:
     """Whether the query has only what Bulk API 2.0 queries take."""
-    return not _NOT_IN_BULK.search(soql) and from_object(soql) not in NOT_BULK_QUERYABLE
+    if from_object(soql) in NOT_BULK_QUERYABLE:
+        return False
+    return not _NOT_IN_BULK.search(_LITERAL.sub("''", soql))
 
 
 def rest_frames(wire: Wire, first: Mapping[str, Any], soql: str) -> Iterator[Any]:
