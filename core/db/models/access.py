@@ -29,6 +29,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from core.db.models.base import (
     Base,
+    EncryptedText,
     Identified,
     JsonObject,
     Timestamped,
@@ -64,7 +65,6 @@ class AppUser(Identified, Timestamped, Base):
     #: issuer and subject of single sign-on, once it exists
     oidc_issuer: Mapped[str | None]
     oidc_subject: Mapped[str | None]
-    active: Mapped[bool] = flag(default=True)
     #: sha-256 of the invitation code
     invite_hash: Mapped[str | None] = mapped_column(unique=True)
     invite_expires_at: Mapped[dt.datetime | None]
@@ -88,6 +88,8 @@ class Membership(WorkspaceScoped, Timestamped, Base):
         ForeignKey("app_user.id", ondelete="CASCADE"), primary_key=True, index=True
     )
     role: Mapped[int] = mapped_column(SmallInteger)
+    #: switched off here; the person may still be a member elsewhere
+    active: Mapped[bool] = flag(default=True)
 
 
 class UserSession(Identified, Base):
@@ -150,7 +152,7 @@ class OauthState(Identified, Base):
     #: sha-256 of the `state` parameter
     state_hash: Mapped[str] = mapped_column(unique=True)
     #: encrypted JSON: PKCE verifier, client id and secret, login URL, redirect URI, name of the org
-    payload: Mapped[str]
+    payload: Mapped[EncryptedText]
     created_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
     expires_at: Mapped[dt.datetime]
     used_at: Mapped[dt.datetime | None]
@@ -163,7 +165,7 @@ class VaultCanary(Base):
     __table_args__ = (CheckConstraint("id = 1", name="single"),)
 
     id: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
-    value: Mapped[str]
+    value: Mapped[EncryptedText]
     created_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
 
 

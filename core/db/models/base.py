@@ -32,6 +32,8 @@ CURRENT_WORKSPACE_SQL = "nullif(current_setting('app.workspace_id', true), '')::
 
 BigInt = Annotated[int, mapped_column(BigInteger)]
 JsonObject = dict[str, Any]
+#: ciphertext of core.access.secrets; the mark is what rotation goes by
+EncryptedText = Annotated[str, mapped_column(Text, info={"encrypted": True})]
 TextList = Annotated[list[str], mapped_column(ARRAY(Text), server_default=text("'{}'"))]
 
 

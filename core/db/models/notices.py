@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from core.db.models.base import (
     Base,
+    EncryptedText,
     Identified,
     JsonObject,
     TextList,
@@ -37,7 +38,7 @@ class NotificationRule(Identified, WorkspaceScoped, Timestamped, Base):
     #: email | slack | teams | webhook: what people see
     channel: Mapped[str]
     #: encrypted Apprise URL: it holds passwords and tokens
-    address: Mapped[str]
+    address: Mapped[EncryptedText]
     #: percentages and counts the events need, such as {"failed_percent": 2}
     thresholds: Mapped[JsonObject] = json_object()
     enabled: Mapped[bool] = flag(default=True)

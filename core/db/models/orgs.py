@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from core.db.models.base import (
     Base,
+    EncryptedText,
     Identified,
     JsonObject,
     Timestamped,
@@ -43,8 +44,8 @@ class RegisteredOrg(Identified, WorkspaceScoped, Timestamped, Base):
     domain_name: Mapped[str]
     instance_url: Mapped[str]
     #: encrypted; never leaves core.access and core.services.orgs in clear
-    access_token: Mapped[str]
-    refresh_token: Mapped[str | None]
+    access_token: Mapped[EncryptedText]
+    refresh_token: Mapped[EncryptedText | None]
     #: Salesforce's 18-character Organization Id
     org_id: Mapped[str | None]
     user_id: Mapped[str | None]
@@ -65,7 +66,7 @@ class RegisteredOrg(Identified, WorkspaceScoped, Timestamped, Base):
     #: web | jwt | client_credentials | password | access_token | sfdx
     auth_kind: Mapped[str]
     #: encrypted JSON of what the token flow needs again (client id and secret, JWT key, username …)
-    credentials: Mapped[str | None]
+    credentials: Mapped[EncryptedText | None]
     #: refuses every write
     read_only: Mapped[bool] = flag()
     #: asks for the typed name and, if the rule is on, approval before writes

@@ -1,0 +1,174 @@
+"""The audit trail: who did what to what, with before and after; rows are only ever added.
+
+`record` is called inside the transaction of the act, so that neither exists without the other. The
+database refuses UPDATE and DELETE on the table.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy.orm import Session
+
+from core.db.models import AuditLog
+from core.domain.roles import Actor
+from core.secret import MASK, Secret
+
+#: rows fetched at a time when the whole filter is written out
+STREAM_ROWS = 1_000
+
+#: names whose values are never written, wherever they turn up in before or after
+_SECRET_WORDS = ("password", "token", "secret", "private_key", "credential", "api_key")
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """One act as the trail shows it."""
+
+    id: UUID
+    at: dt.datetime
+    actor: str
+    origin: str
+    action: str
+    subject_kind: str
+    subject_id: str | None
+    subject_name: str
+    before: Any
+    after: Any
+    reason: str | None
+    run_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class TrailFilter:
+    """What to show of the trail; empty means everything."""
+
+    actor: str = ""
+    action: str = ""
+    subject_kind: str = ""
+    subject_id: str = ""
+    text: str = ""
+    since: dt.datetime | None = None
+    until: dt.datetime | None = None
+    run_id: UUID | None = None
+
+
+def record(  # noqa: PLR0913  # one act has this many facets, all by name
+    session: Session,
+    actor: Actor,
+    action: str,
+    *,
+    subject_kind: str,
+    subject_id: object = None,
+    subject_name: str = "",
+    before: object = None,
+    after: object = None,
+    reason: str | None = None,
+    run_id: UUID | None = None,
+) -> None:
+    """Add one act to the trail, in the caller's transaction.
+
+    `before` and `after` may be dataclasses, mappings, lists and plain values; secrets in them are
+    masked by type and by name.
+    """
+    session.add(
+        AuditLog(
+            workspace_id=actor.workspace_id,
+            user_id=actor.user_id,
+            actor=actor.name,
+            origin=actor.origin,
+            action=action,
+            subject_kind=subject_kind,
+            subject_id=None if subject_id is None else str(subject_id),
+            subject_name=subject_name,
+            before=_plain(before),
+            after=_plain(after),
+            reason=reason,
+            run_id=run_id,
+        )
+    )
+    session.flush()
+
+
+def trail(
+    session: Session, chosen: TrailFilter, *, offset: int, limit: int
+) -> tuple[list[AuditRow], int]:
+    """One page of the trail, newest first, and how many rows the filter matches."""
+    where = _where(chosen)
+    total = session.scalar(select(func.count()).select_from(AuditLog).where(where)) or 0
+    found = session.scalars(_ordered(where).offset(offset).limit(limit))
+    return [_row(each) for each in found], total
+
+
+def whole_trail(session: Session, chosen: TrailFilter) -> Iterator[AuditRow]:
+    """Every row that the filter matches, newest first, streamed."""
+    statement = _ordered(_where(chosen)).execution_options(yield_per=STREAM_ROWS)
+    for each in session.scalars(statement):
+        yield _row(each)
+
+
+def actions(session: Session) -> tuple[list[str], list[str], list[str]]:
+    """What the trail can be filtered by: actors, actions, kinds of subject that occur in it."""
+    columns = (AuditLog.actor, AuditLog.action, AuditLog.subject_kind)
+    found = [list(session.scalars(select(c).distinct().order_by(c))) for c in columns]
+    return found[0], found[1], found[2]
+
+
+def _ordered(where: ColumnElement[bool]) -> Select[AuditLog]:
+    return select(AuditLog).where(where).order_by(AuditLog.at.desc(), AuditLog.id.desc())
+
+
+def _where(chosen: TrailFilter) -> ColumnElement[bool]:
+    exact = (
+        (AuditLog.actor, chosen.actor),
+        (AuditLog.action, chosen.action),
+        (AuditLog.subject_kind, chosen.subject_kind),
+        (AuditLog.subject_id, chosen.subject_id),
+        (AuditLog.run_id, chosen.run_id),
+    )
+    wanted: list[ColumnElement[bool]] = [column == value for column, value in exact if value]
+    if chosen.since is not None:
+        wanted.append(AuditLog.at >= chosen.since)
+    if chosen.until is not None:
+        wanted.append(AuditLog.at < chosen.until)
+    if chosen.text:
+        searched = (AuditLog.actor, AuditLog.action, AuditLog.subject_name, AuditLog.reason)
+        wanted.append(or_(*(c.icontains(chosen.text, autoescape=True) for c in searched)))
+    return and_(True, *wanted)
+
+
+def _row(found: AuditLog) -> AuditRow:
+    names = [field.name for field in dataclasses.fields(AuditRow)]
+    return AuditRow(**{name: getattr(found, name) for name in names})
+
+
+def _plain(value: object, name: str = "") -> Any:
+    """JSON for the trail; what must not be seen is masked."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, Secret) or any(word in name.lower() for word in _SECRET_WORDS):
+        return MASK
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, Enum):
+        return value.name.lower() if isinstance(value, int) else value.value
+    return _plain_structure(value)
+
+
+def _plain_structure(value: object) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each, str(key)) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(each) for each in value]
+    if isinstance(value, dt.datetime):
+        return value.astimezone(dt.UTC).isoformat()
+    return str(value)
