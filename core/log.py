@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
-from pathlib import Path
 
+from core.config import Settings
 from core.secret import MASK
 
 LOG_MAX_BYTES = 10_000_000
@@ -94,7 +94,11 @@ class LineFormatter(logging.Formatter):
 
 
 def configure(
-    home: Path, *, process: str, level: int = logging.INFO, to_stderr: bool = True
+    settings: Settings,
+    *,
+    process: str = "app",
+    level: int = logging.INFO,
+    to_stderr: bool = True,
 ) -> None:
     """Send this process's log to ``home/logs/<process>.log`` (rotated) and to stderr.
 
@@ -103,7 +107,7 @@ def configure(
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)] if to_stderr else []
     problem: OSError | None = None
     try:
-        folder = home / "logs"
+        folder = settings.home / "logs"
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{process}.log"
         handlers.append(

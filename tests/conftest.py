@@ -1,0 +1,144 @@
+"""What every tier shares: a scrubbed environment, the fixture sets, and a real PostgreSQL.
+
+One embedded server per test session (shared by xdist's workers), one migrated template database on
+it, and a copy of that for each test that asks for `bridge`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from core import bootstrap
+from core.bootstrap import Orgbridge
+from core.config import Settings
+from core.db import schema
+from core.db.embedded import EmbeddedServer, ensure_server
+from core.secret import Secret
+
+PROJECT = Path(__file__).resolve().parent.parent
+FIXTURES = PROJECT.parent / "shared" / "fixtures"
+TEMPLATE = "orgbridge_template"
+#: a Fernet key that only tests use
+TEST_KEY = "dGVzdC1rZXktdGVzdC1rZXktdGVzdC1rZXktMTIzNDU="
+_SCRUBBED = (
+    "DATABASE_URL",
+    "ORGBRIDGE_",
+    "PG",
+    "STREAMLIT_",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+)
+_numbers = itertools.count(1)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Scrub the environment before anything of ours is imported by a test."""
+    for name in tuple(os.environ):
+        kept = name.startswith("ORGBRIDGE_LIVE_")
+        if not kept and name.upper().startswith(_SCRUBBED):
+            del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def fixtures_dir() -> Path:
+    """Real inputs that lie beside the project; never copied into it. Must be there under CI."""
+    if not FIXTURES.is_dir():
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"the fixture sets are missing: {FIXTURES}")
+        pytest.skip(f"the fixture sets are not on this machine: {FIXTURES}")
+    return FIXTURES
+
+
+@dataclass(frozen=True, slots=True)
+class TestServer:
+    """The session's server and its home folder."""
+
+    __test__ = False
+
+    server: EmbeddedServer
+    home: Path
+
+    def run(self, statement: str) -> None:
+        """One statement as the superuser, outside a transaction."""
+        url = self.server.urls_of("postgres").superuser.replace("+psycopg", "")
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    @contextmanager
+    def database(self, template: str) -> Iterator[str]:
+        """A fresh copy of `template`: the owner's URL; dropped afterwards."""
+        name = f"t_{os.getpid()}_{next(_numbers)}"
+        self.run(f"CREATE DATABASE {name} TEMPLATE {template} OWNER orgbridge_owner")
+        try:
+            yield self.server.urls_of(name).owner
+        finally:
+            self.run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def test_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestServer]:
+    """One embedded PostgreSQL for the session, without fsync, with the migrated template."""
+    shared = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    # Not below pytest's own 0700 folder: the server's account, when root runs tests, cannot enter it.
+    base = Path(tempfile.gettempdir())
+    home = base / f"orgbridge-tests-{shared}" if shared else Path(tempfile.mkdtemp(dir=base))
+    home.mkdir(mode=0o711, exist_ok=True)
+    home.chmod(0o711)
+    server = ensure_server(home)
+    session = TestServer(server, home)
+    try:
+        _make_template(session)
+        yield session
+    finally:
+        server.close()
+        if not shared:
+            shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
+def settings(test_server: TestServer, tmp_path: Path) -> Iterator[Settings]:
+    """Settings on a fresh, migrated database and an empty home folder."""
+    with test_server.database(TEMPLATE) as url:
+        yield Settings(database_url=url, home=tmp_path / "home", key=Secret(TEST_KEY))
+
+
+@pytest.fixture
+def bridge(settings: Settings) -> Iterator[Orgbridge]:
+    """The product, built on a fresh database."""
+    with bootstrap.build(settings) as built:
+        yield built
+
+
+@pytest.fixture
+def empty_database(test_server: TestServer) -> Callable[[], AbstractContextManager[str]]:
+    """Makes databases without our schema: ``with empty_database() as url: …``."""
+    return lambda: test_server.database("template0")
+
+
+def _make_template(session: TestServer) -> None:
+    """Migrate the template once per server, whoever of xdist's workers comes first."""
+    with (session.home / "template.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = session.home / "template.done"
+        if done.exists():
+            return
+        for setting in ("fsync = off", "synchronous_commit = off", "full_page_writes = off"):
+            session.run(f"ALTER SYSTEM SET {setting}")
+        session.run("SELECT pg_reload_conf()")
+        session.run(f"CREATE DATABASE {TEMPLATE} OWNER orgbridge_owner")
+        url = session.server.urls_of(TEMPLATE).owner
+        with bootstrap.build(Settings(database_url=url, home=session.home)):
+            pass
+        done.write_text(schema.HEAD_REVISION)
