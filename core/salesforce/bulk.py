@@ -29,7 +29,7 @@ from core.salesforce.wire import Answer, Request, Wire, broken_body
 #: raw CSV of one job: the limit is 150 MB after the org's base64 (Bulk API 2.0, Limits)
 MAX_UPLOAD_BYTES = 100_000_000
 #: a stream is cut into frames of about this many bytes, whatever the width of its rows
-BLOCK_BYTES = 16 * 1024 * 1024
+BLOCK_BYTES = 24 * 1024 * 1024
 
 
 class JobState(StrEnum):

@@ -42,32 +42,33 @@ def whole_records(blocks: Iterable[bytes]) -> Iterator[bytes]:
         yield rest
 
 
-def csv_header(piece: bytes) -> tuple[list[str], bytes]:
-    """Column names of a CSV that begins in ``piece``, and what follows its first line."""
-    first, _, rest = piece.partition(b"\n")
-    text = first.decode("utf-8-sig").rstrip("\r")
-    return next(csv.reader([text]), []), rest
+def csv_header(piece: bytes) -> list[str]:
+    """Column names of a CSV that begins in ``piece``."""
+    end = piece.find(b"\n")
+    line = piece if end < 0 else piece[:end]
+    return next(csv.reader([line.decode("utf-8-sig").rstrip("\r")]), [])
 
 
-def csv_frame(records: bytes, columns: Sequence[str]) -> pl.DataFrame:
-    """A frame of CSV records without header; all Utf8, null for an empty cell.
+def csv_frame(records: bytes, columns: Sequence[str], *, skip_header: bool = False) -> pl.DataFrame:
+    """A frame of CSV records; all Utf8, null for an empty cell.
 
     Raises:
         BugError: the bytes are no such CSV (other number of columns, not UTF-8).
     """
-    if not records.strip(b"\r\n"):
+    if not records or (skip_header and records.find(b"\n") in (-1, len(records) - 1)):
         return empty_frame(columns)
+    schema = dict.fromkeys(columns, pl.String)
     try:
         return pl.read_csv(
             records,
             has_header=False,
-            new_columns=list(columns),
-            schema=dict.fromkeys(columns, pl.String) if len(set(columns)) == len(columns) else None,
+            skip_lines=int(skip_header),
+            schema=schema if len(schema) == len(columns) else None,
             infer_schema=False,
             null_values=[""],
             extra_columns="raise",
         )
-    except (pl.exceptions.PolarsError, pl.exceptions.NoDataError) as exc:
+    except pl.exceptions.PolarsError as exc:
         raise faults.unreadable(f"a CSV of {len(columns)} columns was expected") from exc
 
 
@@ -75,11 +76,9 @@ def csv_frames(blocks: Iterable[bytes], *, max_rows: int = 50_000) -> Iterator[p
     """Frames of at most ``max_rows`` of a CSV with header, streamed; none where it has no rows."""
     columns: list[str] | None = None
     for piece in whole_records(blocks):
-        records = piece
-        if columns is None:
-            columns, records = csv_header(piece)
-        frame = csv_frame(records, columns)
-        yield from sliced(frame, max_rows)
+        first = columns is None
+        columns = csv_header(piece) if columns is None else columns
+        yield from sliced(csv_frame(piece, columns, skip_header=first), max_rows)
 
 
 def sliced(frame: pl.DataFrame, max_rows: int) -> Iterator[pl.DataFrame]:
@@ -115,11 +114,19 @@ def csv_bytes(frame: pl.DataFrame, *, null: str = "") -> bytes:
     Newlines inside values become LF, since the file must hold the one line ending that its job
     declared (Bulk API 2.0, "ClientInputError : LineEnding is invalid on user data").
     """
+    content = _written(frame, null)
+    if b"\r" in content:
+        content = _written(
+            frame.with_columns(pl.col(pl.String).str.replace_all("\r\n?", "\n")), null
+        )
+    return content
+
+
+def _written(frame: pl.DataFrame, null: str) -> bytes:
     # in a file of one column a blank would be an empty line, which is no record
     blank = null or ('""' if frame.width == 1 else "")
-    text = frame.with_columns(pl.col(pl.String).str.replace_all("\r\n?", "\n"))
     target = io.BytesIO()
-    text.write_csv(target, null_value=blank, line_terminator="\n")
+    frame.write_csv(target, null_value=blank, line_terminator="\n")
     return target.getvalue()
 
 
