@@ -1,0 +1,1 @@
+"""What an org's metadata says: objects, fields with every describe attribute, record types, rules."""
