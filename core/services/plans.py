@@ -20,6 +20,8 @@ from core.errors import UserError
 from core.plans.compare import PlanChange, compare_plans
 
 if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
     from core.bootstrap import Orgbridge
     from core.domain.roles import Actor
 
@@ -299,7 +301,7 @@ def _view(draft: PlanDraft) -> PlanView:
     return PlanView(row=draft.row, plan=plan_from_document(draft.document))
 
 
-def _point(session: rows.Session, plan_id: UUID, document: Plan) -> None:
+def _point(session: Session, plan_id: UUID, document: Plan) -> None:
     """Keep the plan's foreign keys on the orgs that its document names."""
     rows.point_at_orgs(
         session,

@@ -1,0 +1,179 @@
+"""The plan editor: what its tables show, and every edit as one saved step.
+
+    view(plan)  ─▶ objects with their progress
+    rows(plan, mapping) ─▶ one row per field, with the issues of the schema check
+    edit(plan, revision, change) ─▶ the draft with the change, saved at once under a new revision
+
+An edit is any function of `core.plans.editing` with its arguments bound. It is applied to the draft
+as it was read; if somebody saved in between nothing is written and the person is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from core.access import roles
+from core.db import plans as plan_rows
+from core.domain.describe import SObject
+from core.domain.plan import Plan, plan_from_document
+from core.domain.roles import Role
+from core.errors import ConflictError, OrgbridgeError, UserError
+from core.plans import field_rows
+from core.plans.field_rows import FieldRow, MappingProgress
+from core.services import plans
+
+if TYPE_CHECKING:
+    from core.bootstrap import Orgbridge
+    from core.db.plans import PlanDraft, PlanRow
+    from core.domain.roles import Actor
+
+Edit = Callable[[Plan], Plan]
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectView:
+    """One object mapping in the list at the left."""
+
+    name: str
+    source: str
+    target: str
+    operation: str
+    progress: MappingProgress | None
+    #: why there is no progress: an object that an org does not have, an org that does not answer
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EditorView:
+    """A plan as the editor opens it."""
+
+    row: PlanRow
+    plan: Plan
+    objects: tuple[ObjectView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Describes:
+    """Both sides of one object mapping."""
+
+    source: SObject
+    target: SObject
+
+
+def view(bridge: Orgbridge, actor: Actor, plan_id: UUID) -> EditorView:
+    """The plan with the progress of each object.
+
+    Cost: one describe per object and org, from the cache when fresh.
+    """
+    roles.require(actor, Role.VIEWER)
+    draft = _draft(bridge, actor, plan_id)
+    plan = plan_from_document(draft.document)
+    objects = tuple(
+        _object_view(bridge, actor, draft=draft, plan=plan, name=entry.name)
+        for entry in plan.objects
+    )
+    return EditorView(row=draft.row, plan=plan, objects=objects)
+
+
+def rows(bridge: Orgbridge, actor: Actor, plan_id: UUID, *, mapping: str) -> tuple[FieldRow, ...]:
+    """The field rows of one object mapping, open ones first.
+
+    Raises:
+        UserError: an org is not connected or lacks the object.
+    """
+    roles.require(actor, Role.VIEWER)
+    draft = _draft(bridge, actor, plan_id)
+    plan = plan_from_document(draft.document)
+    sides = describes(bridge, actor, draft=draft, plan=plan, mapping=mapping)
+    return _rows_of(plan, mapping, sides)
+
+
+def edit(
+    bridge: Orgbridge, actor: Actor, plan_id: UUID, *, revision: int, change: Edit
+) -> EditorSaved:
+    """Applies one change to the draft read at `revision` and saves it.
+
+    Raises:
+        ConflictError: somebody saved in between; nothing was written.
+        UserError: the change is not possible; nothing was written.
+    """
+    roles.require(actor, Role.ANALYST)
+    draft = _draft(bridge, actor, plan_id)
+    if draft.row.revision != revision:
+        raise ConflictError(
+            f"{draft.row.updated_by} saved this plan after you opened it.",
+            state=f"Your change was not saved; the plan is at revision {draft.row.revision}.",
+            next_step="Look at their change and make yours again.",
+            revision=draft.row.revision,
+        )
+    changed = change(plan_from_document(draft.document))
+    saved = plans.save(bridge, actor, plan_id, document=changed, revision=revision)
+    return EditorSaved(plan=changed, revision=saved)
+
+
+@dataclass(frozen=True, slots=True)
+class EditorSaved:
+    """What an edit left."""
+
+    plan: Plan
+    revision: int
+
+
+def describes(
+    bridge: Orgbridge, actor: Actor, *, draft: PlanDraft, plan: Plan, mapping: str
+) -> Describes:
+    """Source and target describe of one object mapping.
+
+    Raises:
+        UserError: an org of the plan is not connected.
+        RefusedError: an org does not have the object, or the user may not see it.
+    """
+    entry = plan.mapping(mapping)
+    source_id, target_id = draft.row.source_org_id, draft.row.target_org_id
+    if source_id is None or target_id is None:
+        role, name = ("source", plan.source) if source_id is None else ("target", plan.target)
+        raise UserError(
+            f"The {role} org {name} is not connected.",
+            state="The plan is unchanged.",
+            next_step="Connect it under Orgs with this name.",
+        )
+    source = bridge.org_client(actor.workspace_id, source_id)
+    target = bridge.org_client(actor.workspace_id, target_id)
+    return Describes(source.describe(entry.source), target.describe(entry.target))
+
+
+def _draft(bridge: Orgbridge, actor: Actor, plan_id: UUID) -> PlanDraft:
+    with bridge.session(actor.workspace_id) as session:
+        return plan_rows.plan_draft(session, plan_id=plan_id)
+
+
+def _object_view(
+    bridge: Orgbridge, actor: Actor, *, draft: PlanDraft, plan: Plan, name: str
+) -> ObjectView:
+    entry = plan.mapping(name)
+    progress, problem = None, ""
+    try:
+        sides = describes(bridge, actor, draft=draft, plan=plan, mapping=name)
+        progress = field_rows.progress(_rows_of(plan, name, sides))
+    except OrgbridgeError as error:
+        problem = error.happened
+    return ObjectView(
+        name=entry.name,
+        source=entry.source,
+        target=entry.target,
+        operation=entry.operation.value,
+        progress=progress,
+        problem=problem,
+    )
+
+
+def _rows_of(plan: Plan, mapping: str, sides: Describes) -> tuple[FieldRow, ...]:
+    return field_rows.field_rows(plan.mapping(mapping), sides.source, sides.target)
+
+
+def open_rows(found: Sequence[FieldRow]) -> tuple[FieldRow, ...]:
+    """The rows on which somebody has to decide."""
+    return tuple(row for row in found if row.is_open)

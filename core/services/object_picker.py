@@ -1,0 +1,189 @@
+"""Which objects a plan may take, with the parents they need and the children one may want.
+
+Every object of the source is listed, those that cannot be chosen with the reason. Row counts are
+asked of the source live, 25 to a request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from core.access import roles
+from core.db import plans as rows
+from core.domain.describe import SObject
+from core.domain.roles import Role
+from core.errors import OrgbridgeError, UserError
+
+if TYPE_CHECKING:
+    from core.bootstrap import Orgbridge
+    from core.domain.roles import Actor
+    from core.salesforce.client import OrgClient
+    from core.salesforce.describes import SObjectSummary
+
+#: ends of names whose rows an org keeps about others; they are made by it, not moved
+_KEPT_BY_THE_ORG = (
+    ("History", "the org writes its own history of changes"),
+    ("Share", "sharing is calculated by the target"),
+    ("Feed", "feeds follow the records and are not moved"),
+    ("ChangeEvent", "it is a stream, not a table"),
+    ("__e", "it is a stream, not a table"),
+    ("__mdt", "custom metadata is deployed, not loaded"),
+    ("__b", "big objects cannot be loaded by these APIs"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectChoice:
+    """One object of the source."""
+
+    name: str
+    label: str
+    is_custom: bool
+    is_in_plan: bool
+    #: the target has an object of the same name
+    is_in_target: bool
+    #: why it cannot be chosen; '' when it can
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Relative:
+    """An object that another one looks up to, or that looks up to it."""
+
+    sobject: str
+    #: the lookup that makes the relation: on the object itself for a parent, on the child else
+    field: str
+    #: an insert of the child without it is refused
+    is_required: bool
+    is_in_plan: bool
+    #: rows of the relative in the source now; None when the org would not count them
+    row_count: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Relatives:
+    """The neighbours of one object."""
+
+    sobject: str
+    row_count: int | None
+    parents: tuple[Relative, ...]
+    children: tuple[Relative, ...]
+
+
+def object_choices(bridge: Orgbridge, actor: Actor, plan_id: UUID) -> tuple[ObjectChoice, ...]:
+    """All objects of the plan's source, those that can be chosen first, by label.
+
+    Cost: one call per org, or none while the list is cached.
+
+    Raises:
+        UserError: an org of the plan is not connected.
+    """
+    roles.require(actor, Role.VIEWER)
+    source, target, chosen = _orgs_of(bridge, actor, plan_id)
+    in_target = {summary.name.lower(): summary for summary in target.describe_global()}
+    choices = [
+        ObjectChoice(
+            name=summary.name,
+            label=summary.label,
+            is_custom=summary.custom,
+            is_in_plan=summary.name.lower() in chosen,
+            is_in_target=summary.name.lower() in in_target,
+            reason=_reason_against(summary, in_target.get(summary.name.lower())),
+        )
+        for summary in source.describe_global()
+    ]
+    return tuple(sorted(choices, key=lambda choice: (bool(choice.reason), choice.label.lower())))
+
+
+def relatives(bridge: Orgbridge, actor: Actor, plan_id: UUID, *, sobject: str) -> Relatives:
+    """The parents that an object needs or may have, and its children, with live row counts.
+
+    Cost: one describe (cached) and one call per 25 neighbours.
+    """
+    roles.require(actor, Role.VIEWER)
+    source, _, chosen = _orgs_of(bridge, actor, plan_id)
+    listed = {summary.name.lower(): summary for summary in source.describe_global()}
+    described = source.describe(sobject)
+    up = _parents(described, listed)
+    down = _children(described, listed)
+    names = list(dict.fromkeys([described.name, *(edge[0] for edge in (*up, *down))]))
+    counts = dict(zip(names, _counts(source, names), strict=True))
+
+    def drawn(edges: Iterable[tuple[str, str, bool]]) -> tuple[Relative, ...]:
+        return tuple(
+            Relative(
+                sobject=name,
+                field=field,
+                is_required=required,
+                is_in_plan=name.lower() in chosen,
+                row_count=counts[name],
+            )
+            for name, field, required in edges
+        )
+
+    return Relatives(described.name, counts[described.name], drawn(up), drawn(down))
+
+
+def _orgs_of(
+    bridge: Orgbridge, actor: Actor, plan_id: UUID
+) -> tuple[OrgClient, OrgClient, set[str]]:
+    """Clients of the plan's orgs, and the source objects it has, in small letters."""
+    with bridge.session(actor.workspace_id) as session:
+        draft = rows.plan_draft(session, plan_id=plan_id)
+    chosen = {entry["source"].lower() for entry in draft.document["objects"]}
+    source_id, target_id = draft.row.source_org_id, draft.row.target_org_id
+    if source_id is None or target_id is None:
+        missing = "source" if source_id is None else "target"
+        raise UserError(
+            f"The {missing} org of the plan {draft.row.name} is not connected.",
+            state="The plan is unchanged.",
+            next_step="Connect it under Orgs with the name that the plan uses.",
+        )
+    workspace = actor.workspace_id
+    return bridge.org_client(workspace, source_id), bridge.org_client(workspace, target_id), chosen
+
+
+def _reason_against(summary: SObjectSummary, twin: SObjectSummary | None) -> str:
+    for ending, reason in _KEPT_BY_THE_ORG:
+        if summary.name.endswith(ending) and summary.name != ending:
+            return reason
+    if summary.deprecated_and_hidden:
+        return "it is deprecated and hidden"
+    if not summary.queryable:
+        return "the connected user cannot query it"
+    if twin is not None and not (twin.createable or twin.updateable):
+        return "the connected user of the target can neither create nor update it"
+    return ""
+
+
+def _parents(
+    described: SObject, listed: dict[str, SObjectSummary]
+) -> tuple[tuple[str, str, bool], ...]:
+    return tuple(
+        (parent, field.name, field.required_on_create)
+        for field in described.references
+        if field.is_writeable
+        for parent in field.reference_to
+        if parent.lower() in listed and listed[parent.lower()].queryable
+    )
+
+
+def _children(
+    described: SObject, listed: dict[str, SObjectSummary]
+) -> tuple[tuple[str, str, bool], ...]:
+    known = (
+        (child, listed.get(child.child_sobject.lower())) for child in described.child_relationships
+    )
+    return tuple(
+        (child.child_sobject, child.field, child.cascade_delete)
+        for child, summary in known
+        if summary is not None and not _reason_against(summary, None)
+    )
+
+
+def _counts(client: OrgClient, names: list[str]) -> list[int | None]:
+    answers = client.counts([f"SELECT COUNT() FROM {name}" for name in names])  # noqa: S608 names come from the org's describe
+    return [None if isinstance(answer, OrgbridgeError) else answer for answer in answers]

@@ -1,0 +1,104 @@
+"""Plans keep every edit, every version and tell the second of two people."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.bootstrap import Orgbridge
+from core.domain.plan import CopyRule, parse_plan
+from core.domain.roles import Actor, Role
+from core.errors import ConflictError, NotAllowedError, NotFoundError, UserError
+from core.plans import editing
+from core.plans.editing import FieldPlace
+from core.services import plans
+
+TEXT = """
+orgbridge: 1
+name: sales
+source: legacy
+target: new
+objects:
+  - source: Account
+    fields: {Name: Name}
+"""
+
+
+@pytest.fixture
+def ann(bridge: Orgbridge) -> Actor:
+    return Actor(bridge.workspace_id(), None, "ann@x.example", Role.ANALYST)
+
+
+def test_an_imported_plan_comes_back_as_the_same_file(bridge: Orgbridge, ann: Actor) -> None:
+    plans.import_plan(bridge, ann, TEXT)
+
+    assert parse_plan(plans.export(bridge, ann, name="sales")) == parse_plan(TEXT)
+    (row,) = plans.plans(bridge, ann)
+    assert (row.name, row.revision, row.newest_version) == ("sales", 1, 0)
+
+
+def test_a_wrong_file_saves_nothing(bridge: Orgbridge, ann: Actor) -> None:
+    with pytest.raises(UserError, match="objects"):
+        plans.import_plan(bridge, ann, TEXT.replace("source: Account", "sourse: Account"))
+
+    assert plans.plans(bridge, ann) == ()
+
+
+def test_of_two_people_saving_the_second_is_told(bridge: Orgbridge, ann: Actor) -> None:
+    plan_id = plans.import_plan(bridge, ann, TEXT)
+    read = plans.plan(bridge, ann, plan_id)
+    at = FieldPlace("account", "Phone")
+    mine = editing.set_rule(read.plan, at, CopyRule(source="Phone"))
+    theirs = editing.set_rule(read.plan, at, CopyRule(source="Tel__c"))
+    assert plans.save(bridge, ann, plan_id, document=theirs, revision=1) == 2
+
+    with pytest.raises(ConflictError, match=r"ann@x\.example saved this plan"):
+        plans.save(bridge, ann, plan_id, document=mine, revision=1)
+
+    assert plans.plan(bridge, ann, plan_id).plan == theirs
+
+
+def test_a_version_is_cut_once_per_document_and_restored_without_loss(
+    bridge: Orgbridge, ann: Actor
+) -> None:
+    plan_id = plans.import_plan(bridge, ann, TEXT)
+    first = plans.cut_version(bridge, ann, plan_id, label="agreed")
+    assert plans.cut_version(bridge, ann, plan_id).number == first.number
+    before = plans.plan(bridge, ann, plan_id)
+    changed = editing.skip_field(before.plan, FieldPlace("account", "Name"))
+    plans.save(bridge, ann, plan_id, document=changed, revision=before.row.revision)
+
+    (change, *_rest) = plans.compare_versions(bridge, ann, plan_id, old=1)
+    plans.restore(bridge, ann, plan_id, number=1)
+
+    assert change.place == "account.fields.Name"
+    assert plans.plan(bridge, ann, plan_id).plan == before.plan
+    kept = plans.versions(bridge, ann, plan_id)
+    assert [version.number for version in kept] == [2, 1]
+    assert plans.version_plan(bridge, ann, plan_id, number=2) == changed
+
+
+def test_a_name_is_taken_until_the_plan_is_deleted(bridge: Orgbridge, ann: Actor) -> None:
+    plan_id = plans.import_plan(bridge, ann, TEXT)
+    other = plans.copy(bridge, ann, plan_id, name="sales 2")
+    with pytest.raises(UserError, match="exists already"):
+        plans.rename(bridge, ann, other, name="sales")
+    with pytest.raises(UserError, match="typed name"):
+        plans.remove(bridge, ann, plan_id, confirm="Sales")
+
+    plans.remove(bridge, ann, plan_id, confirm="sales")
+    plans.rename(bridge, ann, other, name="sales")
+
+    assert [row.name for row in plans.plans(bridge, ann)] == ["sales"]
+    with pytest.raises(NotFoundError):
+        plans.plan(bridge, ann, plan_id)
+
+
+def test_a_viewer_reads_and_changes_nothing(bridge: Orgbridge, ann: Actor) -> None:
+    plan_id = plans.import_plan(bridge, ann, TEXT)
+    viewer = Actor(ann.workspace_id, None, "vic@x.example", Role.VIEWER)
+
+    assert plans.plan(bridge, viewer, plan_id).row.name == "sales"
+    with pytest.raises(NotAllowedError):
+        plans.cut_version(bridge, viewer, plan_id)
+    with pytest.raises(NotAllowedError):
+        plans.remove(bridge, viewer, plan_id, confirm="sales")
