@@ -18,12 +18,12 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import streamlit as st
-from core.bootstrap import Orgbridge
 from starlette.middleware import Middleware
 
 from core import bootstrap, config, log
 from core.api import door, process
 from core.api.gate import Gate
+from core.bootstrap import Orgbridge
 from core.config import Settings
 from core.jobs import schedule, worker
 from core.services import people
@@ -36,7 +36,7 @@ settings = config.load_settings()
 @asynccontextmanager
 async def lifespan(_app: st.App) -> AsyncIterator[None]:
     """Hold the database, the worker and the scheduler while the server runs."""
-    log.configure(settings.home, process="app")
+    log.configure(settings, process="app")
     with ExitStack() as held:
         bridge = await asyncio.to_thread(held.enter_context, bootstrap.build(settings))
         held.enter_context(_at_hand(bridge))

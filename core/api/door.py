@@ -89,6 +89,29 @@ async def setup(request: Request) -> Response:
     return _enter(request, signed_in, wanted="/")
 
 
+async def invite_form(request: Request) -> Response:
+    """The form in which an invited person chooses a password."""
+    return _form(request, screens.INVITATION, token=request.query_params.get("token", ""))
+
+
+async def invite(request: Request) -> Response:
+    """Let an invited person in; the invitation is used up."""
+    typed = await _typed(request)
+    try:
+        csrf.check(request, typed.get(csrf.FORM_FIELD, ""))
+        signed_in = await run_in_threadpool(
+            people.accept_invitation,
+            process.bridge(),
+            token=typed.get("token", ""),
+            name=typed.get("name", ""),
+            password=typed.get("password", ""),
+            origin=_origin(request),
+        )
+    except UserError as problem:
+        return _form(request, screens.INVITATION, typed=typed, problem=problem)
+    return _enter(request, signed_in, wanted="/")
+
+
 async def logout_form(request: Request) -> Response:
     """Ask before signing out: a link alone must not do it, a foreign page could hold one."""
     return _form(request, screens.SIGN_OUT)
@@ -144,6 +167,8 @@ def routes() -> list[BaseRoute]:
         Route("/login", login, methods=["POST"]),
         Route("/setup", setup_form, methods=["GET"]),
         Route("/setup", setup, methods=["POST"]),
+        Route("/invite", invite_form, methods=["GET"]),
+        Route("/invite", invite, methods=["POST"]),
         Route("/logout", logout_form, methods=["GET"]),
         Route("/logout", logout, methods=["POST"]),
         Route("/oauth/callback", oauth_callback, methods=["GET"]),
@@ -179,13 +204,13 @@ def _form(
     *,
     typed: Mapping[str, str] | None = None,
     wanted: str = "",
+    token: str = "",
     problem: OrgbridgeError | None = None,
 ) -> Response:
-    value, token = csrf.new_token(request)
-    where = wanted or (typed or {}).get("next", "")
-    html = screens.form_page(
-        screen, csrf=token, typed=typed, hidden={"next": where}, problem=problem
-    )
+    value, signed = csrf.new_token(request)
+    sent = typed or {}
+    hidden = {"next": wanted or sent.get("next", ""), "token": token or sent.get("token", "")}
+    html = screens.form_page(screen, csrf=signed, typed=typed, hidden=hidden, problem=problem)
     response = HTMLResponse(html, status_code=400 if problem else 200)
     response.headers["cache-control"] = "no-store"
     csrf.lay_cookie(response, value, request)

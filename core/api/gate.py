@@ -21,7 +21,7 @@ from core.api.cookies import session_token
 log = logging.getLogger(__name__)
 
 #: answers without a session: signing in, the org's way back to us, and "are you alive"
-OPEN_PATHS = frozenset({"/login", "/setup", "/oauth/callback", "/health"})
+OPEN_PATHS = frozenset({"/login", "/setup", "/invite", "/oauth/callback", "/health"})
 #: style, fonts and logo of the sign-in page
 OPEN_PREFIX = "/door/"
 WS_POLICY_VIOLATION = 1008  # RFC 6455, 7.4.1

@@ -66,6 +66,13 @@ FIRST_SETUP = Screen(
     ),
     "Create admin and sign in",
 )
+INVITATION = Screen(
+    "Choose a password",
+    "You were invited to Orgbridge. The link works once.",
+    "/invite",
+    (FormField("name", "Your name", autocomplete="name"), NEW_PASSWORD),
+    "Join and sign in",
+)
 SIGN_OUT = Screen(
     "Sign out", "Your runs and schedules go on without you.", "/logout", (), "Sign out"
 )

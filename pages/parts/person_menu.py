@@ -55,4 +55,11 @@ def _change_password() -> None:
 
 
 def _change(old: str, new: str) -> None:
-    people.change_password(visit.bridge(), visit.actor(), old=old or "", new=new or "")
+    here = visit.visitor()
+    people.change_password(
+        visit.bridge(),
+        visit.actor(),
+        old=old or "",
+        new=new or "",
+        keep=here.session_id if here else None,
+    )

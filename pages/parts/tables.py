@@ -8,6 +8,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from pages.parts import figures
+
 ROW_HEIGHT = 32
 HEADER_HEIGHT = 36
 #: beyond this many rows a table scrolls instead of growing
@@ -52,6 +54,7 @@ def show(
 ) -> Any:
     """Draw a table: no index, our row height, ``alt`` text; sends listed columns only."""
     options.setdefault("height", height(len(data)))
+    options.setdefault("placeholder", figures.MISSING)
     return st.dataframe(
         data[[name for name in columns if name in data.columns]],
         column_config=dict(columns),

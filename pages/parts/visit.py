@@ -7,10 +7,10 @@ session on the person's next click, although their WebSocket is still open.
 from __future__ import annotations
 
 import streamlit as st
-from core.bootstrap import Orgbridge
 
 from core.api import process
 from core.api.cookies import SESSION_COOKIE
+from core.bootstrap import Orgbridge
 from core.domain.roles import Actor, Role
 from core.services import people
 from pages.parts import state

@@ -78,10 +78,10 @@ OPERATIONS: dict[str, Word] = {
     "preserve": Word("Preserve", "gray", "link"),
 }
 HEALTH: dict[str, Word] = {
-    "ok": Word("Connected", "green", "check_circle"),
+    "connected": Word("Connected", "green", "check_circle"),
     "session_expired": Word("Session expired", "red", "key_off"),
     "unreachable": Word("Unreachable", "orange", "cloud_off"),
-    "unknown": Word("Not tested", "gray", "help"),
+    "revoked": Word("Revoked", "red", "link_off"),
 }
 
 

@@ -1,0 +1,83 @@
+"""One run: watch it, decide its canary, see what failed and why, retry, undo."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.services import runs
+from pages import registry
+from pages.parts import (
+    boxes,
+    figures,
+    rows,
+    run_acts,
+    run_errors,
+    run_files,
+    run_live,
+    run_story,
+    visit,
+    words,
+)
+from pages.parts.boxes import escaped
+
+TABS = ("errors", "log", "canary", "objects", "files", "settings")
+TAB_WORDS = {
+    "errors": "Errors",
+    "log": "Log",
+    "canary": "Canary",
+    "objects": "Objects",
+    "files": "Files",
+    "settings": "Settings",
+}
+
+
+def draw(name: str) -> None:
+    """The page of one run."""
+    view = runs.run(visit.bridge(), visit.actor(), name)
+    row = view.row
+    with rows.head(f"Run {row.name}", badge=words.word(words.STATUSES, row.status).badge):
+        run_acts.buttons(view)
+    rows.facts(
+        words.org_pair(
+            (row.source_name or figures.MISSING, row.source_environment),
+            (row.target_name or figures.MISSING, row.target_environment),
+        ),
+        f"**{escaped(row.plan_name or '')}** v{row.version}",
+        row.mode.replace("_", " "),
+        f"by {escaped(row.requested_by)}",
+        f"{figures.when(row.started_at or row.created_at)}",
+    )
+    run_acts.what_it_waits_for(view)
+    run_live.draw(row.name, is_moving=row.status not in run_live.SETTLED)
+    tabs(view)
+
+
+def tabs(view: runs.RunView) -> None:
+    """Only the open tab is computed."""
+    shown = [tab for tab in TABS if tab != "canary" or view.row.mode == "canary"]
+    failed = view.row.rows_failed
+    titles = {tab: TAB_WORDS[tab] for tab in shown}
+    if failed:
+        titles["errors"] = f"Errors :red-badge[{figures.count(failed)}]"
+    drawn = st.tabs(list(titles.values()), key="tab", on_change="rerun")
+    bodies = {
+        "errors": run_errors.draw,
+        "log": run_story.log,
+        "canary": run_story.canary,
+        "objects": run_story.objects,
+        "files": run_files.draw,
+        "settings": run_story.settings,
+    }
+    for tab, place in zip(shown, drawn, strict=True):
+        if place.open:
+            with place:
+                boxes.acted(bodies[tab], view)
+
+
+asked = st.query_params.get("run")
+if asked:
+    boxes.acted(draw, asked)
+else:
+    boxes.empty("No run chosen", "Open one from the list of runs.")
+    if st.button("Runs", icon=":material/arrow_back:", key="run.none"):
+        registry.go("runs")

@@ -1,0 +1,125 @@
+"""Audit trail: who changed what, when, from where and why; nothing here can be changed."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+
+import pandas as pd
+import streamlit as st
+
+from core.services import audit
+from pages.parts import boxes, export, figures, rows, tables, visit
+
+COLUMNS = {
+    "at": st.column_config.DatetimeColumn(
+        "When (UTC)", format="YYYY-MM-DD HH:mm:ss", timezone="UTC", pinned=True, width=160
+    ),
+    "actor": st.column_config.TextColumn("Who", width=180),
+    "action": st.column_config.TextColumn("Action", width=170),
+    "subject": st.column_config.TextColumn("On", width=220),
+    "before": st.column_config.JsonColumn("Before", width=160),
+    "after": st.column_config.JsonColumn("After", width=160),
+    "reason": st.column_config.TextColumn("Reason", width=160),
+    "origin": st.column_config.TextColumn("From", width=110),
+}
+DAYS_SHOWN = 30
+
+
+def day_start(day: date, *, days_later: int = 0) -> datetime:
+    """Midnight of a day in the visitor's zone, as UTC."""
+    local = datetime.combine(day + timedelta(days=days_later), time(), tzinfo=figures.zone())
+    return local.astimezone(UTC)
+
+
+def asked() -> audit.TrailFilter:
+    """The filter row."""
+    choices = audit.choices(visit.bridge(), visit.actor())
+    who, what, when, words = st.columns([0.22, 0.22, 0.26, 0.3], vertical_alignment="bottom")
+    actor = who.selectbox(
+        "Who",
+        ["", *choices.actors],
+        key="actor",
+        bind="query-params",
+        format_func=lambda name: name or "Everybody",
+    )
+    action = what.selectbox(
+        "Action",
+        ["", *choices.actions],
+        key="action",
+        bind="query-params",
+        format_func=lambda name: name or "Every action",
+    )
+    today = datetime.now(figures.zone()).date()
+    span = when.date_input(
+        "Days",
+        (today - timedelta(days=DAYS_SHOWN), today),
+        key="audit.days",
+        persist_state="session",
+    )
+    text = words.text_input(
+        "Contains",
+        type="search",
+        live=True,
+        key="audit_q",
+        bind="query-params",
+        placeholder="Name, reason, id…",
+    )
+    days = span if isinstance(span, tuple) else (span,)
+    return audit.TrailFilter(
+        actor=actor or "",
+        action=action or "",
+        text=(text or "").strip(),
+        since=day_start(days[0]) if days else None,
+        until=day_start(days[-1], days_later=1) if len(days) == 2 else None,
+    )
+
+
+def frame(found: tuple[audit.TrailRow, ...]) -> pd.DataFrame:
+    """Rows of the trail as the table shows them."""
+    return tables.frame(
+        [
+            {
+                "at": row.at,
+                "actor": row.actor,
+                "action": row.action,
+                "subject": " ".join(part for part in (row.subject_kind, row.subject_name) if part),
+                "before": row.before,
+                "after": row.after,
+                "reason": row.reason or "",
+                "origin": row.origin,
+            }
+            for row in found
+        ],
+        list(COLUMNS),
+    )
+
+
+def draw() -> None:
+    """The page."""
+    with rows.head("Audit trail"):
+        place = st.container(width="content")
+    wanted = asked()
+    page = int(st.session_state.get("audit.page", 1))
+    found = audit.trail(
+        visit.bridge(), visit.actor(), wanted, page=page, page_rows=tables.PAGE_ROWS
+    )
+    with place:
+        export.button(
+            "audit-trail",
+            lambda: b"".join(audit.trail_csv(visit.bridge(), visit.actor(), wanted)),
+            key="audit.csv",
+        )
+    if not found.total:
+        boxes.empty(
+            "Nothing matches",
+            "Every change by a person, script or schedule leaves a line here. Widen the filter.",
+        )
+        return
+    st.caption(
+        f"{figures.count(found.total)} entries, newest first. Nobody can change or delete one."
+    )
+    tables.show(frame(found.rows), COLUMNS, key="audit.table", alt="Audit trail", height=560)
+    tables.page_of(found.total, key="audit.page")
+
+
+boxes.acted(draw)

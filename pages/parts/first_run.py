@@ -1,0 +1,110 @@
+"""The first-run card: from nothing to a finished practice migration, one button at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+
+from core.domain.roles import Role
+from core.services import orgs, plans
+from pages import registry
+from pages.parts import org_connect, practice_orgs, visit
+
+LEFT, RIGHT = 0.62, 0.38
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step."""
+
+    title: str
+    what: str
+    is_done: bool
+    button: str
+    act: Callable[[], None]
+
+
+def steps(cards: Sequence[orgs.OrgCard], known: Sequence[plans.PlanRow]) -> tuple[Step, ...]:
+    """The steps with what is done already, read from what exists; nothing is remembered apart."""
+    practice = [card for card in cards if card.environment == "practice"]
+    names = {card.name for card in practice}
+    ready = [row for row in known if row.source_org in names and row.target_org in names]
+    return (
+        Step(
+            "Create practice orgs",
+            "“Northwind Legacy” with records and an almost empty “Northwind New”",
+            len(practice) >= 2,
+            "Create practice orgs",
+            practice_orgs.create,
+        ),
+        Step(
+            "Look at them",
+            "Same screens as a real org; credentials are filled in for you",
+            len(practice) >= 2 and all(card.described_at for card in practice),
+            "Open orgs",
+            lambda: registry.go("orgs", kind="practice"),
+        ),
+        Step(
+            "Make a plan and review it",
+            "Most fields match by name; a few wait for you",
+            any(row.newest_version for row in ready),
+            "Open plans",
+            lambda: registry.go("plans"),
+        ),
+    )
+
+
+def has_real_org(cards: Sequence[orgs.OrgCard]) -> bool:
+    """Whether somebody works with more than practice orgs."""
+    return any(card.environment != "practice" for card in cards)
+
+
+def draw(found: Sequence[Step], *, has_orgs: bool) -> None:
+    """The card, and beside it the way to a real org."""
+    if not has_orgs:
+        st.caption(
+            "You have no Salesforce orgs connected yet. Try everything on two practice orgs first: "
+            "they run on this machine, behave like Salesforce and never call out."
+        )
+    left, right = st.columns([LEFT, RIGHT], gap="medium")
+    with left, st.container(border=True):
+        _card(found)
+    if visit.may(Role.ADMIN):
+        with right, st.container(border=True):
+            st.subheader("Or connect a real org", anchor=False)
+            st.caption("Sandboxes first. Production is protected until an admin says otherwise.")
+            if st.button(
+                "Connect an org…", icon=":material/cloud:", width="stretch", key="home.connect"
+            ):
+                org_connect.dialog()
+
+
+def _card(found: Sequence[Step]) -> None:
+    done = sum(step.is_done for step in found)
+    with st.container(horizontal=True, vertical_alignment="center", wrap=False):
+        st.subheader("Finish a practice migration", anchor=False, width="stretch")
+        st.markdown(":gray-badge[:material/timer: about 3 minutes]", width="content")
+    st.progress(done / len(found), text=f"{done} of {len(found)} steps done")
+    next_up = next((step for step in found if not step.is_done), None)
+    for number, step in enumerate(found, start=1):
+        with st.container(horizontal=True, vertical_alignment="center", wrap=False):
+            _line(step, is_next=step is next_up)
+            if step is next_up and visit.may(Role.ANALYST):
+                if st.button(step.button, type="primary", key=f"home.step.{number}"):
+                    step.act()
+            elif step.is_done:
+                st.caption("done", width="content")
+
+
+def _line(step: Step, *, is_next: bool) -> None:
+    if step.is_done:
+        icon = ":green[:material/check_circle:]"
+    else:
+        icon = (
+            ":blue[:material/radio_button_checked:]"
+            if is_next
+            else ":gray[:material/radio_button_unchecked:]"
+        )
+    st.markdown(f"{icon} **{step.title}** :gray[— {step.what}]", width="stretch")

@@ -1,0 +1,149 @@
+"""Everything of a run that moves: progress, five figures, the table of objects, throughput.
+
+One fragment redraws it every two seconds while the run can change; the page around it stays still.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from core.services import runs
+from pages.parts import figures, palette, tables, visit, words
+
+TICK = "2s"
+#: states in which nothing moves any more
+SETTLED = frozenset({"succeeded", "partial", "failed", "cancelled", "undone"})
+COLUMNS = {
+    "object": st.column_config.TextColumn("Object", pinned=True, width=150),
+    "status": words.pills("Status", words.STATUSES.values(), width=105),
+    "done": tables.share_column("Progress", width=130),
+    "written": tables.rows_column("Written", width=80),
+    "failed": tables.rows_column("Failed", width=70),
+    "rows": tables.rows_column("Rows", width=80),
+    "speed": tables.rows_column("Rows/s", width=70),
+}
+
+
+def draw(name: str, *, is_moving: bool) -> None:
+    """Draw the live part; polls only while the run moves, then redraws the page once."""
+
+    @st.fragment(run_every=TICK if is_moving else None, key="run.live")
+    def part() -> None:
+        view = runs.run(visit.bridge(), visit.actor(), name)
+        if is_moving and view.row.status in SETTLED:
+            st.rerun()
+        _progress(view)
+        _figures(view)
+        left, right = st.columns([0.6, 0.4], gap="medium")
+        with left:
+            tables.show(
+                steps_frame(view.steps),
+                COLUMNS,
+                key="run.steps",
+                alt="Progress of every object of this run",
+            )
+        with right:
+            _throughput(runs.throughput(visit.bridge(), visit.actor(), name))
+
+    part()
+
+
+def steps_frame(steps: Sequence[runs.StepRow]) -> pd.DataFrame:
+    """One row per object and pass."""
+    return tables.frame(
+        [
+            {
+                "object": step.mapping_name,
+                "status": [words.word(words.STATUSES, step.status).label],
+                "done": figures.share(step.done, step.planned),
+                "written": step.written,
+                "failed": step.failed,
+                "rows": step.planned,
+                "speed": step.rows_per_s,
+            }
+            for step in steps
+        ],
+        list(COLUMNS),
+    )
+
+
+def _progress(view: runs.RunView) -> None:
+    row = view.row
+    told = [
+        f"**{figures.percent(row.rows_done, row.rows_planned)}**",
+        f"{figures.count(row.rows_done)} of {figures.count(row.rows_planned)} rows",
+    ]
+    if row.status == "running" and view.seconds_left is not None:
+        told.append(f"about {figures.duration(view.seconds_left)} left")
+    if row.wait_reason:
+        told.append(row.wait_reason)
+    st.progress(min(1.0, figures.share(row.rows_done, row.rows_planned) / 100), " · ".join(told))
+
+
+def _figures(view: runs.RunView) -> None:
+    row = view.row
+    written, failed, speed, calls, elapsed = st.columns(5)
+    plain = {"delta_color": "off", "delta_arrow": "off", "border": True}
+    written.metric(
+        "Rows written",
+        figures.count(view.written),
+        f"{figures.percent(view.written, row.rows_planned)} of plan",
+        **plain,
+    )
+    failed.metric(
+        "Failed rows",
+        figures.count(row.rows_failed),
+        f"{figures.percent(row.rows_failed, row.rows_done)} of rows",
+        delta_color="inverse" if row.rows_failed else "off",
+        delta_arrow="off",
+        border=True,
+    )
+    speed.metric("Throughput", f"{figures.count(view.rows_per_s)} rows/s", "average", **plain)
+    calls.metric(
+        "API calls",
+        figures.count(view.api_calls),
+        "source and target",
+        **plain,
+    )
+    elapsed.metric("Elapsed", figures.duration(_elapsed(row)), _ends(row), **plain)
+
+
+def _elapsed(row: runs.RunRow) -> float | None:
+    if row.started_at is None:
+        return None
+    return ((row.finished_at or datetime.now(UTC)) - row.started_at).total_seconds()
+
+
+def _ends(row: runs.RunRow) -> str:
+    if row.finished_at is not None:
+        return f"finished {figures.when(row.finished_at)}"
+    return "not started" if row.started_at is None else f"since {figures.when(row.started_at)}"
+
+
+def _throughput(ticks: Sequence[runs.Tick]) -> None:
+    if not ticks:
+        st.caption("Throughput appears with the first rows.")
+        return
+    shades = palette.shades()
+    at = [tick.at.astimezone(figures.zone()) for tick in ticks]
+    figure = go.Figure()
+    figure.add_scatter(
+        x=at,
+        y=[tick.rows for tick in ticks],
+        name="rows/s",
+        mode="lines",
+        fill="tozeroy",
+        line={"color": shades["blue"], "width": 2},
+        fillcolor=shades["blue_area"],
+    )
+    figure.add_bar(
+        x=at, y=[tick.failed for tick in ticks], name="failed/s", marker_color=shades["red"]
+    )
+    figure.update_layout(title={"text": "Throughput", "font": {"size": 13}, "x": 0})
+    figure.update_yaxes(rangemode="tozero")
+    palette.draw(figure, key="run.throughput", alt="Rows written and failed per second", height=300)

@@ -1,0 +1,119 @@
+"""Every page as data: title, icon, help, section, role, address; the navigation is made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import streamlit as st
+
+from core.domain.roles import Role
+
+#: the order of the work; "" stands above the first heading
+SECTIONS = ("", "Prepare", "Migrate", "Verify", "Observe", "Admin")
+
+
+@dataclass(frozen=True, slots=True)
+class PageSpec:
+    """One page."""
+
+    #: file below ``pages/``; section folders hold no ``__init__.py``
+    file: str
+    title: str
+    icon: str
+    #: tooltip in the navigation; one sentence of purpose
+    help: str
+    section: str
+    #: the least role that sees it
+    role: Role
+    #: the address; the default page is ``/``
+    url_path: str
+    #: reached by links only
+    is_hidden: bool = False
+    is_default: bool = False
+
+
+PAGES: tuple[PageSpec, ...] = (
+    PageSpec(
+        "overview/home.py",
+        "Home",
+        ":material/home:",
+        "What runs, what waits for you, what comes next",
+        "",
+        Role.VIEWER,
+        "home",
+        is_default=True,
+    ),
+    PageSpec(
+        "prepare/orgs.py",
+        "Orgs",
+        ":material/cloud:",
+        "Connect Salesforce orgs and see their health",
+        "Prepare",
+        Role.VIEWER,
+        "orgs",
+    ),
+    PageSpec(
+        "observe/audit.py",
+        "Audit trail",
+        ":material/history:",
+        "Who changed what, when and why",
+        "Observe",
+        Role.VIEWER,
+        "audit",
+    ),
+    PageSpec(
+        "admin/users.py",
+        "Users",
+        ":material/group:",
+        "People, their roles and their sessions",
+        "Admin",
+        Role.ADMIN,
+        "users",
+    ),
+    PageSpec(
+        "admin/settings.py",
+        "Settings",
+        ":material/settings:",
+        "Safety on production, retention, practice orgs",
+        "Admin",
+        Role.ADMIN,
+        "settings",
+    ),
+)
+_BY_PATH = {page.url_path: page for page in PAGES}
+
+
+def pages_for(role: Role) -> tuple[PageSpec, ...]:
+    """The pages that a role may open, in the order of the navigation."""
+    return tuple(page for page in PAGES if page.role <= role)
+
+
+def navigation(pages: Iterable[PageSpec]) -> dict[str, list[st.Page]]:
+    """Pages by section, as ``st.navigation`` takes them; empty sections are left out."""
+    grouped: dict[str, list[st.Page]] = {section: [] for section in SECTIONS}
+    for page in pages:
+        grouped[page.section].append(_drawn(page))
+    return {section: drawn for section, drawn in grouped.items() if drawn}
+
+
+def go(url_path: str, **params: str | int) -> None:
+    """Open another page with these query parameters; what follows in the script does not run."""
+    st.switch_page(_BY_PATH[url_path].file, query_params={k: str(v) for k, v in params.items()})
+
+
+def is_listed(url_path: str) -> bool:
+    """Whether a page of this address exists."""
+    return url_path in _BY_PATH
+
+
+def _drawn(page: PageSpec) -> st.Page:
+    return st.Page(
+        page.file,
+        title=page.title,
+        icon=page.icon,
+        help=page.help,
+        url_path=page.url_path,
+        default=page.is_default,
+        visibility="hidden" if page.is_hidden else "visible",
+    )
