@@ -1,0 +1,5 @@
+"""The rows of one org: a DuckDB file with one typed table per object."""
+
+from orgsim.store.store import Store, Transaction
+
+__all__ = ["Store", "Transaction"]
