@@ -114,7 +114,7 @@ def whole_trail(session: Session, chosen: TrailFilter) -> Iterator[AuditRow]:
         yield _row(each)
 
 
-def actions(session: Session) -> tuple[list[str], list[str], list[str]]:
+def occurring(session: Session) -> tuple[list[str], list[str], list[str]]:
     """What the trail can be filtered by: actors, actions, kinds of subject that occur in it."""
     columns = (AuditLog.actor, AuditLog.action, AuditLog.subject_kind)
     found = [list(session.scalars(select(c).distinct().order_by(c))) for c in columns]

@@ -50,9 +50,12 @@ class SessionRow:
 
     id: UUID
     origin: str
-    user_agent: str
+    agent: str
     created_at: dt.datetime
     last_seen_at: dt.datetime
+    expires_at: dt.datetime
+    #: the session that asks
+    is_current: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,11 @@ def close_session(session: Session, token: str, *, now: dt.datetime) -> UserSess
     )
 
 
+def owner_of(session: Session, session_id: UUID) -> UUID | None:
+    """Whose session it is."""
+    return session.scalar(select(UserSession.user_id).where(UserSession.id == session_id))
+
+
 def revoke(
     session: Session,
     user_id: UUID,
@@ -138,7 +146,9 @@ def revoke(
     return len(ended.all())
 
 
-def sessions_of(session: Session, user_id: UUID, *, now: dt.datetime) -> tuple[SessionRow, ...]:
+def sessions_of(
+    session: Session, user_id: UUID, *, now: dt.datetime, current: UUID | None = None
+) -> tuple[SessionRow, ...]:
     """Living sessions of a person, the last used first."""
     found = session.scalars(
         select(UserSession)
@@ -146,7 +156,15 @@ def sessions_of(session: Session, user_id: UUID, *, now: dt.datetime) -> tuple[S
         .order_by(UserSession.last_seen_at.desc())
     )
     return tuple(
-        SessionRow(each.id, each.origin, each.user_agent, each.created_at, each.last_seen_at)
+        SessionRow(
+            id=each.id,
+            origin=each.origin,
+            agent=each.user_agent,
+            created_at=each.created_at,
+            last_seen_at=each.last_seen_at,
+            expires_at=each.expires_at,
+            is_current=each.id == current,
+        )
         for each in found
     )
 

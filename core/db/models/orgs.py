@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Numeric, UniqueConstraint, func, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    Numeric,
+    UniqueConstraint,
+    func,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.db.models.base import (
@@ -35,7 +42,10 @@ class RegisteredOrg(Identified, WorkspaceScoped, Timestamped, Base):
         CheckConstraint(
             "status IN ('connected','session_expired','unreachable','revoked')", name="status"
         ),
-        CheckConstraint("environment IN ('production','sandbox','practice')", name="environment"),
+        CheckConstraint(
+            "environment IN ('production','sandbox','scratch','developer','trial','practice')",
+            name="environment",
+        ),
     )
 
     #: what people and plan files call it
@@ -96,7 +106,10 @@ class DescribeCache(Identified, WorkspaceScoped, Base):
     #: API name, or '' for the list of all objects
     sobject: Mapped[str]
     api_version: Mapped[str]
-    document: Mapped[Any] = mapped_column(JSONB)
+    #: the JSON exactly as the org gave it, zlib
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    #: NULL for the list of objects
+    field_count: Mapped[int | None]
     etag: Mapped[str | None]
     last_modified: Mapped[str | None]
     #: when the document last changed, and when the org last confirmed it

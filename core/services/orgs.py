@@ -1,0 +1,483 @@
+"""Orgs of a workspace: connect, test, reconnect, rename, guard, describe, remove.
+
+    ConnectRequest ─▶ token flow ─▶ identity, limits, permissions (test) ─▶ encrypted row ─▶ OrgClient
+    browser sign-in: start_oauth keeps the request server-side; finish_oauth is called by the callback
+
+Nothing is saved before the org itself has answered which org it is.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from core.access import audit, connections, roles
+from core.db import orgs as registry
+from core.db.orgs import OrgRow
+from core.domain.describe import SObject
+from core.domain.roles import Actor, Role
+from core.errors import (
+    ConflictError,
+    NotFoundError,
+    OrgbridgeError,
+    SessionLostError,
+    TransientError,
+    UserError,
+)
+from core.services import connecting
+from core.services.connecting import ConnectionReport, ConnectRequest
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from sqlalchemy.orm import Session
+
+    from core.bootstrap import Orgbridge
+
+__all__ = ["ConnectRequest", "ConnectionReport", "ObjectRow", "OrgCard"]
+
+#: an org with at most this many objects is described whole when its metadata is refreshed
+DESCRIBE_ALL_UP_TO = 400
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class OrgCard:
+    """An org as the pages show it."""
+
+    id: UUID
+    name: str
+    #: production | sandbox | scratch | developer | trial | practice
+    environment: str
+    organization_id: str | None
+    organization_name: str | None
+    organization_type: str | None
+    username: str | None
+    instance_url: str
+    api_version: str | None
+    #: connected | session_expired | unreachable | revoked
+    status: str
+    status_reason: str | None
+    api_used: int | None
+    api_allowed: int | None
+    described_at: dt.datetime | None
+    tested_at: dt.datetime | None
+    read_only: bool
+    protected: bool
+    auth_kind: str
+    login_url: str | None
+    #: set when links to this org are not trusted: another Organization Id answered on reconnect
+    ledger_suspended_at: dt.datetime | None
+    plans_using: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRow:
+    """One object of an org."""
+
+    name: str
+    label: str
+    key_prefix: str | None
+    custom: bool
+    queryable: bool
+    createable: bool
+    updateable: bool
+    deletable: bool
+    #: None until the object is described
+    fields: int | None
+
+
+def orgs(bridge: Orgbridge, actor: Actor) -> tuple[OrgCard, ...]:
+    """Every org of the workspace, by name."""
+    roles.require(actor, Role.VIEWER, to="see orgs")
+    with bridge.session(actor.workspace_id) as session:
+        uses = registry.plans_by_org(session)
+        return tuple(_card(row, uses.get(row.id, ())) for row in registry.org_rows(session))
+
+
+def org(bridge: Orgbridge, actor: Actor, org_id: UUID | str) -> OrgCard:
+    """One org.
+
+    Raises:
+        NotFoundError: no such org in the workspace.
+    """
+    roles.require(actor, Role.VIEWER, to="see orgs")
+    with bridge.session(actor.workspace_id) as session:
+        row = registry.org_row(session, _uuid(org_id))
+        return _card(row, registry.plans_by_org(session).get(row.id, ()))
+
+
+def org_named(bridge: Orgbridge, actor: Actor, name: str) -> OrgCard:
+    """The org of that name, whatever its case.
+
+    Raises:
+        NotFoundError: no org is called so.
+    """
+    roles.require(actor, Role.VIEWER, to="see orgs")
+    with bridge.session(actor.workspace_id) as session:
+        row = registry.org_named(session, name)
+        if row is None:
+            known = ", ".join(each.name for each in registry.org_rows(session)) or "none yet"
+            raise NotFoundError(
+                f"There is no org named “{name}”.", next_step=f"Orgs here: {known}."
+            )
+        return _card(row, registry.plans_by_org(session).get(row.id, ()))
+
+
+def test_connection(bridge: Orgbridge, actor: Actor, request: ConnectRequest) -> ConnectionReport:
+    """Sign in and ask the org who it is; saves nothing. Cost: about six calls.
+
+    Raises:
+        UserError, RefusedError, TransientError: why it cannot be connected, precisely.
+    """
+    roles.require(actor, Role.ADMIN, to="connect orgs")
+    return connecting.tried(bridge, connecting.credentials(request)).report
+
+
+def connect(bridge: Orgbridge, actor: Actor, request: ConnectRequest) -> UUID:
+    """Test and register an org; production is protected from the start.
+
+    Raises:
+        ConflictError: name or address is registered. Otherwise as `test_connection`.
+    """
+    roles.require(actor, Role.ADMIN, to="connect orgs")
+    _check_free(bridge, actor, request.name)
+    tried = connecting.tried(bridge, connecting.credentials(request))
+    return _register(bridge, actor, request, tried)
+
+
+def reconnect(bridge: Orgbridge, actor: Actor, org_id: UUID, request: ConnectRequest) -> None:
+    """Give an org new credentials, after testing them.
+
+    When another Organization Id answers (a refreshed sandbox), the ledger of the org is suspended
+    and its describes are dropped: its links point at records that may no longer exist.
+    """
+    roles.require(actor, Role.ADMIN, to="reconnect orgs")
+    with bridge.session(actor.workspace_id) as session:
+        registry.org_row(session, org_id)
+    tried = connecting.tried(bridge, connecting.credentials(request))
+    _renew(bridge, actor, org_id, tried)
+
+
+def start_oauth(
+    bridge: Orgbridge,
+    actor: Actor,
+    request: ConnectRequest,
+    *,
+    redirect_uri: str,
+    again: UUID | None = None,
+) -> str:
+    """Begin a browser sign-in; the URL to send the browser to.
+
+    Args:
+        again: the org to reconnect; None registers a new one.
+    """
+    roles.require(actor, Role.ADMIN, to="connect orgs")
+    if again is None:
+        _check_free(bridge, actor, request.name)
+    with bridge.session(actor.workspace_id) as session:
+        if again is not None:
+            registry.org_row(session, again)
+        return connecting.began(
+            bridge, session, actor, request=request, redirect_uri=redirect_uri, again=again
+        )
+
+
+def finish_oauth(bridge: Orgbridge, *, state: str, code: str, refusal: str = "") -> UUID:
+    """Finish a browser sign-in and register (or reconnect) the org; its id.
+
+    The state is used up first, so that a repeated callback does nothing.
+
+    Raises:
+        UserError: unknown, used or old state. Otherwise as `connect`.
+    """
+    trip = connecting.came_back(bridge, state)
+    roles.require(trip.actor, Role.ADMIN, to="connect orgs")
+    tried = connecting.exchanged(bridge, trip, code=code, refusal=refusal)
+    if trip.again is None:
+        return _register(bridge, trip.actor, trip.request, tried)
+    _renew(bridge, trip.actor, trip.again, tried)
+    return trip.again
+
+
+def check_health(bridge: Orgbridge, actor: Actor, org_id: UUID) -> OrgCard:
+    """Ask the org who it is and what is left of its limits; remember the answer.
+
+    Raises:
+        SessionLostError, TransientError: the org does not let us in; remembered as well.
+    """
+    roles.require(actor, Role.ANALYST, to="test an org")
+    held = connections.credentials_of(bridge, actor.workspace_id, org_id)
+    bridge.forget_org(actor.workspace_id, org_id)
+    client = bridge.org_client(actor.workspace_id, org_id)
+    try:
+        tried = connecting.asked(client, held)
+    except (SessionLostError, TransientError) as problem:
+        _remember_trouble(bridge, actor, org_id, problem)
+        raise
+    with bridge.session(actor.workspace_id) as session:
+        known = registry.org_row(session, org_id)
+        values = connecting.identity_values(bridge, tried) | _moved(bridge, known, tried)
+        registry.change_org(session, org_id, values)
+        _record(session, actor, "org.tested", on=known)
+    return org(bridge, actor, org_id)
+
+
+def refresh_metadata(bridge: Orgbridge, actor: Actor, org_id: UUID) -> int:
+    """Ask the org for its objects and fields again; how many objects were described.
+
+    Objects described before are asked for again (one conditional call each); an org of at most
+    `DESCRIBE_ALL_UP_TO` objects is described whole.
+    """
+    roles.require(actor, Role.ANALYST, to="refresh an org's metadata")
+    client = bridge.org_client(actor.workspace_id, org_id)
+    listed = client.describe_global(refresh=True)
+    names = [each.name for each in listed if not each.deprecated_and_hidden]
+    if len(names) > DESCRIBE_ALL_UP_TO:
+        with bridge.session(actor.workspace_id) as session:
+            known = registry.field_counts(session, org_id)
+        names = [name for name in names if name.lower() in known]
+    count = sum(1 for _ in client.describe_many(names, refresh=True))
+    with bridge.session(actor.workspace_id) as session:
+        row = registry.org_row(session, org_id)
+        _record(session, actor, "org.metadata_refreshed", on=row, after={"objects": count})
+    return count
+
+
+def described(
+    bridge: Orgbridge, actor: Actor, org_id: UUID, *, names: Sequence[str]
+) -> Iterator[SObject]:
+    """Objects with their fields as the org's answers arrive (any order), asked in parallel."""
+    roles.require(actor, Role.VIEWER, to="see an org's objects")
+    return bridge.org_client(actor.workspace_id, org_id).describe_many(names)
+
+
+def objects(bridge: Orgbridge, actor: Actor, org_id: UUID) -> tuple[ObjectRow, ...]:
+    """Every object that the org's user may see, by name; from the cache while it is fresh."""
+    roles.require(actor, Role.VIEWER, to="see an org's objects")
+    listed = bridge.org_client(actor.workspace_id, org_id).describe_global()
+    with bridge.session(actor.workspace_id) as session:
+        counts = registry.field_counts(session, org_id)
+    return tuple(
+        ObjectRow(
+            name=each.name,
+            label=each.label,
+            key_prefix=each.key_prefix,
+            custom=each.custom,
+            queryable=each.queryable,
+            createable=each.createable,
+            updateable=each.updateable,
+            deletable=each.deletable,
+            fields=counts.get(each.name.lower()),
+        )
+        for each in sorted(listed, key=lambda each: each.name)
+    )
+
+
+def fields(bridge: Orgbridge, actor: Actor, org_id: UUID, sobject: str) -> SObject:
+    """One object with its fields, from the cache while it is fresh.
+
+    Raises:
+        RefusedError: no such object, or hidden from the org's user.
+    """
+    roles.require(actor, Role.VIEWER, to="see an org's objects")
+    return bridge.org_client(actor.workspace_id, org_id).describe(sobject)
+
+
+def rename(bridge: Orgbridge, actor: Actor, org_id: UUID, *, name: str) -> None:
+    """Give an org another name; plans that name it in their document follow by id."""
+    if not name.strip():
+        raise UserError("The name is empty.", next_step="Write a name.")
+    _change(bridge, actor, org_id, action="org.renamed", values={"name": name.strip()})
+
+
+def set_read_only(bridge: Orgbridge, actor: Actor, org_id: UUID, *, on: bool) -> None:
+    """Refuse (or allow again) every write into an org."""
+    _change(bridge, actor, org_id, action="org.read_only_set", values={"read_only": on})
+
+
+def set_protected(bridge: Orgbridge, actor: Actor, org_id: UUID, *, on: bool) -> None:
+    """Ask (or no longer ask) for the typed name and an approval before writes into an org."""
+    _change(bridge, actor, org_id, action="org.protected_set", values={"protected": on})
+
+
+def users_of(bridge: Orgbridge, actor: Actor, org_id: UUID) -> registry.OrgUsers:
+    """What refers to an org: plans, schedules, notification rules, running runs."""
+    roles.require(actor, Role.VIEWER, to="see orgs")
+    with bridge.session(actor.workspace_id) as session:
+        registry.org_row(session, org_id)
+        return registry.users_of(session, org_id)
+
+
+def remove(bridge: Orgbridge, actor: Actor, org_id: UUID, *, confirm: str) -> None:
+    """Revoke an org's tokens and forget it; runs and logs stay, its field mappings go.
+
+    Args:
+        confirm: the org's name as typed by the person.
+
+    Raises:
+        UserError: the typed name differs. ConflictError: a run on it has not ended.
+    """
+    roles.require(actor, Role.ADMIN, to="remove orgs")
+    with bridge.session(actor.workspace_id) as session:
+        row = registry.org_row(session, org_id)
+        used_by = registry.users_of(session, org_id)
+    if confirm.strip() != row.name:
+        raise UserError(
+            f"To remove the org, type its name: {row.name}.", state="Nothing was removed."
+        )
+    if used_by.runs:
+        raise ConflictError(
+            f"A run on this org has not ended: {', '.join(used_by.runs)}.",
+            state="Nothing was removed.",
+            next_step="Cancel it or wait for it.",
+        )
+    revoked = _revoke(bridge, actor, org_id)
+    with bridge.session(actor.workspace_id) as session:
+        registry.remove_org(session, org_id)
+        before = {**asdict(used_by), "revoked_at_org": revoked}
+        _record(session, actor, "org.removed", on=row, before=before)
+    bridge.forget_org(actor.workspace_id, org_id)
+
+
+def _register(
+    bridge: Orgbridge, actor: Actor, request: ConnectRequest, tried: connecting.Tried
+) -> UUID:
+    values = connecting.new_org_values(bridge, actor, request, tried)
+    with bridge.session(actor.workspace_id) as session:
+        row = registry.add_org(session, values)
+        _record(session, actor, "org.connected", on=row, after=_facts(row))
+    return row.id
+
+
+def _renew(bridge: Orgbridge, actor: Actor, org_id: UUID, tried: connecting.Tried) -> None:
+    values = connecting.identity_values(bridge, tried)
+    values |= connecting.secret_values(bridge, tried)
+    with bridge.session(actor.workspace_id) as session:
+        known = registry.org_row(session, org_id)
+        moved = _moved(bridge, known, tried)
+        if moved:
+            registry.forget_describes(session, org_id)
+        row = registry.change_org(session, org_id, values | moved)
+        _record(session, actor, "org.reconnected", on=row, before=_facts(known), after=_facts(row))
+    bridge.forget_org(actor.workspace_id, org_id)
+
+
+def _moved(bridge: Orgbridge, known: OrgRow, tried: connecting.Tried) -> dict[str, object]:
+    """What changes when another Organization Id answers than the one that was registered."""
+    if known.org_id in (None, tried.identity.organization_id):
+        return {}
+    log.warning("another org answers", extra={"org": str(known.id)})
+    return {"ledger_suspended_at": bridge.clock(), "previous_org_id": known.org_id}
+
+
+def _change(
+    bridge: Orgbridge, actor: Actor, org_id: UUID, *, action: str, values: dict[str, object]
+) -> None:
+    roles.require(actor, Role.ADMIN, to="change orgs")
+    with bridge.session(actor.workspace_id) as session:
+        known = registry.org_row(session, org_id)
+        before = {name: getattr(known, name) for name in values}
+        if before == values:
+            return
+        registry.change_org(session, org_id, values)
+        _record(session, actor, action, on=known, before=before, after=values)
+
+
+def _revoke(bridge: Orgbridge, actor: Actor, org_id: UUID) -> bool:
+    """Make the tokens worthless at the org; an org that is gone does not keep us from forgetting."""
+    try:
+        connecting.revoke(connections.credentials_of(bridge, actor.workspace_id, org_id))
+    except OrgbridgeError as problem:
+        log.warning("tokens not revoked", extra={"org": str(org_id), "reason": problem.happened})
+        return False
+    return True
+
+
+def _remember_trouble(
+    bridge: Orgbridge, actor: Actor, org_id: UUID, problem: OrgbridgeError
+) -> None:
+    status = "session_expired" if isinstance(problem, SessionLostError) else "unreachable"
+    values = {"status": status, "status_reason": problem.happened, "tested_at": bridge.clock()}
+    with bridge.session(actor.workspace_id) as session:
+        registry.change_org(session, org_id, values)
+
+
+def _check_free(bridge: Orgbridge, actor: Actor, name: str) -> None:
+    """Refuse a taken name before the person signs in at the org for nothing."""
+    with bridge.session(actor.workspace_id) as session:
+        if name.strip() and registry.org_named(session, name) is not None:
+            raise ConflictError(
+                f"An org named “{name.strip()}” is registered already.",
+                next_step="Choose another name, or reconnect that org.",
+            )
+
+
+def _card(row: OrgRow, plans: tuple[str, ...]) -> OrgCard:
+    return OrgCard(
+        id=row.id,
+        name=row.name,
+        environment=row.environment,
+        organization_id=row.org_id,
+        organization_name=row.organization_name,
+        organization_type=row.organization_type,
+        username=row.user_name,
+        instance_url=row.instance_url,
+        api_version=row.api_version,
+        status=row.status,
+        status_reason=row.status_reason,
+        api_used=row.api_used,
+        api_allowed=row.api_allowed,
+        described_at=row.described_at,
+        tested_at=row.tested_at,
+        read_only=row.read_only,
+        protected=row.protected,
+        auth_kind=row.auth_kind,
+        login_url=row.login_url,
+        ledger_suspended_at=row.ledger_suspended_at,
+        plans_using=plans,
+    )
+
+
+def _facts(row: OrgRow) -> dict[str, object]:
+    """What the audit trail tells of an org."""
+    return {
+        "instance_url": row.instance_url,
+        "organization_id": row.org_id,
+        "environment": row.environment,
+        "user": row.user_name,
+        "auth_kind": row.auth_kind,
+        "protected": row.protected,
+    }
+
+
+def _record(
+    session: Session,
+    actor: Actor,
+    action: str,
+    *,
+    on: OrgRow,
+    before: object = None,
+    after: object = None,
+) -> None:
+    audit.record(
+        session,
+        actor,
+        action,
+        subject_kind="org",
+        subject_id=on.id,
+        subject_name=on.name,
+        before=before,
+        after=after,
+    )
+
+
+def _uuid(text: UUID | str) -> UUID:
+    try:
+        return text if isinstance(text, UUID) else UUID(text)
+    except ValueError:
+        raise NotFoundError("There is no such org in this workspace.") from None
