@@ -63,6 +63,14 @@ class Describes:
     target: SObject
 
 
+@dataclass(frozen=True, slots=True)
+class EditorSaved:
+    """What an edit left."""
+
+    plan: Plan
+    revision: int
+
+
 def view(bridge: Orgbridge, actor: Actor, plan_id: UUID) -> EditorView:
     """The plan with the progress of each object.
 
@@ -87,8 +95,16 @@ def rows(bridge: Orgbridge, actor: Actor, plan_id: UUID, *, mapping: str) -> tup
     roles.require(actor, Role.VIEWER)
     draft = _draft(bridge, actor, plan_id)
     plan = plan_from_document(draft.document)
-    sides = describes(bridge, actor, draft=draft, plan=plan, mapping=mapping)
-    return _rows_of(plan, mapping, sides)
+    both = describes(bridge, actor, draft=draft, plan=plan, mapping=mapping)
+    return _rows_of(plan, mapping, both)
+
+
+def sides(bridge: Orgbridge, actor: Actor, plan_id: UUID, *, mapping: str) -> Describes:
+    """Both describes of one object mapping, for choosing fields."""
+    roles.require(actor, Role.VIEWER)
+    draft = _draft(bridge, actor, plan_id)
+    plan = plan_from_document(draft.document)
+    return describes(bridge, actor, draft=draft, plan=plan, mapping=mapping)
 
 
 def edit(
@@ -112,14 +128,6 @@ def edit(
     changed = change(plan_from_document(draft.document))
     saved = plans.save(bridge, actor, plan_id, document=changed, revision=revision)
     return EditorSaved(plan=changed, revision=saved)
-
-
-@dataclass(frozen=True, slots=True)
-class EditorSaved:
-    """What an edit left."""
-
-    plan: Plan
-    revision: int
 
 
 def describes(
@@ -156,8 +164,8 @@ def _object_view(
     entry = plan.mapping(name)
     progress, problem = None, ""
     try:
-        sides = describes(bridge, actor, draft=draft, plan=plan, mapping=name)
-        progress = field_rows.progress(_rows_of(plan, name, sides))
+        both = describes(bridge, actor, draft=draft, plan=plan, mapping=name)
+        progress = field_rows.progress(_rows_of(plan, name, both))
     except OrgbridgeError as error:
         problem = error.happened
     return ObjectView(
@@ -170,8 +178,8 @@ def _object_view(
     )
 
 
-def _rows_of(plan: Plan, mapping: str, sides: Describes) -> tuple[FieldRow, ...]:
-    return field_rows.field_rows(plan.mapping(mapping), sides.source, sides.target)
+def _rows_of(plan: Plan, mapping: str, both: Describes) -> tuple[FieldRow, ...]:
+    return field_rows.field_rows(plan.mapping(mapping), both.source, both.target)
 
 
 def open_rows(found: Sequence[FieldRow]) -> tuple[FieldRow, ...]:
