@@ -10,6 +10,7 @@ import fcntl
 import itertools
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -23,7 +24,8 @@ from core import bootstrap
 from core.bootstrap import Orgbridge
 from core.config import Settings
 from core.db import schema
-from core.db.embedded import EmbeddedServer, ensure_server
+from core.db.embedded import EmbeddedServer, cluster, ensure_server
+from core.db.embedded.layout import layout_of
 from core.secret import Secret
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -91,7 +93,7 @@ class TestServer:
 def test_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestServer]:
     """One embedded PostgreSQL for the session, without fsync, with the migrated template."""
     shared = os.environ.get("PYTEST_XDIST_TESTRUNUID")
-    # Not below pytest's own 0700 folder: the server's account, when root runs tests, cannot enter it.
+    # Not below pytest's own 0700 folder: when root runs tests, the server's account cannot enter.
     base = Path(tempfile.gettempdir())
     home = base / f"orgbridge-tests-{shared}" if shared else Path(tempfile.mkdtemp(dir=base))
     home.mkdir(mode=0o711, exist_ok=True)
@@ -125,6 +127,20 @@ def bridge(settings: Settings) -> Iterator[Orgbridge]:
 def empty_database(test_server: TestServer) -> Callable[[], AbstractContextManager[str]]:
     """Makes databases without our schema: ``with empty_database() as url: …``."""
     return lambda: test_server.database("template0")
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """An empty data folder for an embedded server, which is ended afterwards."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o711)  # root's server runs as another account, which must get in
+    yield folder
+    lock = layout_of(folder).lock
+    pid = int(lock.read_text() or 0) if lock.exists() else 0
+    if pid and cluster.is_alive(pid):
+        os.kill(pid, signal.SIGTERM)
+        assert cluster.wait_until(lambda: not cluster.is_alive(pid), timeout_s=30)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _make_template(session: TestServer) -> None:

@@ -7,6 +7,7 @@ it does. `check_server` refuses a login or app role for which policies would not
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +27,8 @@ CONNECT_TIMEOUT_S = 10
 #: concurrent sessions of one process: pages and API threads of the app, or one worker's
 POOL_SIZE = 10
 POOL_OVERFLOW = 30
+#: pauses before the embedded server is looked after and asked again
+REVIVE_PAUSES_S = (0.0, 0.1, 0.5)
 
 
 def database_url(text: str) -> URL:
@@ -194,11 +197,14 @@ def _set_up(role: str | None) -> Callable[[DBAPIConnection, ConnectionPoolEntry]
 
 def _reconnect_through(engine: Engine, revive: Callable[[], None]) -> None:
     def do_connect(dialect: Any, _record: Any, arguments: Any, options: Any) -> Any:
-        try:
-            return dialect.connect(*arguments, **options)
-        except psycopg.OperationalError:
-            revive()
-            return dialect.connect(*arguments, **options)
+        # A server killed this moment still takes a connection, only to drop it.
+        for pause_s in REVIVE_PAUSES_S:
+            try:
+                return dialect.connect(*arguments, **options)
+            except psycopg.OperationalError:
+                time.sleep(pause_s)
+                revive()
+        return dialect.connect(*arguments, **options)
 
     event.listen(engine, "do_connect", do_connect)
 

@@ -9,8 +9,10 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Self
 
 from core.config import PROJECT_ROOT
+from core.db.embedded import cluster
 from core.db.embedded.layout import DatabaseUrls, Layout, layout_of
 from core.errors import ConfigError
 
@@ -27,6 +29,12 @@ class EmbeddedServer:
         self._home = home
         self._held: socket.socket | None = None
         self._mutex = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def urls(self) -> DatabaseUrls:
@@ -48,11 +56,16 @@ class EmbeddedServer:
         Raises:
             ConfigError: it cannot be started; says why.
         """
+        deadline = time.monotonic() + ENSURE_TIMEOUT_S
         with self._mutex:
-            if self._held is not None and _is_open(self._held):
-                return
-            self._let_go()
-            self._held = self._hold()
+            while self._held is None or not _is_open(self._held) or not self._takes_connections():
+                if self._held is None or not _is_open(self._held):
+                    self._let_go()
+                    self._held = self._hold(deadline)
+                elif time.monotonic() > deadline:
+                    raise self._too_slow()
+                else:
+                    time.sleep(0.02)  # killed a moment ago: its supervisor is at it
 
     def close(self) -> None:
         """Let go; the server stops seconds after its last holder did."""
@@ -64,14 +77,24 @@ class EmbeddedServer:
             self._held.close()
             self._held = None
 
-    def _hold(self) -> socket.socket:
-        deadline = time.monotonic() + ENSURE_TIMEOUT_S
+    def _takes_connections(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(str(self._layout.sockets / ".s.PGSQL.5432"))
+            except OSError:
+                return False
+        return cluster.says_ready(self._layout)
+
+    def _hold(self, deadline: float) -> socket.socket:
         while time.monotonic() < deadline:
             held = _connected(self._layout, deadline)
             if held is not None:
                 return held
             _spawn_supervisor(self._home)
-        raise ConfigError(
+        raise self._too_slow()
+
+    def _too_slow(self) -> ConfigError:
+        return ConfigError(
             f"The embedded database in {self.folder} did not start in {ENSURE_TIMEOUT_S:.0f} s.",
             next_step=f"See {self.folder / 'postgres.log'} and supervisor.log beside it.",
         )
@@ -94,7 +117,8 @@ def _connected(layout: Layout, deadline: float) -> socket.socket | None:
     try:
         control.connect(str(layout.control))
         control.settimeout(max(deadline - time.monotonic(), 1.0))
-        line = control.makefile("rb").readline()
+        with control.makefile("rb") as answers:
+            line = answers.readline()
     except PermissionError as error:
         control.close()
         raise ConfigError(
@@ -108,9 +132,9 @@ def _connected(layout: Layout, deadline: float) -> socket.socket | None:
         control.close()
         return None
     message = json.loads(line)
-    if message["state"] == "failed":
+    if message["status"] == "failed":
         control.close()
-        raise ConfigError(message["error"], next_step=message["next_step"])
+        raise _failure(message)
     control.settimeout(None)
     return control
 
@@ -133,8 +157,14 @@ def _spawn_supervisor(home: Path) -> None:
         said = json.loads(done.stdout)
     except ValueError:
         last = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
-        said = {"error": f"The embedded database's supervisor did not start: {last[0]}."}
-    raise ConfigError(said["error"], next_step=said.get("next_step", ""))
+        said = {"happened": f"The embedded database's supervisor did not start: {last[0]}."}
+    raise _failure(said)
+
+
+def _failure(said: dict[str, str]) -> ConfigError:
+    return ConfigError(
+        said["happened"], state=said.get("state", ""), next_step=said.get("next_step", "")
+    )
 
 
 def _is_open(held: socket.socket) -> bool:

@@ -100,14 +100,15 @@ def start(layout: Layout, binaries: Binaries) -> subprocess.Popen[bytes]:
         return _spawn(layout, command, log.fileno())
 
 
-def is_ready(layout: Layout, pid: int) -> bool:
-    """True when the server with `pid` takes connections (its own statement, in postmaster.pid)."""
+def says_ready(layout: Layout, pid: int | None = None) -> bool:
+    """True when the server (the one with `pid`) takes connections, as postmaster.pid says."""
     try:
         lines = (layout.cluster / "postmaster.pid").read_text().splitlines()
     except OSError:
         return False
     # Lines of postmaster.pid: pidfile.h (LOCK_FILE_LINE_PM_STATUS is 8).
-    return len(lines) >= 8 and lines[0].strip() == str(pid) and lines[7].strip() == "ready"
+    is_it = pid is None or lines[:1] == [str(pid)]
+    return len(lines) >= 8 and is_it and lines[7].strip() == "ready"
 
 
 def stop(server: subprocess.Popen[bytes]) -> None:

@@ -91,6 +91,10 @@ def layout_of(home: Path) -> Layout:
             "The embedded database runs on Linux and macOS only.",
             next_step="Set DATABASE_URL to a PostgreSQL 15 or newer.",
         )
+    if home.exists() and not home.is_dir():
+        raise ConfigError(
+            f"{home} is not a folder.", next_step="Set ORGBRIDGE_HOME to a folder of its own."
+        )
     folder = _cluster_folder(home)
     account = _account(folder / "data")
     return Layout(folder=folder, sockets=_socket_folder(folder), account=account)

@@ -72,7 +72,7 @@ class Supervisor:
         except ConfigError as error:
             log.error("gave up", extra={"reason": str(error)})
             self._take_clients()
-            self._tell({"state": "failed", "error": error.happened, "next_step": error.next_step})
+            self._tell({"status": "failed"} | _words(error))
         finally:
             self._close()
 
@@ -93,13 +93,13 @@ class Supervisor:
         if self.clients:
             self.leave_at = time.monotonic() + GRACE_S
         if self.ready and self.waiting:
-            self._tell({"state": "ready"})
+            self._tell({"status": "ready"})
 
     def _watch_server(self) -> None:
         assert self.server is not None  # noqa: S101 -- run() has started it
         if self.server.poll() is not None:
             self._restart()
-        elif not self.ready and cluster.is_ready(self.layout, self.server.pid):
+        elif not self.ready and cluster.says_ready(self.layout, self.server.pid):
             self.ready = True
             log.info("server takes connections", extra={"pid": self.server.pid})
         elif not self.ready and time.monotonic() > self.start_deadline:
@@ -206,12 +206,15 @@ def main() -> None:
             return  # a living supervisor listens already
         listener = _listener(layout)
     except ConfigError as error:
-        _complain(error.happened, error.next_step)
+        _complain(error)
     except OSError as error:
-        _complain(f"{error.filename or sys.argv[1]}: {error.strerror}.", "Check who owns it.")
+        what = f"{error.filename or sys.argv[1]}: {error.strerror}."
+        _complain(ConfigError(what, next_step="Check that folder and who owns it."))
     if os.fork():
         os._exit(0)
     _detach(layout)
+    os.ftruncate(lock, 0)
+    os.write(lock, f"{os.getpid()}\n".encode())  # for people; the lock itself is what counts
     Supervisor(layout, listener).run()
 
 
@@ -245,8 +248,6 @@ def _locked(layout: Layout) -> int | None:
             if _is_served(layout):
                 return None
         else:
-            os.ftruncate(lock, 0)
-            os.write(lock, f"{os.getpid()}\n".encode())
             return lock
         if time.monotonic() > deadline:
             raise ConfigError(
@@ -291,8 +292,12 @@ def _detach(layout: Layout) -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 
 
-def _complain(happened: str, next_step: str) -> Never:
-    sys.stdout.write(json.dumps({"error": happened, "next_step": next_step}))
+def _words(error: ConfigError) -> dict[str, str]:
+    return {"happened": error.happened, "state": error.state, "next_step": error.next_step}
+
+
+def _complain(error: ConfigError) -> Never:
+    sys.stdout.write(json.dumps(_words(error)))
     sys.stdout.flush()
     os._exit(1)
 
