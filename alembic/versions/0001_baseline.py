@@ -435,7 +435,7 @@ def create_tables() -> None:
     sa.Column('id', sa.UUID(), nullable=False),
     sa.Column('workspace_id', sa.UUID(), server_default=sa.text("nullif(current_setting('app.workspace_id', true), '')::uuid"), nullable=False),
     sa.Column('data_schedule_id', sa.Text(), nullable=False),
-    sa.Column('status', sa.Text(), server_default='pending', nullable=False),
+    sa.Column('status', sa.Text(), server_default='Pending', nullable=False),
     sa.Column('mode', sa.Text(), server_default='full', nullable=False),
     sa.Column('source_org_id', sa.UUID(), nullable=True),
     sa.Column('target_org_id', sa.UUID(), nullable=True),

@@ -6,6 +6,7 @@ alembic (0.3 s). The revisions are in `alembic/versions`; nothing else ever chan
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ HEAD_REVISION = "0001"
 #: procrastinate brings its own tables and names them with this prefix
 FOREIGN_TABLES = "procrastinate_"
 
+#: alembic keeps its context in module globals; processes are kept apart by the advisory lock
+_ONE_AT_A_TIME = threading.Lock()
 _PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -79,7 +82,7 @@ def compares_object(item: Any, name: str | None, kind: str, *_rest: Any) -> bool
 def _run(engine: Engine, act: Any) -> None:
     config = alembic_config()
     try:
-        with engine.connect() as connection:
+        with _ONE_AT_A_TIME, engine.connect() as connection:
             config.attributes["connection"] = connection
             act(config)
     except DBAPIError as error:

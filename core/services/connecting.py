@@ -1,7 +1,7 @@
 """The ways an org is connected: from what a person typed to tested credentials.
 
-Part of `core.services.orgs`, which alone is called from outside; saves nothing but the round trip of
-a browser sign-in.
+Part of `core.services.orgs`, which alone is called from outside; saves nothing but the round trip
+of a browser sign-in.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ def asked(client: OrgClient, held: Credentials) -> Tried:
 
 
 def new_org_values(
-    bridge: Orgbridge, actor: Actor, request: ConnectRequest, answered: Tried
+    bridge: Orgbridge, actor: Actor, *, request: ConnectRequest, answered: Tried
 ) -> dict[str, Any]:
     """Column values of a newly registered org."""
     return (

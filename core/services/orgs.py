@@ -1,7 +1,7 @@
 """Orgs of a workspace: connect, test, reconnect, rename, guard, describe, remove.
 
-    ConnectRequest ─▶ token flow ─▶ identity, limits, permissions (test) ─▶ encrypted row ─▶ OrgClient
-    browser sign-in: start_oauth keeps the request server-side; finish_oauth is called by the callback
+    ConnectRequest ─▶ token flow ─▶ identity, limits, permissions ─▶ encrypted row ─▶ client
+    browser sign-in: start_oauth keeps the request here; the callback calls finish_oauth
 
 Nothing is saved before the org itself has answered which org it is.
 """
@@ -147,10 +147,12 @@ def connect(bridge: Orgbridge, actor: Actor, request: ConnectRequest) -> UUID:
     roles.require(actor, Role.ADMIN, to="connect orgs")
     _check_free(bridge, actor, request.name)
     tried = connecting.tried(bridge, connecting.credentials(request))
-    return _register(bridge, actor, request, tried)
+    return _register(bridge, actor, request=request, tried=tried)
 
 
-def reconnect(bridge: Orgbridge, actor: Actor, org_id: UUID, request: ConnectRequest) -> None:
+def reconnect(  # noqa: PLR0917  # bridge and actor come first everywhere
+    bridge: Orgbridge, actor: Actor, org_id: UUID, request: ConnectRequest
+) -> None:
     """Give an org new credentials, after testing them.
 
     When another Organization Id answers (a refreshed sandbox), the ledger of the org is suspended
@@ -160,7 +162,7 @@ def reconnect(bridge: Orgbridge, actor: Actor, org_id: UUID, request: ConnectReq
     with bridge.session(actor.workspace_id) as session:
         registry.org_row(session, org_id)
     tried = connecting.tried(bridge, connecting.credentials(request))
-    _renew(bridge, actor, org_id, tried)
+    _renew(bridge, actor, org_id=org_id, tried=tried)
 
 
 def start_oauth(
@@ -199,8 +201,8 @@ def finish_oauth(bridge: Orgbridge, *, state: str, code: str, refusal: str = "")
     roles.require(trip.actor, Role.ADMIN, to="connect orgs")
     tried = connecting.exchanged(bridge, trip, code=code, refusal=refusal)
     if trip.again is None:
-        return _register(bridge, trip.actor, trip.request, tried)
-    _renew(bridge, trip.actor, trip.again, tried)
+        return _register(bridge, trip.actor, request=trip.request, tried=tried)
+    _renew(bridge, trip.actor, org_id=trip.again, tried=tried)
     return trip.again
 
 
@@ -217,7 +219,7 @@ def check_health(bridge: Orgbridge, actor: Actor, org_id: UUID) -> OrgCard:
     try:
         tried = connecting.asked(client, held)
     except (SessionLostError, TransientError) as problem:
-        _remember_trouble(bridge, actor, org_id, problem)
+        _remember_trouble(bridge, actor, org_id, problem=problem)
         raise
     with bridge.session(actor.workspace_id) as session:
         known = registry.org_row(session, org_id)
@@ -278,7 +280,9 @@ def objects(bridge: Orgbridge, actor: Actor, org_id: UUID) -> tuple[ObjectRow, .
     )
 
 
-def fields(bridge: Orgbridge, actor: Actor, org_id: UUID, sobject: str) -> SObject:
+def fields(  # noqa: PLR0917  # bridge and actor come first everywhere
+    bridge: Orgbridge, actor: Actor, org_id: UUID, sobject: str
+) -> SObject:
     """One object with its fields, from the cache while it is fresh.
 
     Raises:
@@ -345,16 +349,16 @@ def remove(bridge: Orgbridge, actor: Actor, org_id: UUID, *, confirm: str) -> No
 
 
 def _register(
-    bridge: Orgbridge, actor: Actor, request: ConnectRequest, tried: connecting.Tried
+    bridge: Orgbridge, actor: Actor, *, request: ConnectRequest, tried: connecting.Tried
 ) -> UUID:
-    values = connecting.new_org_values(bridge, actor, request, tried)
+    values = connecting.new_org_values(bridge, actor, request=request, answered=tried)
     with bridge.session(actor.workspace_id) as session:
         row = registry.add_org(session, values)
         _record(session, actor, "org.connected", on=row, after=_facts(row))
     return row.id
 
 
-def _renew(bridge: Orgbridge, actor: Actor, org_id: UUID, tried: connecting.Tried) -> None:
+def _renew(bridge: Orgbridge, actor: Actor, *, org_id: UUID, tried: connecting.Tried) -> None:
     values = connecting.identity_values(bridge, tried)
     values |= connecting.secret_values(bridge, tried)
     with bridge.session(actor.workspace_id) as session:
@@ -389,7 +393,7 @@ def _change(
 
 
 def _revoke(bridge: Orgbridge, actor: Actor, org_id: UUID) -> bool:
-    """Make the tokens worthless at the org; an org that is gone does not keep us from forgetting."""
+    """Make the tokens worthless at the org; one that is gone is forgotten all the same."""
     try:
         connecting.revoke(connections.credentials_of(bridge, actor.workspace_id, org_id))
     except OrgbridgeError as problem:
@@ -399,7 +403,7 @@ def _revoke(bridge: Orgbridge, actor: Actor, org_id: UUID) -> bool:
 
 
 def _remember_trouble(
-    bridge: Orgbridge, actor: Actor, org_id: UUID, problem: OrgbridgeError
+    bridge: Orgbridge, actor: Actor, org_id: UUID, *, problem: OrgbridgeError
 ) -> None:
     status = "session_expired" if isinstance(problem, SessionLostError) else "unreachable"
     values = {"status": status, "status_reason": problem.happened, "tested_at": bridge.clock()}
