@@ -59,7 +59,7 @@ class DataMigration(Identified, WorkspaceScoped, Timestamped, Base):
 
     #: short, readable, unique: what people and scripts quote
     data_schedule_id: Mapped[str]
-    status: Mapped[str] = mapped_column(server_default="pending")
+    status: Mapped[str] = mapped_column(server_default="Pending")
     mode: Mapped[str] = mapped_column(server_default="full")
     source_org_id: Mapped[UUID | None] = mapped_column(
         ForeignKey("registered_org.id", ondelete="SET NULL"), index=True

@@ -1,0 +1,58 @@
+"""What every check is given: the plan, both orgs, and what is known of them already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from core.domain.describe import SObject
+from core.domain.findings import Finding, Fix, Severity
+from core.domain.plan import ObjectMapping, Plan
+from core.errors import OrgbridgeError
+from core.salesforce.client import OrgClient
+
+#: rows of one object that the data checks read in full; beyond, they look at a sample and say so
+SCAN_ROWS = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Both describes of one object mapping."""
+
+    source: SObject
+    target: SObject
+
+
+@dataclass(frozen=True, slots=True)
+class PreflightInput:
+    """A plan and the orgs it is about."""
+
+    plan: Plan
+    source: OrgClient
+    target: OrgClient
+    #: by mapping name; mappings whose describes failed are missing and have a finding of their own
+    sides: Mapping[str, Sides] = field(default_factory=dict)
+    #: ids of other unfinished runs that write to the same target org
+    other_runs: tuple[str, ...] = ()
+    #: the target refuses writes by a switch of ours
+    is_read_only: bool = False
+    scan_rows: int = SCAN_ROWS
+
+    def described(self) -> tuple[tuple[ObjectMapping, Sides], ...]:
+        """The object mappings that can be checked, with their describes."""
+        return tuple(
+            (entry, self.sides[entry.name])
+            for entry in self.plan.objects
+            if entry.name in self.sides
+        )
+
+
+def unknown(code: str, what: str, error: OrgbridgeError, *, mapping: str | None = None) -> Finding:
+    """The finding of a check that could not run."""
+    return Finding(
+        Severity.UNKNOWN,
+        code,
+        f"{what} could not be checked: {error.happened}",
+        mapping=mapping,
+        fix=Fix.ORG,
+    )

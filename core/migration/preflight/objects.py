@@ -1,0 +1,130 @@
+"""Checks on the objects of a plan: there, readable, writeable by the operation, and how many rows.
+
+Cost: one describe per object and side (cached), one counting call per 25 objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from core.domain.describe import SObject
+from core.domain.findings import Finding, Fix, Severity
+from core.domain.plan import ObjectMapping, Operation
+from core.errors import OrgbridgeError
+from core.migration.preflight.inputs import PreflightInput, Sides
+from core.salesforce.client import OrgClient
+
+#: describes asked of one org at the same time
+DESCRIBES_AT_ONCE = 6
+
+
+def with_describes(given: PreflightInput) -> tuple[PreflightInput, tuple[Finding, ...]]:
+    """The input with the describes of every object, and a blocker for each that is missing."""
+    with ThreadPoolExecutor(DESCRIBES_AT_ONCE) as pool:
+        answers = list(pool.map(lambda entry: _described(given, entry), given.plan.objects))
+    sides: dict[str, Sides] = {}
+    findings: list[Finding] = []
+    for entry, answer in zip(given.plan.objects, answers, strict=True):
+        if isinstance(answer, Sides):
+            sides[entry.name] = answer
+        else:
+            findings.append(answer)
+    return replace(given, sides=sides), tuple(findings)
+
+
+def object_findings(given: PreflightInput) -> Iterator[Finding]:
+    """Whether the connected users may do to each object what its operation needs."""
+    for entry, sides in given.described():
+        if not sides.source.queryable:
+            yield _refused(entry, f"{entry.source} cannot be queried in {given.plan.source}")
+        yield from _operation_allowed(given, entry, sides.target)
+
+
+def row_counts(given: PreflightInput) -> dict[str, int]:
+    """Rows in scope of each mapping by its filter; mappings that were refused are missing."""
+    entries = [entry for entry, _ in given.described()]
+    answers = given.source.counts([_count_soql(entry) for entry in entries])
+    return {
+        entry.name: answer
+        for entry, answer in zip(entries, answers, strict=True)
+        if not isinstance(answer, OrgbridgeError)
+    }
+
+
+def count_findings(given: PreflightInput, counts: dict[str, int]) -> Iterator[Finding]:
+    """A blocker for a filter that the source refuses, a note for an object without rows."""
+    for entry, _ in given.described():
+        if entry.name not in counts:
+            yield Finding(
+                Severity.BLOCKER,
+                "filter_refused",
+                f"{given.plan.source} refuses to count {entry.source}"
+                + (f" with the filter {entry.where}" if entry.where else "")
+                + ".",
+                mapping=entry.name,
+                fix=Fix.FILTER,
+            )
+        elif counts[entry.name] == 0:
+            yield Finding(
+                Severity.NOTE,
+                "no_rows",
+                f"{entry.source} has no rows in scope.",
+                mapping=entry.name,
+                rows=0,
+                fix=Fix.FILTER,
+            )
+
+
+def _described(given: PreflightInput, entry: ObjectMapping) -> Sides | Finding:
+    found: list[SObject] = []
+    asked: tuple[tuple[OrgClient, str, str], ...] = (
+        (given.source, entry.source, given.plan.source),
+        (given.target, entry.target, given.plan.target),
+    )
+    for client, sobject, org in asked:
+        try:
+            found.append(client.describe(sobject))
+        except OrgbridgeError as error:
+            return Finding(
+                Severity.BLOCKER,
+                "object_missing",
+                f"{org} does not show {sobject} to the connected user: {error.happened}",
+                mapping=entry.name,
+                fix=Fix.OBJECTS,
+            )
+    return Sides(found[0], found[1])
+
+
+def _operation_allowed(
+    given: PreflightInput, entry: ObjectMapping, target: SObject
+) -> Iterator[Finding]:
+    org = given.plan.target
+    inserts = entry.operation in (Operation.INSERT, Operation.UPSERT)
+    updates = entry.operation in (Operation.UPDATE, Operation.UPSERT)
+    if inserts and not target.createable:
+        yield _refused(entry, f"{target.name} cannot be created in {org} by the connected user")
+    if updates and not target.updateable:
+        severity = Severity.WARNING if inserts else Severity.BLOCKER
+        yield replace(
+            _refused(entry, f"{target.name} cannot be updated in {org}: matched rows stay as is"),
+            severity=severity,
+        )
+    if entry.operation.is_delete and not target.deletable:
+        yield _refused(entry, f"{target.name} cannot be deleted in {org} by the connected user")
+
+
+def _refused(entry: ObjectMapping, sentence: str) -> Finding:
+    return Finding(
+        Severity.BLOCKER,
+        "object_not_allowed",
+        sentence + ".",
+        mapping=entry.name,
+        fix=Fix.OBJECTS,
+    )
+
+
+def _count_soql(entry: ObjectMapping) -> str:
+    where = f" WHERE {entry.where}" if entry.where else ""
+    return f"SELECT COUNT() FROM {entry.source}{where}"  # noqa: S608 the filter is checked by domain.soql when the plan is compiled

@@ -1,0 +1,188 @@
+"""Checks on the orgs as such: which they are, what their users may do, what is left of allowances.
+
+Cost: identity, permissions and limits of both orgs: about four calls each, most of them cached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from core.domain.findings import Finding, Fix, Severity
+from core.domain.plan import Operation
+from core.errors import OrgbridgeError
+from core.migration.preflight.inputs import PreflightInput, unknown
+from core.salesforce.client import OrgClient
+from core.salesforce.identity import Environment, UserPermissions
+
+#: what one row of most objects takes of the data storage; Help: "Data and File Storage Allocations"
+ROW_STORAGE_KB = 2
+#: share of an allowance from which on a run is warned about
+TIGHT_SHARE = 0.8
+
+
+def org_findings(given: PreflightInput, *, rows: int, calls: int) -> Iterator[Finding]:
+    """All checks of this module.
+
+    Args:
+        rows: rows that the plan would insert at the most.
+        calls: API calls that it would take in the target.
+    """
+    yield from _which_orgs(given)
+    yield from _other_runs(given)
+    for role, client in (("source", given.source), ("target", given.target)):
+        try:
+            granted = client.user_permissions()
+        except OrgbridgeError as error:
+            yield unknown("permissions", f"Permissions of the {role} user", error)
+            continue
+        yield from _reader(given, role, granted)
+        if role == "target":
+            yield from _writer(given, granted)
+    yield from _allowances(given.target, rows=rows, calls=calls)
+
+
+def _which_orgs(given: PreflightInput) -> Iterator[Finding]:
+    try:
+        source, target = given.source.identity, given.target.identity
+    except OrgbridgeError as error:
+        yield Finding(
+            Severity.BLOCKER,
+            "org_unreachable",
+            f"An org does not answer: {error.happened}",
+            fix=Fix.ORG,
+        )
+        return
+    if source.organization_id == target.organization_id:
+        yield Finding(
+            Severity.WARNING,
+            "same_org",
+            f"Source and target are the same org ({target.name}): rows are copied inside it.",
+            fix=Fix.OBJECTS,
+        )
+    if given.is_read_only:
+        yield Finding(
+            Severity.BLOCKER,
+            "target_read_only",
+            f"{given.plan.target} is switched to read-only in Orgbridge.",
+            fix=Fix.ORG,
+        )
+    if target.environment in (Environment.PRODUCTION, Environment.TRIAL):
+        yield Finding(
+            Severity.NOTE,
+            "target_production",
+            f"{given.plan.target} is {target.environment.value}: a launch asks for its name and a "
+            "reason.",
+        )
+
+
+def _other_runs(given: PreflightInput) -> Iterator[Finding]:
+    if given.other_runs:
+        yield Finding(
+            Severity.WARNING,
+            "other_run",
+            f"Run {', '.join(given.other_runs)} writes to the same org: this one would wait for it.",
+            fix=Fix.RUN,
+        )
+
+
+def _reader(given: PreflightInput, role: str, granted: UserPermissions) -> Iterator[Finding]:
+    org = given.plan.source if role == "source" else given.plan.target
+    if granted.view_all_data is False:
+        yield Finding(
+            Severity.WARNING,
+            "no_view_all",
+            f"The user of {org} may not view all data: counts and proof hold for what is visible "
+            "to that user.",
+            fix=Fix.ORG,
+        )
+    elif granted.view_all_data is None:
+        yield Finding(
+            Severity.UNKNOWN,
+            "no_view_all",
+            f"{org} does not say whether its user may view all data.",
+            fix=Fix.ORG,
+        )
+    has_encrypted = any(
+        field.type == "encryptedstring"
+        for _, sides in given.described()
+        for field in (sides.source if role == "source" else sides.target).fields.values()
+    )
+    if has_encrypted and granted.view_encrypted_data is False:
+        yield Finding(
+            Severity.WARNING,
+            "no_view_encrypted",
+            f"The user of {org} sees encrypted text masked; masked values are not moved.",
+            fix=Fix.ORG,
+        )
+
+
+def _writer(given: PreflightInput, granted: UserPermissions) -> Iterator[Finding]:
+    if granted.modify_all_data is False:
+        yield Finding(
+            Severity.WARNING,
+            "no_modify_all",
+            f"The user of {given.plan.target} may not modify all data: rows of others may be "
+            "refused.",
+            fix=Fix.ORG,
+        )
+    operations = {entry.operation for entry in given.plan.objects}
+    if Operation.HARD_DELETE in operations and granted.bulk_api_hard_delete is False:
+        yield Finding(
+            Severity.BLOCKER,
+            "no_hard_delete",
+            f"The user of {given.plan.target} lacks the permission Bulk API Hard Delete.",
+            fix=Fix.ORG,
+        )
+    audit = {"createddate", "createdbyid", "lastmodifieddate", "lastmodifiedbyid"}
+    sets_audit = any(
+        name.lower() in audit for entry in given.plan.objects for name in entry.applied_fields
+    )
+    if sets_audit and granted.create_audit_fields is False:
+        yield Finding(
+            Severity.BLOCKER,
+            "no_audit_fields",
+            f"The plan sets audit fields and the user of {given.plan.target} may not (Set Audit "
+            "Fields upon Record Creation).",
+            fix=Fix.ORG,
+        )
+
+
+def _allowances(target: OrgClient, *, rows: int, calls: int) -> Iterator[Finding]:
+    try:
+        limits = target.limits()
+    except OrgbridgeError as error:
+        yield unknown("allowances", "API and storage allowances of the target", error)
+        return
+    yield from _api_budget(limits.get("DailyApiRequests"), calls)
+    storage = limits.get("DataStorageMB")
+    if storage is not None:
+        needed_mb = rows * ROW_STORAGE_KB // 1024
+        if needed_mb > storage["Remaining"]:
+            yield Finding(
+                Severity.BLOCKER,
+                "storage",
+                f"About {needed_mb:,} MB of data storage would be needed and "
+                f"{storage['Remaining']:,} MB are left in the target.",
+                rows=rows,
+                fix=Fix.ORG,
+            )
+
+
+def _api_budget(daily: object, calls: int) -> Iterator[Finding]:
+    if not isinstance(daily, dict):
+        return
+    left = int(daily["Remaining"])
+    if calls > left:
+        yield Finding(
+            Severity.WARNING,
+            "api_budget",
+            f"About {calls:,} API calls are needed and {left:,} are left today: the run would "
+            "pause until the allowance is renewed.",
+            fix=Fix.RUN,
+        )
+    elif calls > left * TIGHT_SHARE:
+        yield Finding(
+            Severity.NOTE,
+            "api_budget",
+            f"About {calls:,} of the {left:,} API calls left today are needed.",
+        )
