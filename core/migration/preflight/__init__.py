@@ -15,6 +15,7 @@ others. What a check costs in calls stands in its docstring.
 
 from __future__ import annotations
 
-from core.migration.preflight.report import PreflightInput, PreflightReport, preflight
+from core.migration.preflight.inputs import PreflightInput
+from core.migration.preflight.report import PreflightReport, preflight
 
 __all__ = ["PreflightInput", "PreflightReport", "preflight"]

@@ -1,7 +1,7 @@
 """What will fire in the target when rows arrive: validation and duplicate rules, triggers, flows.
 
-Cost: four queries in all, whatever the number of objects. An org that hides one of the tables gives an
-*unknown* for it.
+Cost: four queries in all, whatever the number of objects. An org that hides one of the tables gives
+an *unknown* for it.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ def _other_runs(given: PreflightInput) -> Iterator[Finding]:
         yield Finding(
             Severity.WARNING,
             "other_run",
-            f"Run {', '.join(given.other_runs)} writes to the same org: this one would wait for it.",
+            f"Run {', '.join(given.other_runs)} writes to the same org: this one would wait.",
             fix=Fix.RUN,
         )
 
