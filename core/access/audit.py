@@ -151,14 +151,14 @@ def _row(found: AuditLog) -> AuditRow:
 
 def _plain(value: object, name: str = "") -> Any:
     """JSON for the trail; what must not be seen is masked."""
+    if isinstance(value, Enum):
+        return value.name.lower() if isinstance(value, int) else value.value
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, Secret) or any(word in name.lower() for word in _SECRET_WORDS):
         return MASK
     if isinstance(value, str):
-        return str(value)
-    if isinstance(value, Enum):
-        return value.name.lower() if isinstance(value, int) else value.value
+        return value
     return _plain_structure(value)
 
 
