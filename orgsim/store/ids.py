@@ -80,3 +80,17 @@ def _checksums(short: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     capital = ((short >= ord("A")) & (short <= ord("Z"))).astype(np.uint8)
     index = (capital.reshape(-1, 3, 5) * _BITS).sum(axis=2, dtype=np.uint8)
     return _CHECK_TABLE[index]
+
+
+def all_exact(ids: pl.Series) -> bool:
+    """Whether every value of a string series is an 18-character id with its true checksum."""
+    if not len(ids):
+        return True
+    raw = ids.cast(pl.Binary).to_numpy()
+    made = np.asarray(raw, dtype="S18")
+    if not (ids.str.len_bytes() == 18).all():
+        return False
+    chars = made.view(np.uint8).reshape(-1, 18)
+    if not np.isin(chars, _DIGIT_TABLE).all():
+        return False
+    return bool((_checksums(chars[:, :15]) == chars[:, 15:]).all())

@@ -27,7 +27,7 @@ _BASE = """
 CREATE TABLE IF NOT EXISTS "@document" (name VARCHAR, body VARCHAR);
 CREATE TABLE IF NOT EXISTS "@counter" (name VARCHAR, next BIGINT);
 CREATE TABLE IF NOT EXISTS "@blob" (sobject VARCHAR, id VARCHAR, field VARCHAR, body BLOB);
-CREATE TABLE IF NOT EXISTS "@deleted" (sobject VARCHAR, id VARCHAR, at TIMESTAMP, root VARCHAR, gone BOOLEAN);
+CREATE TABLE IF NOT EXISTS "@deleted" (sobject VARCHAR, id VARCHAR, moment TIMESTAMP, root VARCHAR, gone BOOLEAN);
 CREATE TABLE IF NOT EXISTS "@cleared" (root VARCHAR, sobject VARCHAR, id VARCHAR, field VARCHAR, was VARCHAR);
 """
 
@@ -48,18 +48,18 @@ class Transaction:
 
     def frame(self, sql: str, parameters: list[Any] | None = None) -> pl.DataFrame:
         """The rows of a query, typed as the store has them."""
-        return self.cursor.execute(sql, parameters or []).pl()
+        relation = self.cursor.sql(sql, params=parameters or [])
+        return pl.DataFrame(relation.to_arrow_table())
 
     @contextmanager
     def lent(self, **frames: pl.DataFrame) -> Iterator[None]:
         """Makes frames visible to SQL under the given names for the length of the block."""
         for name, frame in frames.items():
             self.cursor.register(name, frame.to_arrow())
-        try:
-            yield
-        finally:
-            for name in frames:
-                self.cursor.unregister(name)
+        yield
+        # After an exception the transaction is lost and the names with it.
+        for name in frames:
+            self.cursor.unregister(name)
 
     def settle(self) -> dict[str, int]:
         """Writes the reserved numbers; the store calls it before the commit."""
