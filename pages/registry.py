@@ -54,6 +54,15 @@ PAGES: tuple[PageSpec, ...] = (
         "orgs",
     ),
     PageSpec(
+        "prepare/plans.py",
+        "Plans",
+        ":material/conversion_path:",
+        "Say which objects and fields go where, and how",
+        "Prepare",
+        Role.VIEWER,
+        "plans",
+    ),
+    PageSpec(
         "observe/audit.py",
         "Audit trail",
         ":material/history:",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core.domain.states import FINISHED_RUNS
 from core.services import runs
 from pages import registry
 from pages.parts import (
@@ -44,11 +45,11 @@ def draw(name: str) -> None:
         ),
         f"**{escaped(row.plan_name or '')}** v{row.version}",
         row.mode.replace("_", " "),
-        f"by {escaped(row.requested_by)}",
+        f"by {escaped(figures.person(row.requested_by))}",
         f"{figures.when(row.started_at or row.created_at)}",
     )
     run_acts.what_it_waits_for(view)
-    run_live.draw(row.name, is_moving=row.status not in run_live.SETTLED)
+    run_live.draw(row.name, is_moving=row.status not in FINISHED_RUNS)
     tabs(view)
 
 

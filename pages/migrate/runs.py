@@ -8,11 +8,21 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from core.domain.states import RunState
 from core.services import runs
 from pages import registry
 from pages.parts import boxes, export, figures, palette, rows, tables, visit, words
 
 TICK = "5s"
+FILTERED = (
+    RunState.RUNNING,
+    RunState.WAITING_DECISION,
+    RunState.PENDING,
+    RunState.SUCCEEDED,
+    RunState.PARTIAL,
+    RunState.FAILED,
+    RunState.CANCELLED,
+)
 COLUMNS = {
     "run": st.column_config.TextColumn("Run", pinned=True, width=120),
     "plan": st.column_config.TextColumn("Plan", width=230),
@@ -63,7 +73,7 @@ def asked() -> runs.RunFilter:
     states, words_typed = st.columns([0.7, 0.3], vertical_alignment="bottom")
     chosen = states.pills(
         "Status",
-        ["running", "waiting", "queued", "succeeded", "partial", "failed", "cancelled"],
+        [state.value for state in FILTERED],
         selection_mode="multi",
         format_func=lambda state: words.word(words.STATUSES, state).label,
         key="status",

@@ -118,7 +118,7 @@ def draw() -> None:
     st.caption(
         f"{figures.count(found.total)} entries, newest first. Nobody can change or delete one."
     )
-    tables.show(frame(found.rows), COLUMNS, key="audit.table", alt="Audit trail", height=560)
+    tables.show(frame(found.rows), COLUMNS, key="audit.table", alt="Audit trail")
     tables.page_of(found.total, key="audit.page")
 
 

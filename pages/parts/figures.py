@@ -103,6 +103,15 @@ def absolute(moment: datetime | None) -> str:
     return MISSING if moment is None else f"{moment.astimezone(zone()):%d %b %Y %H:%M:%S %Z}"
 
 
+def person(name: str | None) -> str:
+    """Who, in running text: the name before the @; tables and CSV show it whole.
+
+    >>> person("mira@acme.example"), person("schedule:nightly"), person(None)
+    ('mira', 'schedule:nightly', '—')
+    """
+    return name.split("@", 1)[0] if name else MISSING
+
+
 def short_id(record_id: str | None) -> str:
     """A record id shortened in the middle, for cards; tables and CSV show it whole.
 

@@ -7,16 +7,22 @@ from collections.abc import Callable
 import streamlit as st
 
 from core.domain.roles import Role
+from core.domain.states import FINISHED_RUNS, RunState
 from core.errors import OrgbridgeError
 from core.services import runs
 from pages import registry
 from pages.parts import boxes, confirm, figures, state, visit, words
 from pages.parts.boxes import escaped
 
-CAN_PAUSE = frozenset({"running", "queued"})
-CAN_RESUME = frozenset({"paused", "interrupted"})
-CAN_CANCEL = frozenset({"running", "queued", "paused", "interrupted", "waiting", "scheduled"})
-CAN_FIX = frozenset({"partial", "failed", "succeeded", "cancelled"})
+CAN_PAUSE = frozenset({RunState.PENDING, RunState.CHECKING, RunState.RUNNING})
+CAN_RESUME = frozenset({RunState.PAUSED})
+CAN_CANCEL = CAN_PAUSE | {
+    RunState.PAUSED,
+    RunState.PAUSING,
+    RunState.WAITING_DECISION,
+    RunState.WAITING_APPROVAL,
+}
+CAN_FIX = FINISHED_RUNS - {RunState.UNDONE}
 
 
 def buttons(view: runs.RunView) -> None:
@@ -56,16 +62,10 @@ def buttons(view: runs.RunView) -> None:
 
 
 def what_it_waits_for(view: runs.RunView) -> None:
-    """A canary that waits for its decision, an approval, an interruption: the next step in place."""
+    """What the run waits for (a decision, an approval, a worker), with the next step in place."""
     row = view.row
-    if row.status == "waiting" and row.mode == "canary":
+    if row.status is RunState.WAITING_DECISION:
         _decision(view)
-    elif row.status == "interrupted":
-        st.info(
-            "The worker was lost. Nothing is sent twice: Resume asks the org first.",
-            title="Interrupted",
-            icon=":material/restart_alt:",
-        )
     elif row.wait_reason:
         st.caption(f":violet[:material/pause_circle: {escaped(row.wait_reason)}]")
 

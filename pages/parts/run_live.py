@@ -12,12 +12,11 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from core.domain.states import FINISHED_RUNS, RunState
 from core.services import runs
 from pages.parts import figures, palette, tables, visit, words
 
 TICK = "2s"
-#: states in which nothing moves any more
-SETTLED = frozenset({"succeeded", "partial", "failed", "cancelled", "undone"})
 COLUMNS = {
     "object": st.column_config.TextColumn("Object", pinned=True, width=150),
     "status": words.pills("Status", words.STATUSES.values(), width=105),
@@ -35,7 +34,7 @@ def draw(name: str, *, is_moving: bool) -> None:
     @st.fragment(run_every=TICK if is_moving else None, key="run.live")
     def part() -> None:
         view = runs.run(visit.bridge(), visit.actor(), name)
-        if is_moving and view.row.status in SETTLED:
+        if is_moving and view.row.status in FINISHED_RUNS:
             st.rerun()
         _progress(view)
         _figures(view)
@@ -78,7 +77,7 @@ def _progress(view: runs.RunView) -> None:
         f"**{figures.percent(row.rows_done, row.rows_planned)}**",
         f"{figures.count(row.rows_done)} of {figures.count(row.rows_planned)} rows",
     ]
-    if row.status == "running" and view.seconds_left is not None:
+    if row.status is RunState.RUNNING and view.seconds_left is not None:
         told.append(f"about {figures.duration(view.seconds_left)} left")
     if row.wait_reason:
         told.append(row.wait_reason)

@@ -8,3 +8,15 @@ TOKEN = "visit.token"  # noqa: S105 - a key of the session state
 TOAST = "frame.toast"
 #: id of the error box that was drawn last, for the log line
 ERROR_ID = "frame.error_id"
+#: the plan's revision that the person looks at
+REVISION = "plan.revision"
+#: a problem of a callback, for the next run to show: what happened, state, next step
+PROBLEM = "plan.problem"
+#: key of the field row in the inspector
+FOCUS = "plan.focus"
+#: which rows the field table shows, in order, and for which object and filter
+GRID_ORDER = "plan.grid.order"
+#: counts fresh tables
+GRID_TURN = "plan.grid.turn"
+#: the clicked button of a row
+GRID_CLICK = "plan.grid.click"

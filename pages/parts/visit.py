@@ -26,7 +26,8 @@ def token() -> str:
 
     Page tests have no browser and lay it into the session state, which nobody outside can write.
     """
-    return st.context.cookies.get(SESSION_COOKIE) or str(st.session_state.get(state.TOKEN, ""))
+    shown = st.context.cookies.get(SESSION_COOKIE)
+    return shown if isinstance(shown, str) else str(st.session_state.get(state.TOKEN, ""))
 
 
 def visitor() -> people.Visitor | None:

@@ -26,26 +26,29 @@ class Word:
         return f":{self.color}-badge[:material/{self.icon}: {self.label}]"
 
 
-#: by the state's value in the database
+#: by the state's value in small letters: runs, steps, plans, schedules
 STATUSES: dict[str, Word] = {
     "draft": Word("Draft", "gray", "edit_note"),
     "ready": Word("Ready", "green", "task_alt"),
     "needs_review": Word("Needs review", "orange", "rate_review"),
     "pending": Word("Queued", "gray", "schedule"),
-    "queued": Word("Queued", "gray", "schedule"),
     "scheduled": Word("Scheduled", "gray", "schedule"),
+    "waiting for approval": Word("Waiting for approval", "violet", "pause_circle"),
+    "checking": Word("Checking", "blue", "progress_activity"),
     "running": Word("Running", "blue", "progress_activity"),
+    "waiting for decision": Word("Waiting for you", "violet", "pause_circle"),
     "pausing": Word("Pausing", "violet", "pause_circle"),
     "paused": Word("Paused", "violet", "pause_circle"),
-    "waiting": Word("Waiting for you", "violet", "pause_circle"),
     "cancelling": Word("Cancelling", "gray", "block"),
     "cancelled": Word("Cancelled", "gray", "block"),
     "succeeded": Word("Succeeded", "green", "check_circle"),
     "partial": Word("Partial", "orange", "error"),
     "failed": Word("Failed", "red", "cancel"),
+    "skipped": Word("Skipped", "gray", "skip_next"),
+    "undoing": Word("Undoing", "violet", "undo"),
+    "undone": Word("Undone", "gray", "undo"),
     "late": Word("Late", "orange", "alarm"),
     "interrupted": Word("Interrupted", "orange", "restart_alt"),
-    "undone": Word("Undone", "gray", "undo"),
 }
 SEVERITIES: dict[str, Word] = {
     "blocker": Word("Blocker", "red", "cancel"),

@@ -1,0 +1,224 @@
+"""What one does to a whole plan: make, import, copy, export, versions, compare, restore, delete."""
+
+from __future__ import annotations
+
+from functools import partial
+from uuid import UUID
+
+import streamlit as st
+
+from core.domain.plan import Plan, parse_plan
+from core.errors import OrgbridgeError
+from core.plans import editing
+from core.services import editor, orgs, plans
+from pages import registry
+from pages.parts import boxes, confirm, plan_grid, state, tables, visit
+from pages.parts.boxes import escaped
+
+AUTO, FILE = "Auto-map by name", "Plan file (YAML)"
+EXPORT, COPY, HISTORY, RENAME, DELETE = (
+    "Export plan file…",
+    "Duplicate…",
+    "Versions…",
+    "Rename…",
+    "Delete…",
+)
+VERSION_COLUMNS = {
+    "number": st.column_config.TextColumn("Version", width=75),
+    "label": st.column_config.TextColumn("Label", width=150),
+    "cut_for": st.column_config.TextColumn("Cut for", width=80),
+    "by": st.column_config.TextColumn("By", width=170),
+    "at": tables.time_column("When", width=170),
+}
+
+
+def buttons(view: editor.EditorView) -> None:
+    """The frame's buttons of a plan."""
+    chosen = st.menu_button(
+        "More",
+        [EXPORT, HISTORY, COPY, RENAME, DELETE],
+        key="plan.more",
+        icon=":material/more_horiz:",
+    )
+    dialogs = {
+        EXPORT: export_dialog,
+        HISTORY: history_dialog,
+        COPY: copy_dialog,
+        RENAME: rename_dialog,
+        DELETE: delete_dialog,
+    }
+    if chosen is not None:
+        dialogs[chosen](view.row)
+
+
+@st.dialog("New plan", width="medium", icon=":material/conversion_path:")
+def new_dialog() -> None:
+    """From the names of two orgs and a first object, or from a plan file."""
+    cards = orgs.orgs(visit.bridge(), visit.actor())
+    if len(cards) < 2:
+        boxes.empty("Connect two orgs first", "A plan needs a source and a target.")
+        if st.button("Open orgs", type="primary", key="new.orgs"):
+            registry.go("orgs")
+        return
+    start = st.segmented_control(
+        "Start from", [AUTO, FILE], default=AUTO, required=True, key="new.start"
+    )
+    names = [card.name for card in cards]
+    if start == FILE:
+        _from_file()
+        return
+    name = st.text_input("Name", key="new.name", autocomplete="off", placeholder="Sales core")
+    source = st.selectbox("Source", names, key="new.source")
+    target = st.selectbox("Target", [each for each in names if each != source], key="new.target")
+    first = st.text_input(
+        "First object",
+        value="Account",
+        key="new.object",
+        autocomplete="off",
+        help="API name; further objects are added in the editor.",
+    )
+    if st.button("Create plan", type="primary", key="new.act"):
+        document = {
+            "orgbridge": 1,
+            "name": (name or "").strip(),
+            "source": source,
+            "target": target,
+            "objects": [{"source": (first or "").strip()}],
+        }
+        _open(partial(_create, document))
+
+
+def _create(document: dict[str, object]) -> UUID:
+    from core.domain.plan import plan_from_document
+
+    return plans.create(visit.bridge(), visit.actor(), plan_from_document(document))
+
+
+def _from_file() -> None:
+    sent = st.file_uploader("Plan file", type=["yaml", "yml"], key="new.file")
+    st.caption("A plan of the same name gets the file as its new draft; versions stay.")
+    if sent is not None and st.button("Import plan", type="primary", key="new.import"):
+        _open(partial(_import, sent.getvalue().decode("utf-8", errors="replace")))
+
+
+def _import(text: str) -> UUID:
+    return plans.put(visit.bridge(), visit.actor(), parse_plan(text))
+
+
+def _open(make: partial[UUID]) -> None:
+    try:
+        plan_id = make()
+    except OrgbridgeError as problem:
+        boxes.error(problem)
+        return
+    plan_grid.refresh()
+    registry.go("plans", plan=str(plan_id))
+
+
+def accept_sure(view: editor.EditorView, mapping: str, at_least: float) -> None:
+    """Approve every suggestion that is sure enough."""
+    if plan_grid.save(view.row.id, partial(_accept, mapping=mapping, at_least=at_least)):
+        plan_grid.refresh()
+        st.session_state[state.TOAST] = "Suggestions accepted."
+    st.rerun()
+
+
+def _accept(plan: Plan, *, mapping: str, at_least: float) -> Plan:
+    return editing.accept_at_least(plan, at_least, mapping=mapping)
+
+
+@st.dialog("Export plan file", icon=":material/download:")
+def export_dialog(row: plans.PlanRow) -> None:
+    """The draft as a file that the terminal and another workspace can read."""
+    st.caption("The draft as YAML: maps, review states and test cases included, no secret.")
+    st.download_button(
+        "Download",
+        data=lambda: plans.export(visit.bridge(), visit.actor(), name=row.name).encode(),
+        file_name=f"{row.name}.yaml",
+        mime="application/yaml",
+        on_click="ignore",
+        type="primary",
+        key="export.file",
+    )
+
+
+@st.dialog("Duplicate plan", icon=":material/content_copy:")
+def copy_dialog(row: plans.PlanRow) -> None:
+    """A new plan with this draft."""
+    name = st.text_input("Name", value=f"{row.name} copy", key="copy.name", autocomplete="off")
+    if st.button("Duplicate", type="primary", key="copy.act"):
+        _open(partial(plans.copy, visit.bridge(), visit.actor(), row.id, name=(name or "").strip()))
+
+
+@st.dialog("Rename plan", icon=":material/edit:")
+def rename_dialog(row: plans.PlanRow) -> None:
+    """Versions and runs keep theirs."""
+    name = st.text_input("Name", value=row.name, key="rename.name", autocomplete="off")
+    if st.button("Rename", type="primary", key="rename.act") and boxes.acted(
+        plans.rename, visit.bridge(), visit.actor(), row.id, name=(name or "").strip()
+    ):
+        st.rerun()
+
+
+@st.dialog("Delete plan?", icon=":material/warning:")
+def delete_dialog(row: plans.PlanRow) -> None:
+    """Runs and their logs stay."""
+    st.markdown(f"**{escaped(row.name)}** leaves the list. Its runs and their logs stay.")
+    ready = confirm.typed(row.name, key="delete.name")
+    if confirm.buttons("Delete plan", key="delete.plan", ready=ready) and boxes.acted(
+        plans.remove, visit.bridge(), visit.actor(), row.id, confirm=row.name
+    ):
+        st.session_state[state.TOAST] = f"{row.name} was deleted."
+        registry.go("plans")
+
+
+@st.dialog("Versions", width="large", icon=":material/history:")
+def history_dialog(row: plans.PlanRow) -> None:
+    """Who cut which version; what differs from it to the draft; restore."""
+    found = plans.versions(visit.bridge(), visit.actor(), row.id)
+    label = st.text_input(
+        "Keep the draft as a version named", key="history.label", placeholder="Before go-live"
+    )
+    if st.button("Keep version", key="history.cut", disabled=not label) and boxes.acted(
+        plans.cut_version, visit.bridge(), visit.actor(), row.id, label=label
+    ):
+        st.rerun(scope="fragment")
+    if not found:
+        boxes.empty("No version yet", "A launch, an approval or a name above cuts one.")
+        return
+    chosen = tables.show(
+        tables.frame(
+            [
+                {
+                    "number": f"v{each.number}",
+                    "label": each.label or "",
+                    "cut_for": each.cut_for,
+                    "by": each.created_by,
+                    "at": each.created_at,
+                }
+                for each in found
+            ],
+            list(VERSION_COLUMNS),
+        ),
+        VERSION_COLUMNS,
+        key="history.table",
+        alt="Versions, the newest first",
+        on_select="rerun",
+        selection_mode="single-row",
+    )
+    position = tables.picked(chosen)
+    if position is not None:
+        boxes.acted(_compare, row, found[position].number)
+
+
+def _compare(row: plans.PlanRow, number: int) -> None:
+    changes = plans.compare_versions(visit.bridge(), visit.actor(), row.id, old=number)
+    st.markdown(f"**From v{number} to the draft** :gray[{len(changes)} changes]")
+    for change in changes[:50]:
+        st.caption(escaped(change.sentence))
+    if st.button(f"Restore v{number}", key="history.restore", disabled=not changes) and boxes.acted(
+        plans.restore, visit.bridge(), visit.actor(), row.id, number
+    ):
+        plan_grid.refresh()
+        st.session_state[state.TOAST] = f"The draft is v{number} again; the former draft is kept."
+        st.rerun()

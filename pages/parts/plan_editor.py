@@ -1,0 +1,188 @@
+"""The editor of one plan: objects left, fields of one object right, one field in the inspector."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import streamlit as st
+
+from core.domain.describe import SObject
+from core.domain.plan import Operation
+from core.domain.roles import Role
+from core.errors import NotFoundError, UserError
+from core.plans.field_rows import FieldRow
+from core.services import editor, orgs
+from pages import registry
+from pages.parts import (
+    boxes,
+    figures,
+    plan_acts,
+    plan_grid,
+    plan_inspector,
+    plan_objects,
+    rows,
+    state,
+    visit,
+    words,
+)
+from pages.parts.boxes import escaped
+
+SURE_PERCENT = 90
+
+
+def draw(plan_id: str) -> None:
+    """The page of one plan."""
+    view = editor.view(visit.bridge(), visit.actor(), _uuid(plan_id))
+    st.session_state[state.REVISION] = view.row.revision
+    may_edit = visit.may(Role.ANALYST)
+    _head(view, may_edit=may_edit)
+    _problem()
+    left, right = st.columns([0.25, 0.75], gap="medium")
+    with left:
+        chosen = plan_objects.draw(view, may_edit=may_edit)
+    with right:
+        focused = _fields(view, chosen, may_edit=may_edit)
+    if focused is not None:
+        boxes.acted(plan_inspector.draw, view, chosen, focused, may_edit=may_edit)
+
+
+def _head(view: editor.EditorView, *, may_edit: bool) -> None:
+    to_review = sum(each.progress.to_review for each in view.objects if each.progress)
+    is_open = to_review or any(each.problem for each in view.objects)
+    status = "needs_review" if is_open else "ready"
+    with rows.head(view.row.name, badge=words.word(words.STATUSES, status).badge):
+        if may_edit:
+            plan_acts.buttons(view)
+        if (
+            registry.is_listed("launch")
+            and may_edit
+            and st.button(
+                "Launch…", type="primary", icon=":material/rocket_launch:", key="plan.launch"
+            )
+        ):
+            registry.go("launch", plan=str(view.row.id))
+    known = {card.id: card for card in orgs.orgs(visit.bridge(), visit.actor())}
+    source, target = known.get(view.row.source_org_id), known.get(view.row.target_org_id)
+    newest = view.row.newest_version
+    version = f"v{newest}" if newest else "draft"
+    rows.facts(
+        words.org_pair(
+            (view.plan.source, source.environment if source else "not connected"),
+            (view.plan.target, target.environment if target else "not connected"),
+        ),
+        version,
+        f"saved {figures.ago(view.row.updated_at)} by "
+        f"{escaped(figures.person(view.row.updated_by))}",
+        f"{len(view.objects)} objects",
+    )
+
+
+def _problem() -> None:
+    """A problem of the last callback, shown once."""
+    waiting = st.session_state.pop(state.PROBLEM, None)
+    if waiting:
+        happened, in_state, next_step = waiting
+        boxes.error(UserError(happened, state=in_state, next_step=next_step))
+
+
+def _fields(
+    view: editor.EditorView, chosen: editor.ObjectView, *, may_edit: bool
+) -> FieldRow | None:
+    """The bar, the filter row and the table of one object; the row that the inspector shows."""
+    plan_objects.bar(view, chosen, may_edit=may_edit)
+    if chosen.problem:
+        boxes.error(UserError(chosen.problem, next_step="Test the org under Orgs."))
+        return None
+    found = editor.rows(visit.bridge(), visit.actor(), view.row.id, mapping=chosen.name)
+    shown, needle = _filter_row(view, chosen, found, may_edit=may_edit)
+    wanted = [
+        row
+        for row in found
+        if plan_grid.matches(row, shown)
+        and needle in f"{row.source} {row.source_label} {row.target} {row.target_label}".lower()
+    ]
+    ordered = plan_grid.held_order(found, wanted, place=f"{chosen.name}|{shown}|{needle}")
+    if not ordered:
+        boxes.empty("No field matches", "Change the filter.", icon=":material/search_off:")
+        return None
+    sides = editor.sides(visit.bridge(), visit.actor(), view.row.id, mapping=chosen.name)
+    plan_grid.draw(
+        ordered,
+        plan_id=view.row.id,
+        mapping=chosen.name,
+        targets=target_labels(sides.target),
+        locked=not may_edit,
+    )
+    return _focused(ordered)
+
+
+def target_labels(target: SObject) -> dict[str, str]:
+    """Writeable fields of the target by API name, with their label."""
+    return {
+        field.name: f"{field.name} · {field.label}"
+        for field in target.fields.values()
+        if field.is_writeable
+    }
+
+
+def _filter_row(
+    view: editor.EditorView,
+    chosen: editor.ObjectView,
+    found: tuple[FieldRow, ...],
+    *,
+    may_edit: bool,
+) -> tuple[str, str]:
+    counts = {
+        name: sum(plan_grid.matches(row, name) for row in found) for name in plan_grid.FILTERS
+    }
+    with st.container(horizontal=True, vertical_alignment="center"):
+        shown = st.segmented_control(
+            "Show",
+            list(plan_grid.FILTERS),
+            default="all",
+            required=True,
+            format_func=lambda name: f"{plan_grid.FILTERS[name]} {counts[name]}",
+            key="show",
+            bind="query-params",
+            label_visibility="collapsed",
+        )
+        needle = st.text_input(
+            "Filter fields",
+            type="search",
+            live=True,
+            key="q",
+            bind="query-params",
+            placeholder="Filter fields…",
+            label_visibility="collapsed",
+        )
+        if may_edit and st.button(
+            f"Accept ≥ {SURE_PERCENT} %",
+            type="tertiary",
+            icon=":material/done_all:",
+            key="plan.accept",
+            help="Approves every suggestion of this object that is at least that sure",
+        ):
+            plan_acts.accept_sure(view, chosen.name, SURE_PERCENT / 100)
+    return str(shown), (needle or "").strip().lower()
+
+
+def _focused(ordered: list[FieldRow]) -> FieldRow:
+    wanted = st.session_state.get(state.FOCUS)
+    return next(
+        (row for row in ordered if row.key == wanted),
+        next((row for row in ordered if row.is_open), ordered[0]),
+    )
+
+
+def operation_word(operation: str) -> str:
+    """An operation as people say it."""
+    return words.word(words.OPERATIONS, Operation(operation)).label
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotFoundError(
+            "There is no such plan.", next_step="Open one from the list of plans."
+        ) from None

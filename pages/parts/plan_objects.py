@@ -1,0 +1,181 @@
+"""The objects of a plan: the list, the bar above the fields, the drawer with its settings."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import streamlit as st
+
+from core.domain.plan import Operation, plan_document
+from core.plans import editing
+from core.services import editor
+from pages.parts import figures, plan_grid, plan_picker, state, tables, words
+from pages.parts.boxes import escaped
+
+TODO = {
+    "ok": words.Word("ok", "green", "check"),
+    "open": words.Word("open", "orange", "pending"),
+    "problem": words.Word("problem", "red", "error"),
+}
+LIST_HEIGHT = 330
+
+
+def draw(view: editor.EditorView, *, may_edit: bool) -> editor.ObjectView:
+    """The list; the object chosen, which also stands in the address."""
+    with st.container(horizontal=True, vertical_alignment="center", wrap=False):
+        st.markdown("**Objects**", width="stretch")
+        if may_edit and st.button(
+            "Add", type="tertiary", icon=":material/add:", key="plan.add", help="Add objects"
+        ):
+            plan_picker.dialog(view)
+    names = [each.name for each in view.objects]
+    asked = st.query_params.get("object")
+    at = names.index(asked) if asked in names else 0
+    todo = [todo_words(each) for each in view.objects]
+    config = st.column_config
+    chosen = tables.show(
+        tables.frame(
+            [
+                {
+                    "name": each.name,
+                    "mapped": round(100 * each.progress.mapped_share) if each.progress else None,
+                    "todo": [word],
+                }
+                for each, word in zip(view.objects, todo, strict=True)
+            ],
+            ["name", "mapped", "todo"],
+        ),
+        {
+            "name": config.TextColumn("Object", width=95),
+            "mapped": config.ProgressColumn(
+                "Mapped", min_value=0, max_value=100, format="%d%%", width=75
+            ),
+            "todo": config.MultiselectColumn(
+                "To do", options=todo, color=[todo_color(word) for word in todo], width=80
+            ),
+        },
+        key=f"plan.objects.{len(names)}",
+        alt="Objects of the plan with their progress",
+        on_select="rerun",
+        selection_mode="single-row-required",
+        selection_default={"selection": {"rows": [at]}},
+        height=min(LIST_HEIGHT, tables.HEADER_HEIGHT + tables.ROW_HEIGHT * len(names) + 2),
+    )
+    position = tables.picked(chosen)
+    found = view.objects[at if position is None or position >= len(names) else position]
+    if found.name != asked:
+        st.query_params["object"] = found.name
+    return found
+
+
+def todo_words(each: editor.ObjectView) -> str:
+    """What is left to do on an object, in a word or two."""
+    if each.progress is None:
+        return "problem"
+    return f"{each.progress.to_review} open" if each.progress.to_review else "ok"
+
+
+def todo_color(word: str) -> str:
+    """The pill's colour."""
+    kind = word if word in TODO else "open"
+    return TODO[kind].color
+
+
+def bar(view: editor.EditorView, chosen: editor.ObjectView, *, may_edit: bool) -> None:
+    """Which object goes where, how, and what is missing."""
+    entry = view.plan.mapping(chosen.name)
+    key = "ledger" if entry.key.is_ledger else " + ".join(entry.key.target)
+    operation = words.word(words.OPERATIONS, entry.operation)
+    marks = [f":{operation.color}-badge[{operation.label} on {escaped(key)}]"]
+    if chosen.progress and chosen.progress.required_unmapped:
+        missing = figures.count(chosen.progress.required_unmapped)
+        marks.append(f":orange-badge[:material/warning: {missing} required unmapped]")
+    with st.container(horizontal=True, vertical_alignment="center", wrap=False):
+        st.markdown(
+            f"**{escaped(chosen.source)}** :gray[→ {escaped(chosen.target)}]  {' '.join(marks)}",
+            width="stretch",
+        )
+        if may_edit and st.button(
+            "Object settings", type="tertiary", icon=":material/tune:", key="plan.object.settings"
+        ):
+            settings_drawer(view, chosen.name)
+
+
+@st.dialog("Object settings", position="right", width=520, icon=":material/tune:")
+def settings_drawer(view: editor.EditorView, name: str) -> None:
+    """Operation, key, filter, order: what is not about a single field."""
+    entry = view.plan.mapping(name)
+    document = next(
+        each
+        for each in plan_document(view.plan)["objects"]
+        if each["source"] == entry.source and each.get("as", entry.name) == name
+    )
+    operation = st.selectbox(
+        "Operation",
+        list(Operation),
+        index=list(Operation).index(entry.operation),
+        format_func=lambda each: words.word(words.OPERATIONS, each).label,
+        key="drawer.operation",
+    )
+    key = st.text_input(
+        "Match on",
+        value="ledger" if entry.key.is_ledger else ", ".join(entry.key.target),
+        key="drawer.key",
+        help="A field of both orgs, several separated by commas, or ledger: what earlier runs "
+        "wrote down.",
+        disabled=entry.key.source != entry.key.target or entry.key.value is not None,
+    )
+    where = st.text_area(
+        "Only rows where (SOQL)", value=entry.where or "", key="drawer.where", height=80
+    )
+    blanks = st.selectbox(
+        "A blank in the source",
+        ["default", "clear", "keep"],
+        index=["default", "clear", "keep"].index(entry.blanks.value),
+        key="drawer.blanks",
+        help="default: new rows get a blank, rows that were there keep their value",
+    )
+    batch = st.number_input(
+        "Rows per request or job (0 = by API)",
+        value=entry.load.batch or 0,
+        min_value=0,
+        max_value=10_000,
+        key="drawer.batch",
+    )
+    serial = st.toggle("One job at a time", value=entry.load.serial, key="drawer.serial")
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        if st.button("Remove object", key="drawer.remove", icon=":material/delete:"):
+            _save(view, partial(_remove, name=name))
+        if st.button("Save", type="primary", key="drawer.save"):
+            load = {**document.get("load", {}), "batch": batch or None, "serial": serial}
+            settings = {
+                "operation": operation.value,
+                "where": (where or "").strip() or None,
+                "blanks": blanks,
+                "load": {label: value for label, value in load.items() if value is not None},
+            }
+            if entry.key.source == entry.key.target and entry.key.value is None:
+                settings["key"] = _key(key or "ledger")
+            _save(view, partial(_change, name=name, settings=settings))
+
+
+def _key(text: str) -> str | list[str]:
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts or parts == ["ledger"]:
+        return "ledger"
+    return parts[0] if len(parts) == 1 else parts
+
+
+def _change(plan: editor.Plan, *, name: str, settings: dict[str, object]) -> editor.Plan:
+    return editing.change_settings(plan, name, settings)
+
+
+def _remove(plan: editor.Plan, *, name: str) -> editor.Plan:
+    return editing.remove_object(plan, name)
+
+
+def _save(view: editor.EditorView, change: editor.Edit) -> None:
+    plan_grid.save(view.row.id, change)
+    plan_grid.refresh()
+    st.session_state.pop(state.FOCUS, None)
+    st.rerun()

@@ -1,0 +1,93 @@
+"""The app as a real process: nothing answers before sign-in, whatever is asked first."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from core.config import Settings
+from pages import registry
+from tests.appserver import AppServer, app_server
+
+ADDRESSES = [f"/{page.url_path}" for page in registry.PAGES]
+INSIDE = [
+    "/_stcore/health",
+    "/_stcore/host-config",
+    "/_stcore/metrics",
+    "/_stcore/script-health-check",
+    "/_stcore/agent/openapi.json",
+    "/orgs/_stcore/health",
+    "/app/static/logo-light.svg",
+    "/static/index.html",
+    "/media/x",
+    "/api/anything",
+]
+
+
+@pytest.fixture
+def server(settings: Settings, tmp_path: Path) -> Iterator[AppServer]:
+    with app_server(settings, tmp_path) as running:
+        yield running
+
+
+def ask(
+    server: AppServer, path: str, *, method: str = "GET", headers: dict[str, str] | None = None
+) -> http.client.HTTPResponse:
+    """One request, redirects not followed."""
+    parts = urlsplit(server.url)
+    connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=10)
+    connection.request(method, path, headers=headers or {"accept": "text/html"})
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    return answer
+
+
+def test_each_page_is_gated_first_thing_on_a_fresh_server(server: AppServer) -> None:
+    """Before any session ran st.navigation, a deep link must not run a page script."""
+    for address in ADDRESSES:
+        answer = ask(server, address)
+
+        assert answer.status == 303, address
+        assert str(answer.getheader("location")).startswith("/login?next="), address
+
+
+def test_nothing_inside_answers_and_health_says_only_that(server: AppServer) -> None:
+    for path in INSIDE:
+        assert ask(server, path, headers={"accept": "*/*"}).status == 401, path
+    assert ask(server, "/health").status == 200
+
+
+def test_the_websocket_is_refused_without_a_session(server: AppServer) -> None:
+    handshake = {
+        "connection": "Upgrade",
+        "upgrade": "websocket",
+        "sec-websocket-version": "13",
+        "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }
+    for cookie in ({}, {"cookie": "orgbridge_session=guessed"}):
+        assert ask(server, "/_stcore/stream", headers=handshake | cookie).status == 403
+
+
+def test_it_listens_on_loopback_only_and_prints_a_setup_code(server: AppServer) -> None:
+    listening = [
+        line.split()[1]
+        for table in ("/proc/net/tcp", "/proc/net/tcp6")
+        for line in Path(table).read_text(encoding="ascii").splitlines()[1:]
+        if line.split()[3] == "0A"
+    ]
+    port = f"{urlsplit(server.url).port:04X}"
+    addresses = {entry.split(":")[0] for entry in listening if entry.endswith(f":{port}")}
+
+    assert addresses == {"0100007F"}
+    assert len(server.setup_code) == 23
+
+
+def test_it_stops_by_itself_when_told_to(server: AppServer) -> None:
+    server.process.terminate()
+
+    assert server.process.wait(timeout=20) == 0

@@ -1,0 +1,62 @@
+"""The vocabulary of states is whole, and figures read the same everywhere."""
+
+from __future__ import annotations
+
+import doctest
+from datetime import UTC, datetime
+
+import pytest
+
+from core.domain.findings import Severity
+from core.domain.plan import Operation
+from core.domain.states import RunState, StepState
+from pages.parts import boxes, export, figures, words
+
+
+@pytest.mark.parametrize("state", [*RunState, *StepState])
+def test_every_state_has_a_word(state: RunState | StepState) -> None:
+    assert state.value.lower() in words.STATUSES
+    assert words.word(words.STATUSES, state).label
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "members"), [(words.SEVERITIES, Severity), (words.OPERATIONS, Operation)]
+)
+def test_every_severity_and_operation_has_a_word(
+    vocabulary: dict[str, words.Word], members: type[Severity] | type[Operation]
+) -> None:
+    assert {member.value for member in members} <= set(vocabulary)
+
+
+def test_production_is_red_and_says_so_in_words() -> None:
+    badge = words.org_badge("Acme", "production")
+
+    assert badge.startswith(":red-badge[")
+    assert "PRODUCTION" in badge
+
+
+def test_names_of_people_and_orgs_cannot_draw_markdown() -> None:
+    nasty = "![x](http://evil.example/p.png) <b> :material/home: `code` $a$ # h"
+
+    shown = boxes.escaped(nasty)
+
+    for mark in "[]():`<>$#":
+        assert mark not in shown.replace(f"\\{mark}", "") or mark in "()"
+
+
+@pytest.mark.parametrize("module", [boxes, export, figures])
+def test_the_examples_in_docstrings_hold(module: object) -> None:
+    outcome = doctest.testmod(module)  # type: ignore[arg-type]  # a module
+
+    assert outcome.attempted
+    assert not outcome.failed
+
+
+def test_times_are_told_by_how_far_they_are() -> None:
+    now = datetime(2026, 11, 21, 14, 30, tzinfo=UTC)
+
+    assert figures.when(datetime(2026, 11, 21, 14, 2, tzinfo=UTC), now=now) == "14:02"
+    assert figures.when(datetime(2026, 11, 20, 2, 0, tzinfo=UTC), now=now) == "Yesterday 02:00"
+    assert figures.when(datetime(2026, 1, 5, 9, 7, tzinfo=UTC), now=now) == "5 Jan 2026 09:07"
+    assert figures.ago(datetime(2026, 11, 21, 12, 29, tzinfo=UTC), now=now) == "2 h ago"
+    assert figures.when(None) == "—"
