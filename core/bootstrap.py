@@ -169,7 +169,9 @@ def build(settings: Settings, *, clock: Clock | None = None) -> Iterator[Orgbrid
     server = ensure_server(settings.home) if settings.database_url is None else None
     try:
         with _opened(settings, server) as database:
-            yield Orgbridge(settings, database, clock or utc_now)
+            bridge = Orgbridge(settings, database, clock or utc_now)
+            _ = bridge.vault  # a wrong or missing key is found out now, not at the first secret
+            yield bridge
     finally:
         if server is not None:
             server.close()

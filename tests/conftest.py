@@ -155,6 +155,6 @@ def _make_template(session: TestServer) -> None:
         session.run("SELECT pg_reload_conf()")
         session.run(f"CREATE DATABASE {TEMPLATE} OWNER orgbridge_owner")
         url = session.server.urls_of(TEMPLATE).owner
-        with bootstrap.build(Settings(database_url=url, home=session.home)):
+        with bootstrap.build(Settings(url, session.home, key=Secret(TEST_KEY))):
             pass
         done.write_text(schema.HEAD_REVISION)

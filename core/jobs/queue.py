@@ -1,0 +1,115 @@
+"""Puts work into the queue, within the caller's transaction: no commit, no job.
+
+carry_run(workspace_id, run_id)             lock per target organization: one run at a time
+launch_scheduled(workspace_id, schedule_id, due_at)   lock per schedule; once per due time
+keep_house(workspace_id)                    retention, once a day
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from procrastinate import App, SyncPsycopgConnector, exceptions
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+CARRY_RUN: Final = "carry_run"
+LAUNCH_SCHEDULED: Final = "launch_scheduled"
+KEEP_HOUSE: Final = "keep_house"
+
+#: every worker listens to all queues; a terminal's own worker to the one of its run
+SHARED_QUEUE: Final = "shared"
+
+#: never opened: it only writes through connections that callers give
+_app = App(connector=SyncPsycopgConnector())
+
+
+def run_queue(run_id: UUID) -> str:
+    """Queue of a run that a terminal means to carry itself (other workers may be faster)."""
+    return f"run:{run_id}"
+
+
+def defer_run(
+    session: Session,
+    *,
+    workspace_id: UUID,
+    run_id: UUID,
+    target: str,
+    queue: str = SHARED_QUEUE,
+    start_at: datetime | None = None,
+    priority: int = 0,
+) -> bool:
+    """Queue a run in the session's transaction; False when it waits in the queue already.
+
+    Args:
+        target: organization id of the target org; runs with the same one go one after another.
+        start_at: not before this time.
+        priority: higher goes first.
+    """
+    return _defer(
+        session,
+        CARRY_RUN,
+        {"workspace_id": str(workspace_id), "run_id": str(run_id)},
+        lock=f"target:{target}",
+        queueing_lock=f"run:{run_id}",
+        queue=queue,
+        schedule_at=start_at,
+        priority=priority,
+    )
+
+
+def defer_scheduled(
+    session: Session, *, workspace_id: UUID, schedule_id: UUID, due_at: datetime
+) -> bool:
+    """Queue the launch of a schedule for one due time; False when it waits already."""
+    due = due_at.isoformat()
+    return _defer(
+        session,
+        LAUNCH_SCHEDULED,
+        {"workspace_id": str(workspace_id), "schedule_id": str(schedule_id), "due_at": due},
+        lock=f"schedule:{schedule_id}",
+        queueing_lock=f"schedule:{schedule_id}:{due}",
+    )
+
+
+def defer_housekeeping(session: Session, *, day: datetime) -> bool:
+    """Queue the daily retention; False when it waits already."""
+    return _defer(
+        session,
+        KEEP_HOUSE,
+        {"day": day.date().isoformat()},
+        lock=KEEP_HOUSE,
+        queueing_lock=KEEP_HOUSE,
+    )
+
+
+def abort_run(session: Session, run_id: UUID) -> int:
+    """Ask whoever carries the run to stop, and take it out of the queue; how many jobs it met."""
+    statement = text(
+        "SELECT procrastinate_cancel_job_v1(id, true, false) FROM procrastinate_jobs"
+        " WHERE task_name = :task AND args ->> 'run_id' = :run_id AND status IN ('todo', 'doing')"
+    )
+    return len(session.execute(statement, {"task": CARRY_RUN, "run_id": str(run_id)}).all())
+
+
+def is_queued(session: Session, run_id: UUID) -> bool:
+    """True while a job of the run waits or is carried."""
+    statement = text(
+        "SELECT EXISTS (SELECT FROM procrastinate_jobs WHERE task_name = :task"
+        " AND args ->> 'run_id' = :run_id AND status IN ('todo', 'doing'))"
+    )
+    return bool(session.scalar(statement, {"task": CARRY_RUN, "run_id": str(run_id)}))
+
+
+def _defer(session: Session, task: str, arguments: dict[str, Any], **options: Any) -> bool:
+    options.setdefault("queue", SHARED_QUEUE)
+    connection = session.connection().connection.driver_connection
+    deferrer = _app.configure_task(task, connection=connection, **options)
+    try:
+        with session.begin_nested():  # a refused insert must not spoil the caller's transaction
+            deferrer.defer(**arguments)
+    except exceptions.AlreadyEnqueued:
+        return False
+    return True

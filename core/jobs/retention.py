@@ -1,0 +1,56 @@
+"""The daily sweep: every workspace by its own settings, with one audit row for what went."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from core.access import audit
+from core.db import retention, workspaces
+from core.db.retention import Swept
+from core.domain.roles import Actor, Role
+from core.domain.workspace_settings import WorkspaceSettings, read_settings
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from core.bootstrap import Orgbridge
+
+log = logging.getLogger(__name__)
+
+
+def keep_house(bridge: Orgbridge) -> dict[str, int]:
+    """Delete what its time has passed; rows deleted by table. May be repeated and interrupted."""
+    with bridge.owner_session() as session:
+        found = [(each[0], read_settings(each[2])) for each in workspaces.workspaces(session)]
+    total: dict[str, int] = {}
+    for workspace_id, settings in found:
+        swept = retention.sweep(bridge.owner_session, workspace_id, settings, now=bridge.clock())
+        for run_id in swept.runs_without_pages:
+            bridge.spool.delete_run(run_id)
+        _record(bridge, workspace_id, swept)
+        _add(total, swept.rows)
+    days = max((s.session_days for _, s in found), default=WorkspaceSettings().session_days)
+    _add(total, retention.sweep_shared(bridge.owner_session, days=days, now=bridge.clock()))
+    log.info("house kept", extra={"rows": sum(total.values())})
+    return total
+
+
+def _record(bridge: Orgbridge, workspace_id: UUID, swept: Swept) -> None:
+    if not swept.rows:
+        return
+    actor = Actor(workspace_id, None, "schedule:retention", Role.ADMIN, "schedule")
+    with bridge.session(workspace_id) as session:
+        audit.record(
+            session,
+            actor,
+            "retention.swept",
+            subject_kind="workspace",
+            subject_id=workspace_id,
+            before={"rows": swept.rows},
+        )
+
+
+def _add(total: dict[str, int], rows: dict[str, int]) -> None:
+    for name, count in rows.items():
+        total[name] = total.get(name, 0) + count

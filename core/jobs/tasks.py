@@ -1,0 +1,112 @@
+"""What a job does when a worker takes it: thin steps into the operations registry.
+
+A task gets ids, asks the registry, and lets the run's own rows tell what came of it. When the
+worker is told to end, the operation stops at its next checkpoint and the job goes back.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from procrastinate import BaseRetryStrategy, JobContext, RetryDecision, exceptions
+from procrastinate.job_context import AbortReason
+from procrastinate.jobs import Job
+
+from core import log as logs
+from core.bootstrap import Orgbridge
+from core.errors import ConflictError, TransientError
+from core.jobs import launching, queue
+
+#: an attempt that met a passing fault waits this long, doubled each time, before the next
+RETRY_AFTER_S = 2.0
+RETRY_MAX_S = 120.0
+RETRY_ATTEMPTS = 20
+
+log = logging.getLogger(__name__)
+
+
+class Carry(Protocol):
+    """Carries one run as far as it goes; idempotent, resumable, stops when `stop` says so."""
+
+    def __call__(
+        self, bridge: Orgbridge, workspace_id: UUID, run_id: UUID, /, *, stop: Callable[[], bool]
+    ) -> object: ...
+
+
+class WorkerEndsError(Exception):
+    """The worker was told to end while it carried the job; another one goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What the tasks of one worker work with."""
+
+    bridge: Orgbridge
+    carry: Carry
+    #: set when the worker was told to end
+    ending: threading.Event
+
+
+class Again(BaseRetryStrategy):
+    """Back to the queue at once when the worker ends, later on a passing fault, else never."""
+
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
+        """When to try `job` again, or None."""
+        if isinstance(exception, WorkerEndsError):
+            return RetryDecision(retry_in={"seconds": 0})
+        # A conflict is the lease of a worker that was killed a moment ago: it runs out.
+        if isinstance(exception, TransientError | ConflictError) and job.attempts < RETRY_ATTEMPTS:
+            wait_s = min(RETRY_AFTER_S * 2 ** min(job.attempts, 10), RETRY_MAX_S)
+            return RetryDecision(retry_in={"seconds": int(wait_s)})
+        return None
+
+
+def carry_run(context: JobContext, *, workspace_id: str, run_id: str) -> None:
+    """Carry one run until it ends, waits for a decision, or is stopped."""
+    bench: Bench = context.additional_context["bench"]
+    with logs.bound(job=context.job.id, run=run_id):
+        status = bench.carry(
+            bench.bridge,
+            UUID(workspace_id),
+            UUID(run_id),
+            stop=lambda: bench.ending.is_set() or context.should_abort(),
+        )
+        log.info("run was carried", extra={"status": status})
+        if context.abort_reason() == AbortReason.USER_REQUEST:
+            raise exceptions.JobAborted
+        if bench.ending.is_set() and not launching.is_settled(status):
+            raise WorkerEndsError
+
+
+def launch_scheduled(
+    context: JobContext, *, workspace_id: str, schedule_id: str, due_at: str
+) -> None:
+    """Launch what a schedule names, for one due time; a second attempt launches nothing."""
+    bench: Bench = context.additional_context["bench"]
+    with logs.bound(job=context.job.id, schedule=schedule_id, due=due_at):
+        launching.launch_scheduled(
+            bench.bridge,
+            workspace_id=UUID(workspace_id),
+            schedule_id=UUID(schedule_id),
+            due_at=datetime.fromisoformat(due_at),
+        )
+
+
+def keep_house(context: JobContext, *, day: str) -> None:
+    """Delete what its retention time has passed: temporary data, old run logs, finished jobs."""
+    bench: Bench = context.additional_context["bench"]
+    with logs.bound(job=context.job.id, day=day):
+        launching.keep_house(bench.bridge)
+
+
+TASKS: dict[str, Callable[..., Any]] = {
+    queue.CARRY_RUN: carry_run,
+    queue.LAUNCH_SCHEDULED: launch_scheduled,
+    queue.KEEP_HOUSE: keep_house,
+}
