@@ -4,7 +4,7 @@
 
 Literal parts are matched without regard to case, parameters reach the handler URL-decoded;
 ``{rest:path}`` at the end takes all remaining parts. The most literal pattern wins, so
-``sobjects/{sobject}/describe`` goes before ``sobjects/{sobject}/{id}``. Handlers are plain functions;
+``sobjects/{sobject}/describe`` goes before ``sobjects/{sobject}/{id}``. Handlers are functions;
 the wire runs them in threads.
 """
 
