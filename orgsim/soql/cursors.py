@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 
 from orgsim.soql.errors import QueryError
-from orgsim.soql.literals import eighteen
+from orgsim.store.ids import checksum
 
 #: Source: SOAP API Developer Guide, "queryMore()": cursors live two days.
 CURSOR_LIFE_S = 2 * 24 * 3600
@@ -56,9 +56,8 @@ class CursorFiles:
     def keep(self, batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> tuple[str, int]:
         """Write the rows of a new cursor; return its id and their number."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        cursor_id = eighteen(
-            _PREFIX + "".join(choice(ascii_letters + digits) for _ in range(_RANDOM_CHARS))
-        )
+        short = _PREFIX + "".join(choice(ascii_letters + digits) for _ in range(_RANDOM_CHARS))
+        cursor_id = short + checksum(short)
         total = 0
         with (
             pa.OSFile(str(self._rows(cursor_id)), "wb") as sink,

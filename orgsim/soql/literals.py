@@ -12,14 +12,13 @@ from orgsim.soql import ast, sql
 from orgsim.soql.date_literals import Span, span
 from orgsim.soql.errors import QueryError, at
 from orgsim.soql.parser import unescaped
+from orgsim.store.ids import to18
 
 T = TypeVar("T")
 
 ID_TYPES = frozenset({"id", "reference"})
 _NUMBERS = {"int": "int", "long": "long", "double": "double", "currency": "currency",
             "percent": "double"}  # fmt: skip
-_CHECKSUM = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
-_ID_LENGTHS = (15, 18)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +82,11 @@ class Literals:
         value = unescaped(constant)
         if not value:
             return Comparand()
-        if len(value) not in _ID_LENGTHS or not value.isalnum() or not value.isascii():
+        known = to18(value)
+        if known is None:
             sentence = f"invalid ID field: {value}"
             raise at(self.text, constant.position, "INVALID_QUERY_FILTER_OPERATOR", sentence)
-        return Comparand(sql.text(eighteen(value)))
+        return Comparand(sql.text(known))
 
     def _date_literal(self, field: Field, constant: ast.Constant) -> Comparand:
         try:
@@ -120,17 +120,6 @@ class Literals:
         except ValueError:
             sentence = f"{constant.text} is not a valid value for the type"
             raise at(self.text, constant.position, "MALFORMED_QUERY", sentence) from None
-
-
-def eighteen(value: str) -> str:
-    """Return the 18-character form of a 15-character id; longer ones come back as they are."""
-    if len(value) != _ID_LENGTHS[0]:
-        return value
-    suffix = ""
-    for block in range(0, _ID_LENGTHS[0], 5):
-        bits = sum(1 << i for i, char in enumerate(value[block : block + 5]) if "A" <= char <= "Z")
-        suffix += _CHECKSUM[bits]
-    return value + suffix
 
 
 def _utc(text: str) -> datetime:
