@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -39,6 +39,8 @@ class RestApi:
     """Paths of one API version."""
 
     version: str
+    #: ``queryAll`` also reads deleted and archived rows
+    query_resource: str = "query"
 
     def path(self, tail: str) -> str:
         """``/services/data/vXX.0/`` + tail."""
@@ -136,13 +138,19 @@ def count(wire: Wire, api: RestApi, soql: str) -> int:
 
 
 def counts(
-    wire: Wire, api: RestApi, soqls: Sequence[str], *, threads: int = 4
+    wire: Wire,
+    api: RestApi,
+    soqls: Sequence[str],
+    *,
+    all_rows: bool = False,
+    threads: int = 4,
 ) -> list[int | OrgbridgeError]:
     """Counts of many ``SELECT COUNT()`` queries, in order; an error stands where one was refused.
 
     Cost: one HTTP request per 25 queries (the org charges each query), in parallel. A batch that
     the org could not finish in time is halved, down to single queries.
     """
+    api = replace(api, query_resource="queryAll" if all_rows else "query")
     parts = [soqls[at : at + BATCH_SUBREQUESTS] for at in range(0, len(soqls), BATCH_SUBREQUESTS)]
     if len(parts) <= 1:
         return _batch_counts(wire, api, soqls) if soqls else []
@@ -154,7 +162,10 @@ def counts(
 def _batch_counts(wire: Wire, api: RestApi, soqls: Sequence[str]) -> list[int | OrgbridgeError]:
     document = {
         "batchRequests": [
-            {"method": "GET", "url": f"v{api.version}/query?q={quote(soql, safe='')}"}
+            {
+                "method": "GET",
+                "url": f"v{api.version}/{api.query_resource}?q={quote(soql, safe='')}",
+            }
             for soql in soqls
         ]
     }

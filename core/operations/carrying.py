@@ -1,0 +1,138 @@
+"""Carries one operation from its log row to its end: the same in a worker and in a terminal."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from core.db import operation_logs, orgs, plans
+from core.domain.plan import Plan, plan_from_document
+from core.errors import NotFoundError, OrgbridgeError
+from core.operations import registry
+from core.operations.protocol import OrgAccess, Report, StoppedError
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from core.bootstrap import Orgbridge
+
+log = logging.getLogger(__name__)
+
+
+def carry(
+    bridge: Orgbridge,
+    workspace_id: UUID,
+    log_id: UUID,
+    *,
+    kind: str,
+    stop: Callable[[], bool] = lambda: False,
+) -> str:
+    """Do what a log row asks for and write into it how it ended; the row's status.
+
+    A row that has ended is left as it is, so that a job carried twice does nothing twice.
+
+    Raises:
+        OrgbridgeError: why it failed; the row says so as well.
+    """
+    operation = registry.operation(kind)
+    table = operation.log_table
+    with bridge.session(workspace_id) as session:
+        row = operation_logs.begin(session, table, log_id=log_id, now=bridge.clock())
+    if row is None:
+        with bridge.session(workspace_id) as session:
+            return operation_logs.entry(session, table, log_id=log_id).status
+    context = BridgeContext(bridge, workspace_id, stop, table=table, log_id=log_id)
+    try:
+        report = operation.carry(context, operation.parameters.model_validate(row.parameters))
+    except StoppedError:
+        context.finish("cancelled", Report({}, "Stopped before its end."))
+        return "cancelled"
+    except OrgbridgeError as exc:
+        context.finish("failed", Report({}, exc.happened), error=str(exc))
+        raise
+    status = "partial" if report.partial else "succeeded"
+    context.finish(status, report)
+    log.info("operation ended", extra={"kind": kind, "status": status, "log": str(log_id)})
+    return status
+
+
+class BridgeContext:
+    """An operation's view of the product."""
+
+    def __init__(
+        self,
+        bridge: Orgbridge,
+        workspace_id: UUID,
+        stop: Callable[[], bool],
+        *,
+        table: str,
+        log_id: UUID,
+    ) -> None:
+        self.workspace_id = workspace_id
+        self.clock: Callable[[], datetime] = bridge.clock
+        self._bridge = bridge
+        self._stop = stop
+        self._table = table
+        self._log_id = log_id
+
+    def org(self, name_or_id: str) -> OrgAccess:
+        """A registered org by name or id."""
+        with self.session() as session:
+            found = orgs.org_named(session, name_or_id)
+            if found is None and _is_uuid(name_or_id):
+                found = orgs.org_row(session, UUID(name_or_id))
+        if found is None:
+            raise NotFoundError(
+                f"There is no org {name_or_id!r} in this workspace.",
+                next_step="`orgs list` shows the registered orgs.",
+            )
+        client = self._bridge.org_client(self.workspace_id, found.id)
+        return OrgAccess(
+            found.id, found.name, found.org_id or client.identity.organization_id, client
+        )
+
+    def plan(self, name: str) -> Plan:
+        """The present draft of a plan by name."""
+        with self.session() as session:
+            return plan_from_document(plans.plan_draft(session, name=name).document)
+
+    def session(self) -> AbstractContextManager[Session]:
+        """One transaction on the workspace's rows."""
+        return self._bridge.session(self.workspace_id)
+
+    def progress(self, message: str, **facts: Any) -> None:
+        """Write how far it is into the log row; stop here when asked to."""
+        if self._stop():
+            raise StoppedError(message)
+        with self.session() as session:
+            operation_logs.note(session, self._table, log_id=self._log_id, message=message)
+        log.info(message, extra=facts)
+
+    def finish(self, status: str, report: Report, *, error: str | None = None) -> None:
+        """Close the log row."""
+        with self.session() as session:
+            operation_logs.finish(
+                session,
+                self._table,
+                log_id=self._log_id,
+                values={
+                    "status": status,
+                    "message": report.message,
+                    "result": report.result,
+                    "error_message": error,
+                    "finished_at": self.clock(),
+                    **report.columns,
+                },
+            )
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
