@@ -938,6 +938,7 @@ def create_tables() -> None:
     sa.Column('attempts', sa.Integer(), server_default=sa.text('0'), nullable=False),
     sa.Column('error_message', sa.Text(), nullable=True),
     sa.Column('created_at', sa.TIMESTAMP(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.Column('next_attempt_at', sa.TIMESTAMP(timezone=True), server_default=sa.text('now()'), nullable=False),
     sa.Column('sent_at', sa.TIMESTAMP(timezone=True), nullable=True),
     sa.CheckConstraint("status IN ('pending','sent','failed')", name=op.f('ck_notification_log_status')),
     sa.ForeignKeyConstraint(['rule_id'], ['notification_rule.id'], name=op.f('fk_notification_log_rule_id'), ondelete='SET NULL'),
@@ -946,6 +947,7 @@ def create_tables() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_notification_log')),
     sa.UniqueConstraint('workspace_id', 'dedupe_key', name=op.f('uq_notification_log_workspace_id_dedupe_key'))
     )
+    op.create_index('ix_notification_log_pending', 'notification_log', ['next_attempt_at'], unique=False, postgresql_where=sa.text("status = 'pending'"))
     op.create_index(op.f('ix_notification_log_rule_id'), 'notification_log', ['rule_id'], unique=False)
     op.create_index(op.f('ix_notification_log_run_id'), 'notification_log', ['run_id'], unique=False)
     op.create_index('ix_notification_log_workspace_id_created_at', 'notification_log', ['workspace_id', 'created_at'], unique=False)

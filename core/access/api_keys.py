@@ -31,6 +31,7 @@ class KeyRow:
     prefix: str
     role: Role
     #: whom it acts for; None: the workspace itself
+    owner_id: UUID | None
     owner: str | None
     created_at: dt.datetime
     last_used_at: dt.datetime | None
@@ -144,6 +145,7 @@ def _row(key: ApiKey, owner: str | None) -> KeyRow:
         name=key.name,
         prefix=f"{MARK}_{key.prefix}",
         role=Role(key.role),
+        owner_id=key.user_id,
         owner=owner,
         created_at=key.created_at,
         last_used_at=key.last_used_at,

@@ -53,6 +53,11 @@ class NotificationLog(Identified, WorkspaceScoped, Base):
         CheckConstraint("status IN ('pending','sent','failed')", name="status"),
         UniqueConstraint("workspace_id", "dedupe_key"),
         Index("ix_notification_log_workspace_id_created_at", "workspace_id", "created_at"),
+        Index(
+            "ix_notification_log_pending",
+            "next_attempt_at",
+            postgresql_where=text("status = 'pending'"),
+        ),
     )
 
     rule_id: Mapped[UUID | None] = mapped_column(
@@ -70,4 +75,6 @@ class NotificationLog(Identified, WorkspaceScoped, Base):
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
     error_message: Mapped[str | None]
     created_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
+    #: not before this time; moves away with each failed attempt
+    next_attempt_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
     sent_at: Mapped[dt.datetime | None]
