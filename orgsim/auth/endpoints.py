@@ -117,9 +117,9 @@ class _Desk:
 
     def _userinfo(self, user: dict[str, Any], base: str) -> dict[str, Any]:
         return {
-            "sub": f"{base}/id/{self._org.organization_id}/{user['Id']}",
+            "sub": f"{base}/id/{self._org.identity.organization_id}/{user['Id']}",
             "user_id": user["Id"],
-            "organization_id": self._org.organization_id,
+            "organization_id": self._org.identity.organization_id,
             "preferred_username": user["Username"],
             "nickname": user.get("CommunityNickname"),
             "name": user.get("Name"),
@@ -133,16 +133,16 @@ class _Desk:
             "language": user.get("LanguageLocaleKey") or "en_US",
             "locale": user.get("LocaleSidKey") or "en_US",
             "utcOffset": 0,
-            "urls": _urls(base, self._org.organization_id),
+            "urls": _urls(base, self._org.identity.organization_id),
             "active": bool(user.get("IsActive")),
         }
 
     def _identity(self, user: dict[str, Any], base: str) -> dict[str, Any]:
         return {
-            "id": f"{base}/id/{self._org.organization_id}/{user['Id']}",
+            "id": f"{base}/id/{self._org.identity.organization_id}/{user['Id']}",
             "asserted_user": True,
             "user_id": user["Id"],
-            "organization_id": self._org.organization_id,
+            "organization_id": self._org.identity.organization_id,
             "username": user["Username"],
             "nick_name": user.get("CommunityNickname"),
             "display_name": user.get("Name"),
@@ -154,7 +154,7 @@ class _Desk:
             "language": user.get("LanguageLocaleKey") or "en_US",
             "locale": user.get("LocaleSidKey") or "en_US",
             "utcOffset": 0,
-            "urls": _urls(base, self._org.organization_id),
+            "urls": _urls(base, self._org.identity.organization_id),
         }
 
     def _page(self, asked: Mapping[str, str]) -> str:
@@ -162,7 +162,7 @@ class _Desk:
             users = cursor.execute('SELECT Id, Username FROM "User" WHERE IsActive').fetchall()
         options = "".join(f'<option value="{i}">{escape(str(name))}</option>' for i, name in users)
         return _PAGE.format(
-            org=escape(str(self._org.name)),
+            org=escape(str(self._org.identity.name)),
             app=escape(asked["client_id"]),
             scope=escape(asked.get("scope", "api")),
             hidden="",

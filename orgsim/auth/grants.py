@@ -33,10 +33,6 @@ CODE_LIFE_S = 120
 #: refresh tokens a user may hold for one app; the next revokes the oldest (help: connected apps)
 REFRESH_TOKENS_MAX = 5
 APPS, REFRESH_TOKENS = "oauth_apps", "refresh_tokens"
-#: the app that every practice org knows
-PRACTICE_APP = {
-    "practice": {"secret": "practice-secret", "redirects": None, "run_as": None, "rotate": True}
-}
 
 
 class GrantError(Exception):
@@ -70,13 +66,16 @@ class Grants:
         self._codes: dict[str, Code] = {}
 
     def apps(self) -> dict[str, Any]:
-        """Apps by consumer key."""
-        return self._org.store.document(APPS) or dict(PRACTICE_APP)
+        """Apps by consumer key; the org's own is always among them."""
+        identity = self._org.identity
+        own = {"secret": identity.client_secret, "redirects": None, "run_as": None, "rotate": True}
+        return {identity.client_id: own, **(self._org.store.document(APPS) or {})}
 
     def register_app(self, client_id: str, entry: Mapping[str, Any]) -> None:
         """Adds or replaces an app: secret, redirects, run_as, rotate, public_key (PEM)."""
         with self._lock:
-            self._org.store.put_document(APPS, {**self.apps(), client_id: dict(entry)})
+            kept = self._org.store.document(APPS) or {}
+            self._org.store.put_document(APPS, {**kept, client_id: dict(entry)})
 
     def check_authorize(self, form: Mapping[str, str]) -> None:
         """Passes when a person may be asked.
@@ -160,8 +159,6 @@ class Grants:
 
     def _by_refresh(self, form: Mapping[str, str], instance_url: str) -> dict[str, Any]:
         app = self._checked_app(form, needs_secret=False)
-        if self._org.faults_refresh():
-            raise GrantError("invalid_grant", "expired access/refresh token")
         with self._lock:
             held = self._refresh_tokens().get(form.get("refresh_token", ""))
         if held is None or held["client_id"] != form.get("client_id"):
@@ -209,7 +206,7 @@ class Grants:
     def _answer(
         self, user_id: str, form: Mapping[str, str], *, instance_url: str, scope: str
     ) -> dict[str, Any]:
-        identity = f"{instance_url}/id/{self._org.organization_id}/{user_id}"
+        identity = f"{instance_url}/id/{self._org.identity.organization_id}/{user_id}"
         issued = str(int(time.time() * 1000))
         secret = str(self._app(form.get("client_id", "")).get("secret") or "")
         digest = hmac.new(secret.encode(), (identity + issued).encode(), hashlib.sha256).digest()
@@ -240,10 +237,11 @@ class Grants:
 
     def _user_id(self, username: str | None, *, refusal: str = "authentication failure") -> str:
         """The active user of that name; the administrator when none is named."""
-        wanted = username or self._org.administrator
+        if not username:
+            return str(self._org.identity.user_id)
         with self._org.store.read() as cursor:
             row = cursor.execute(
-                'SELECT Id FROM "User" WHERE lower(Username) = lower(?) AND IsActive', [wanted]
+                'SELECT Id FROM "User" WHERE lower(Username) = lower(?) AND IsActive', [username]
             ).fetchone()
         if row is None:
             raise GrantError("invalid_grant", refusal)
