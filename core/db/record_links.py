@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 from sqlalchemy import Select, func, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from core.db.models import DataMigration, LinkSet, RecordLink, RowFailure, RunStep
@@ -36,7 +37,7 @@ def last_failures(session: Session, *, org_pair: str, mapping_name: str) -> pl.D
     """``source_id``, ``kind``, ``code``, ``message``: each row's last failure in that mapping."""
     wanted = (
         select(RowFailure.source_id, RowFailure.kind, RowFailure.code, RowFailure.message)
-        .distinct(RowFailure.source_id)
+        .ext(distinct_on(RowFailure.source_id))
         .join(RunStep, RowFailure.step_id == RunStep.id)
         .join(DataMigration, RowFailure.run_id == DataMigration.id)
         .where(

@@ -105,7 +105,8 @@ _ROWS = {
     "archived": ("IsArchived = true AND IsDeleted = false", True),
     "all": ("IsDeleted = false", True),
 }
-_TOKEN = re.compile(r"'(?:\\.|[^'\\])*'|[A-Za-z_][\w.:]*|\S")
+#: literals and names; numbers and dates start with a digit and are no names
+_TOKEN = re.compile(r"'(?:\\.|[^'\\])*'|(?<![\w.:+-])[A-Za-z_][\w.:]*")
 _WORDS = frozenset(
     {"and", "or", "not", "in", "like", "null", "true", "false", "includes", "excludes"}
 )
@@ -115,17 +116,18 @@ _DATE = re.compile(r"^(today|yesterday|tomorrow|(last|this|next)_\w+(:\d+)?|n_\w
 def _translated(where: str, mapping: ObjectMapping) -> str | None:
     """The condition with the target's field names; None where one of them is not copied as is."""
     copied = _copied(mapping)
-    parts = []
-    for token in _TOKEN.findall(where):
-        plain = token[0].isalpha() or token[0] == "_"
-        if not plain or token.lower() in _WORDS or _DATE.match(token):
-            parts.append(token)
-            continue
-        name = copied.get(token.lower(), token if _is_auto_mapped(token, mapping) else None)
-        if name is None:
-            return None
-        parts.append(name)
-    return " ".join(parts)
+    unknown = []
+
+    def renamed(found: re.Match[str]) -> str:
+        token = found.group()
+        if token[0] == "'" or token.lower() in _WORDS or _DATE.match(token):
+            return token
+        if token.lower() not in copied and not _is_auto_mapped(token, mapping):
+            unknown.append(token)
+        return copied.get(token.lower(), token)
+
+    text = _TOKEN.sub(renamed, where)
+    return None if unknown else text
 
 
 def _copied(mapping: ObjectMapping) -> dict[str, str]:
