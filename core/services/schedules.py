@@ -1,0 +1,264 @@
+"""Schedules as people handle them: what runs when, in which zone, and what came of it.
+
+A schedule that writes to a protected org asks for the same confirmation as a launch, when it is
+made, changed or switched on again: it will write without anybody looking.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from core.access import audit, roles
+from core.db import orgs as org_rows
+from core.db import plans as plan_rows
+from core.db import schedules as rows
+from core.db.schedules import FiringRow, ScheduleRow
+from core.domain.roles import Role
+from core.errors import UserError
+from core.jobs import cron
+from core.services.confirming import Confirmation, check_confirmation
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from core.bootstrap import Orgbridge
+    from core.domain.roles import Actor
+
+NEXT_TIMES = 5
+#: a firing that is this much overdue is shown as late
+LATE_AFTER = dt.timedelta(minutes=2)
+#: modes that only read ask for no confirmation
+_READING_MODES = frozenset({"dry-run", "dry_run"})
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleRequest:
+    """What a person fills in."""
+
+    name: str
+    #: minute hour day month weekday
+    cron: str
+    time_zone: str = "UTC"
+    plan_id: UUID | None = None
+    operation: str = "migrate_data"
+    #: parameters of the operation: mode, canary share …
+    options: Mapping[str, Any] = field(default_factory=dict)
+    version_policy: str = "latest"
+    plan_version_id: UUID | None = None
+    late_policy: str = "run_once"
+    overlap_policy: str = "skip"
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleView:
+    """A schedule as the list shows it."""
+
+    row: ScheduleRow
+    #: the rhythm in words: Every day at 02:30 (Europe/Berlin)
+    words: str
+    #: the next due times in UTC; empty when it is switched off
+    next_times: tuple[dt.datetime, ...]
+    firings: tuple[FiringRow, ...]
+    is_late: bool
+
+    @property
+    def last(self) -> FiringRow | None:
+        """The newest firing."""
+        return self.firings[0] if self.firings else None
+
+
+def schedules(bridge: Orgbridge, actor: Actor) -> tuple[ScheduleView, ...]:
+    """All schedules, the next due first."""
+    roles.require(actor, Role.VIEWER)
+    now = bridge.clock()
+    with bridge.session(actor.workspace_id) as session:
+        return tuple(_view(session, row, now) for row in rows.schedules(session))
+
+
+def preview(cron_line: str, time_zone: str, *, after: dt.datetime) -> tuple[dt.datetime, ...]:
+    """The next five times of a rhythm that is being typed.
+
+    Raises:
+        UserError: the line or the zone is not understood.
+    """
+    return cron.next_dues(cron_line, time_zone, after=after, count=NEXT_TIMES)
+
+
+def create(
+    bridge: Orgbridge,
+    actor: Actor,
+    request: ScheduleRequest,
+    *,
+    confirmation: Confirmation | None = None,
+) -> UUID:
+    """Keeps a new schedule; it fires from its next time on.
+
+    Raises:
+        UserError: name taken, rhythm not understood, confirmation missing. Nothing was saved.
+    """
+    roles.require(actor, Role.ANALYST)
+    preview(request.cron, request.time_zone, after=bridge.clock())
+    with bridge.session(actor.workspace_id) as session:
+        _confirm(session, request, confirmation or Confirmation())
+        schedule_id = rows.add(session, {**_columns(request), "created_by": actor.name})
+        audit.record(
+            session,
+            actor,
+            "schedule.create",
+            subject_kind="schedule",
+            subject_id=schedule_id,
+            subject_name=request.name,
+            after=_columns(request),
+            reason=(confirmation or Confirmation()).reason or None,
+        )
+    return schedule_id
+
+
+def change(
+    bridge: Orgbridge,
+    actor: Actor,
+    schedule_id: UUID,
+    *,
+    request: ScheduleRequest,
+    confirmation: Confirmation | None = None,
+) -> None:
+    """Replaces what a schedule does; raises as `create` does."""
+    roles.require(actor, Role.ANALYST)
+    preview(request.cron, request.time_zone, after=bridge.clock())
+    with bridge.session(actor.workspace_id) as session:
+        before = rows.schedule(session, schedule_id)
+        _confirm(session, request, confirmation or Confirmation())
+        rows.change(session, schedule_id, _columns(request))
+        audit.record(
+            session,
+            actor,
+            "schedule.change",
+            subject_kind="schedule",
+            subject_id=schedule_id,
+            subject_name=request.name,
+            before=asdict(before),
+            after=_columns(request),
+        )
+
+
+def switch(
+    bridge: Orgbridge,
+    actor: Actor,
+    schedule_id: UUID,
+    *,
+    on: bool,
+    confirmation: Confirmation | None = None,
+) -> None:
+    """Pauses a schedule, or lets it fire again; times that passed meanwhile are not made up for."""
+    roles.require(actor, Role.ANALYST)
+    with bridge.session(actor.workspace_id) as session:
+        row = rows.schedule(session, schedule_id)
+        if on:
+            _confirm(session, _request_of(row), confirmation or Confirmation())
+        rows.change(session, schedule_id, {"enabled": on})
+        audit.record(
+            session,
+            actor,
+            "schedule.resume" if on else "schedule.pause",
+            subject_kind="schedule",
+            subject_id=schedule_id,
+            subject_name=row.name,
+        )
+
+
+def remove(bridge: Orgbridge, actor: Actor, schedule_id: UUID) -> None:
+    """Deletes a schedule; runs that it launched stay."""
+    roles.require(actor, Role.ANALYST)
+    with bridge.session(actor.workspace_id) as session:
+        row = rows.schedule(session, schedule_id)
+        rows.remove(session, schedule_id)
+        audit.record(
+            session,
+            actor,
+            "schedule.delete",
+            subject_kind="schedule",
+            subject_id=schedule_id,
+            subject_name=row.name,
+            before=asdict(row),
+        )
+
+
+def words(cron_line: str, time_zone: str) -> str:
+    """A rhythm as people say it; the line itself where no sentence is short enough.
+
+    >>> words("30 2 * * *", "Europe/Berlin")
+    'Every day at 02:30 (Europe/Berlin)'
+    >>> words("0 6 * * 1-5", "UTC")
+    'Monday to Friday at 06:00 (UTC)'
+    >>> words("*/15 * * * *", "UTC")
+    'Every 15 minutes (UTC)'
+    """
+    minute, hour, day, month, weekday = cron_line.split()
+    zone = f" ({time_zone})"
+    if minute.startswith("*/") and (hour, day, month, weekday) == ("*",) * 4:
+        return f"Every {minute[2:]} minutes{zone}"
+    if minute.isdigit() and (hour, day, month, weekday) == ("*",) * 4:
+        return f"Every hour at minute {minute}{zone}"
+    if not (minute.isdigit() and hour.isdigit() and month == "*"):
+        return f"{cron_line}{zone}"
+    at = f" at {int(hour):02d}:{int(minute):02d}{zone}"
+    if day == "*":
+        return (_DAYS.get(weekday) or f"On weekdays {weekday}") + at
+    return f"On day {day} of every month{at}" if day.isdigit() else f"{cron_line}{zone}"
+
+
+_DAYS = {
+    "*": "Every day",
+    "1-5": "Monday to Friday",
+    "0": "Every Sunday",
+    "7": "Every Sunday",
+    "1": "Every Monday",
+    "2": "Every Tuesday",
+    "3": "Every Wednesday",
+    "4": "Every Thursday",
+    "5": "Every Friday",
+    "6": "Every Saturday",
+}
+
+
+def _view(session: Session, row: ScheduleRow, now: dt.datetime) -> ScheduleView:
+    due = row.next_due_at
+    return ScheduleView(
+        row=row,
+        words=words(row.cron, row.time_zone),
+        next_times=preview(row.cron, row.time_zone, after=now) if row.enabled else (),
+        firings=rows.firings(session, row.id),
+        is_late=row.enabled and due is not None and now - due > LATE_AFTER,
+    )
+
+
+def _confirm(session: Session, request: ScheduleRequest, given: Confirmation) -> None:
+    """Checks what a launch would check, for schedules that write."""
+    if request.plan_id is None or request.options.get("mode") in _READING_MODES:
+        return
+    draft = plan_rows.plan_draft(session, plan_id=request.plan_id)
+    target_id = draft.row.target_org_id
+    if target_id is None:
+        raise UserError(
+            f"The target org of the plan {draft.row.name} is not connected.",
+            state="Nothing was saved.",
+            next_step="Connect it under Orgs first.",
+        )
+    deletes = any(
+        str(entry.get("operation", "")).endswith("delete") for entry in draft.document["objects"]
+    )
+    target = org_rows.org_row(session, target_id)
+    check_confirmation(target, given, deletes=deletes, act="write on a schedule to")
+
+
+def _columns(request: ScheduleRequest) -> dict[str, Any]:
+    return {**asdict(request), "options": dict(request.options)}
+
+
+def _request_of(row: ScheduleRow) -> ScheduleRequest:
+    names = ScheduleRequest.__dataclass_fields__
+    return ScheduleRequest(**{name: getattr(row, name) for name in names})

@@ -1,0 +1,105 @@
+"""Schedules are kept with their rhythm in words, and ask before they write to a protected org."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+from sqlalchemy import insert
+
+from core.bootstrap import Orgbridge
+from core.db.models import RegisteredOrg
+from core.domain.roles import Actor, Role
+from core.errors import NotAllowedError, UserError
+from core.services import plans, schedules
+from core.services.confirming import Confirmation
+from core.services.schedules import ScheduleRequest
+
+PLAN = """
+orgbridge: 1
+name: nightly
+source: legacy
+target: live
+objects: [{source: Account}]
+"""
+
+
+@pytest.fixture
+def ann(bridge: Orgbridge) -> Actor:
+    return Actor(bridge.workspace_id(), None, "ann@x.example", Role.ANALYST)
+
+
+def _connect(bridge: Orgbridge, actor: Actor, name: str, *, protected: bool) -> None:
+    with bridge.session(actor.workspace_id) as session:
+        session.execute(
+            insert(RegisteredOrg).values(
+                name=name,
+                domain_name=f"{name}.example",
+                instance_url=f"https://{name}.example",
+                access_token="-",
+                environment="production" if protected else "sandbox",
+                auth_kind="access_token",
+                protected=protected,
+            )
+        )
+
+
+def test_a_schedule_shows_its_rhythm_and_next_times(bridge: Orgbridge, ann: Actor) -> None:
+    schedules.create(
+        bridge, ann, ScheduleRequest("counts", "30 2 * * *", "Europe/Berlin", operation="count")
+    )
+
+    (view,) = schedules.schedules(bridge, ann)
+
+    assert view.words == "Every day at 02:30 (Europe/Berlin)"
+    assert len(view.next_times) == schedules.NEXT_TIMES
+    assert all(time.tzinfo is not None for time in view.next_times)
+    assert view.last is None
+
+
+def test_the_night_in_which_clocks_jump_is_shown_once(bridge: Orgbridge) -> None:
+    before = dt.datetime(2026, 3, 28, 12, tzinfo=dt.UTC)
+
+    times = schedules.preview("30 2 * * *", "Europe/Berlin", after=before)
+
+    assert [time.strftime("%d %H:%M") for time in times[:3]] == ["29 01:30", "30 00:30", "31 00:30"]
+
+
+def test_writing_to_a_protected_org_on_a_schedule_is_confirmed(
+    bridge: Orgbridge, ann: Actor
+) -> None:
+    _connect(bridge, ann, "legacy", protected=False)
+    _connect(bridge, ann, "live", protected=True)
+    request = ScheduleRequest("nightly", "0 1 * * *", plan_id=plans.import_plan(bridge, ann, PLAN))
+
+    with pytest.raises(UserError, match="live"):
+        schedules.create(bridge, ann, request)
+    with pytest.raises(UserError, match="reason"):
+        schedules.create(bridge, ann, request, confirmation=Confirmation("live"))
+    assert schedules.schedules(bridge, ann) == ()
+    schedule_id = schedules.create(
+        bridge, ann, request, confirmation=Confirmation("live", "agreed with sales")
+    )
+
+    schedules.switch(bridge, ann, schedule_id, on=False)
+    with pytest.raises(UserError, match="confirmed"):
+        schedules.switch(bridge, ann, schedule_id, on=True)
+    (view,) = schedules.schedules(bridge, ann)
+    assert (view.row.enabled, view.row.target_org, view.next_times) == (False, "live", ())
+
+
+def test_a_rhythm_that_is_not_understood_saves_nothing(bridge: Orgbridge, ann: Actor) -> None:
+    for line in ("every day", "0 25 * * *", "0 0 30 2 *"):
+        with pytest.raises(UserError):
+            schedules.create(bridge, ann, ScheduleRequest("x", line))
+    with pytest.raises(UserError, match="time zone"):
+        schedules.create(bridge, ann, ScheduleRequest("x", "0 1 * * *", "Berlin"))
+
+    assert schedules.schedules(bridge, ann) == ()
+
+
+def test_a_viewer_makes_no_schedules(bridge: Orgbridge, ann: Actor) -> None:
+    viewer = Actor(ann.workspace_id, None, "vic@x.example", Role.VIEWER)
+
+    with pytest.raises(NotAllowedError):
+        schedules.create(bridge, viewer, ScheduleRequest("x", "0 1 * * *"))
