@@ -10,10 +10,10 @@ Everything works on whole columns; rows are looked at one by one only to word a 
 """
 
 from orgsim.dml.outcomes import SET_NULL, Outcomes, Refusal, UnknownFieldError
-from orgsim.dml.run import delete, insert, load, undelete, update, upsert
+from orgsim.dml.run import delete, insert, load, new_ids, undelete, update, upsert
 from orgsim.dml.save import OrgFacts, Save, SaveOptions
 
 __all__ = [
     "SET_NULL", "OrgFacts", "Outcomes", "Refusal", "Save", "SaveOptions", "UnknownFieldError",
-    "delete", "insert", "load", "undelete", "update", "upsert",
+    "delete", "insert", "load", "new_ids", "undelete", "update", "upsert",
 ]  # fmt: skip

@@ -29,7 +29,7 @@ def check_writeable(staged: Staged) -> None:
 
 
 def _writeable(field: Field, staged: Staged) -> bool:
-    if field.name in AUDIT_FIELDS and "PermissionsCreateAuditFields" in staged.save.permissions:
+    if field.name in AUDIT_FIELDS and "CreateAuditFields" in staged.save.permissions:
         return staged.inserting
     return field.createable if staged.inserting else field.updateable
 

@@ -86,7 +86,7 @@ def check_owners(staged: Staged) -> None:
         inactive = _column(staged, 'SELECT u.Id FROM owners JOIN "User" u USING (Id) '
                                    "WHERE NOT u.IsActive")  # fmt: skip
         idle = _column(staged, _IDLE_QUEUES, [staged.sobject.name])
-    if "PermissionsUpdateWithInactiveOwner" in staged.save.permissions:
+    if "UpdateWithInactiveOwner" in staged.save.permissions:
         inactive = []
     for row, owner in named.filter(pl.col("OwnerId").is_in(inactive + idle)).iter_rows():
         staged.refusals.add(row, _refusal(staged, owner, inactive=owner in inactive))

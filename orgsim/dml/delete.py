@@ -147,6 +147,7 @@ def _clear(
 def _remove(
     save: Save, transaction: Transaction, *, sobject: SObject, doomed: pl.DataFrame, hard: bool
 ) -> None:
+    transaction.touched.add(sobject.name)
     gone = hard or not sobject.undeletable
     table = quoted(sobject.name)
     with transaction.lent(doomed=doomed):

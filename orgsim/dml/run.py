@@ -25,7 +25,7 @@ from orgsim.dml.save import Save
 from orgsim.dml.staging import ROW
 from orgsim.schema.model import SObject
 from orgsim.store import Transaction
-from orgsim.store.ids import to18
+from orgsim.store.ids import make_ids, to18
 
 Work = Callable[[Transaction, Refusals], pl.DataFrame]
 
@@ -99,7 +99,17 @@ def load(save: Save, sobject: str, frame: pl.DataFrame) -> int:
     """
     target = _target(save, sobject)
     with save.store.write() as transaction:
+        transaction.touched.add(target.name)
         return seeding.load_rows(save, transaction, sobject=target, frame=frame)
+
+
+def new_ids(save: Save, sobject: str, count: int) -> pl.Series:
+    """Reserves ascending ids of an object; call it inside ``store.write()``."""
+    target = _target(save, sobject)
+    prefix = target.key_prefix or "000"
+    with save.store.write() as transaction:
+        first = transaction.take(f"id:{prefix}", count, start=save.first_number(prefix))
+    return make_ids(prefix, save.facts.pod, first, count)
 
 
 def _target(save: Save, sobject: str) -> SObject:
@@ -166,7 +176,11 @@ def _run(save: Save, rows: int, work: Work) -> Outcomes:
                 saved = work(transaction, refusals)
                 if save.options.all_or_none and refusals:
                     raise _UndoneError
+                if save.before_commit is not None:
+                    save.before_commit(transaction, _outcomes(rows, saved, refusals))
         except LateRefusalsError as error:
+            if save.store.in_transaction:
+                raise  # only the outermost transaction can be undone and tried again
             # Something after the write refused rows: undo all, save again without them.
             for row, refusal in error.refusals:
                 late.setdefault(row, []).append(refusal)
@@ -175,8 +189,12 @@ def _run(save: Save, rows: int, work: Work) -> Outcomes:
             saved = _no_rows()
             others = [row for row in range(rows) if row not in refusals]
             refusals.all(others, Refusal(ROLLED_BACK, ROLLED_BACK_MESSAGE))
-        frozen = {row: tuple(reasons) for row, reasons in sorted(refusals.by_row.items())}
-        return Outcomes(rows=rows, saved=saved, refusals=frozen)
+        return _outcomes(rows, saved, refusals)
+
+
+def _outcomes(rows: int, saved: pl.DataFrame, refusals: Refusals) -> Outcomes:
+    frozen = {row: tuple(reasons) for row, reasons in sorted(refusals.by_row.items())}
+    return Outcomes(rows=rows, saved=saved, refusals=frozen)
 
 
 def _tell_time(save: Save, transaction: Transaction) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from orgsim.dml.outcomes import Outcomes
 from orgsim.schema.model import Schema
-from orgsim.store import Store
+from orgsim.store import Store, Transaction
 from orgsim.store.store import first_number
 
 
@@ -51,6 +52,8 @@ class Save:
     facts: OrgFacts
     permissions: frozenset[str] = frozenset()
     options: SaveOptions = SaveOptions()
+    #: Called with the outcomes just before the commit, inside the transaction.
+    before_commit: Callable[[Transaction, Outcomes], None] | None = None
 
     @property
     def stamp(self) -> datetime:

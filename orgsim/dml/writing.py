@@ -18,6 +18,7 @@ _NUMBER = re.compile(r"\{(0+)\}")
 def insert(staged: Staged) -> None:
     """Gives the rows ids, numbers and system fields, and stores them."""
     count = len(staged.frame)
+    staged.transaction.touched.add(staged.sobject.name)
     prefix = staged.sobject.key_prefix or "000"
     first = staged.transaction.take(f"id:{prefix}", count, start=staged.save.first_number(prefix))
     made = make_ids(prefix, staged.save.facts.pod, first, count)
@@ -70,6 +71,7 @@ def _formatted(numbers: pl.Series, field: Field) -> pl.Series:
 
 def update(staged: Staged) -> None:
     """Stores the new values and stamps the rows as modified now by the running user."""
+    staged.transaction.touched.add(staged.sobject.name)
     now = pl.lit(staged.save.stamp, dtype=pl.Datetime("us"))
     staged.frame = staged.frame.with_columns(
         now.alias("LastModifiedDate"), now.alias("SystemModstamp"),

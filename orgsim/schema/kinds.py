@@ -58,6 +58,7 @@ _KINDS: dict[str, dict[str, Any]] = {
                       "writeRequiresMasterRead": False, "cascadeDelete": False},
     "boolean": {"soapType": "xsd:boolean", "nillable": False, "defaultedOnCreate": True,
                 "defaultValue": False, "aggregatable": False},
+    "long": {"soapType": "xsd:long", "digits": 18},
     "int": {"soapType": "xsd:int", "digits": 8},
     "double": {"soapType": "xsd:double", "precision": 18, "groupable": False},
     "currency": {"soapType": "xsd:double", "precision": 18, "scale": 2, "groupable": False},

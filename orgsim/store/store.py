@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,8 @@ class Transaction:
         self.cursor = cursor
         self._store = store
         self._taken: dict[str, int] = {}
+        #: Objects whose rows this transaction changed.
+        self.touched: set[str] = set()
 
     def take(self, counter: str, count: int, *, start: int) -> int:
         """Reserves ``count`` numbers and returns the first; an unused counter begins at ``start``."""
@@ -85,6 +87,8 @@ class Store:
         self._local = threading.local()
         rows = self._root.execute('SELECT name, next FROM "@counter"').fetchall()
         self.counters: dict[str, int] = dict(rows)
+        #: Told after each commit which objects changed.
+        self.listeners: list[Callable[[set[str]], None]] = []
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
@@ -107,6 +111,13 @@ class Store:
                 raise
             finally:
                 self._local.transaction = None
+        for listener in self.listeners:
+            listener(transaction.touched)
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether this thread is inside ``write`` already."""
+        return getattr(self._local, "transaction", None) is not None
 
     @contextmanager
     def read(self) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -1,0 +1,32 @@
+"""``python -m orgsim serve``: a practice org of its own."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+from orgsim.server import ServeSettings, serve
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Reads the command line and serves."""
+    parser = argparse.ArgumentParser(prog="orgsim", description="A simulated Salesforce org.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    one = commands.add_parser("serve", help="run an org until it is told to stop")
+    one.add_argument("--home", type=Path, required=True, help="folder of the org")
+    one.add_argument("--name", default="Practice Org", help="name of a new org")
+    one.add_argument("--host", default="127.0.0.1")
+    one.add_argument("--port", type=int, default=0, help="0: any free port")
+    source = one.add_mutually_exclusive_group()
+    source.add_argument("--schema", type=Path, help="schema YAML, a recorded describe, or a folder")
+    source.add_argument("--seed", help="a shipped org, such as northwind-legacy")
+    one.add_argument("--tls", action="store_true", help="HTTPS with a self-signed certificate")
+    given = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING)
+    serve(ServeSettings(home=given.home, name=given.name, host=given.host, port=given.port,
+                        schema=given.schema, seed=given.seed, tls=given.tls))  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Who may call the org: sessions and the OAuth flows that make them."""

@@ -1,0 +1,7 @@
+"""SOAP: undelete and merge."""
+
+from __future__ import annotations
+
+from starlette.routing import Route
+
+ROUTES: list[Route] = []
