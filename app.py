@@ -12,6 +12,7 @@ Everything is built by core.bootstrap; this file only starts and stops it.
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -31,6 +32,7 @@ from pages.parts.boxes import on_script_error
 
 FRAME = Path(__file__).resolve().parent / "pages" / "frame.py"
 settings = config.load_settings()
+story = logging.getLogger("app")
 
 
 @asynccontextmanager
@@ -43,6 +45,7 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
         await asyncio.to_thread(held.enter_context, _workers(bridge, settings))
         await asyncio.to_thread(_greet, bridge)
         yield
+    story.info("app has let go of everything")
 
 
 @contextmanager

@@ -11,7 +11,10 @@ from pages.parts import person_menu, visit
 
 STATIC = Path(__file__).with_name("static")
 #: Horizontal padding of the main column has no theme key; 5 rem each side cost 100 px at 1440.
-SIDE_PADDING = "<style>[data-testid=stMainBlockContainer]{padding-inline:1.75rem}</style>"
+SIDE_PADDING = "[data-testid=stMainBlockContainer]{padding-inline:1.75rem}"
+#: Streamlit writes white on the primary colour and also uses that colour as text; on a dark page no
+#: colour is readable as both (4.5:1), so the text of primary buttons is dark there.
+DARK_BUTTONS = "[data-testid^=stBaseButton-primary]:not(:disabled) *{color:#0b1119}"
 
 st.set_page_config(
     page_title="Orgbridge",
@@ -19,7 +22,8 @@ st.set_page_config(
     page_icon=str(STATIC / "icon.svg"),
     initial_sidebar_state=216,
 )
-st.html(SIDE_PADDING)
+is_dark = st.context.theme.type == "dark"
+st.html(f"<style>{SIDE_PADDING}{DARK_BUTTONS if is_dark else ''}</style>")
 visitor = visit.visitor()
 if visitor is None:
     visit.draw_signed_out()
@@ -29,7 +33,7 @@ page = st.navigation(
     position="sidebar",
     expanded=True,
 )
-shade = "dark" if st.context.theme.type == "dark" else "light"
+shade = "dark" if is_dark else "light"
 st.logo(str(STATIC / f"logo-{shade}.svg"), size="medium", icon_image=str(STATIC / "icon.svg"))
 person_menu.draw(visitor)
 page.run()

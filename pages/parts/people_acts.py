@@ -58,8 +58,12 @@ def card(person: people.PersonRow) -> None:
                 key=f"users.role.{person.id}",
                 width=200,
             )
-            if role != person.role and st.button(
-                f"Make {role.name.lower()}", type="primary", key=f"users.role.act.{person.id}"
+            if (
+                role is not None
+                and role != person.role
+                and st.button(
+                    f"Make {role.name.lower()}", type="primary", key=f"users.role.act.{person.id}"
+                )
             ):
                 _set_role(person, role)
             _activation(person)

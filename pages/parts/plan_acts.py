@@ -217,7 +217,7 @@ def _compare(row: plans.PlanRow, number: int) -> None:
     for change in changes[:50]:
         st.caption(escaped(change.sentence))
     if st.button(f"Restore v{number}", key="history.restore", disabled=not changes) and boxes.acted(
-        plans.restore, visit.bridge(), visit.actor(), row.id, number
+        plans.restore, visit.bridge(), visit.actor(), row.id, number=number
     ):
         plan_grid.refresh()
         st.session_state[state.TOAST] = f"The draft is v{number} again; the former draft is kept."

@@ -62,7 +62,10 @@ def _head(view: editor.EditorView, *, may_edit: bool) -> None:
         ):
             registry.go("launch", plan=str(view.row.id))
     known = {card.id: card for card in orgs.orgs(visit.bridge(), visit.actor())}
-    source, target = known.get(view.row.source_org_id), known.get(view.row.target_org_id)
+    source, target = (
+        known.get(org_id) if org_id else None
+        for org_id in (view.row.source_org_id, view.row.target_org_id)
+    )
     newest = view.row.newest_version
     version = f"v{newest}" if newest else "draft"
     rows.facts(

@@ -8,16 +8,16 @@ callback finds the field that was meant. Bulk changes start a fresh table under 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 from uuid import UUID
 
 import pandas as pd
 import streamlit as st
 
-from core.domain.plan import CopyRule, Plan, ReviewState
+from core.domain.plan import CopyRule, ReviewState
 from core.errors import OrgbridgeError
 from core.plans import editing
+from core.plans.editing import FieldPlace
 from core.plans.field_rows import FieldRow, FieldState
 from core.services import editor
 from pages.parts import state, tables, visit, words
@@ -125,7 +125,7 @@ def columns(targets: dict[str, str]) -> dict[str, Any]:
         "target": config.SelectboxColumn(
             "Target field",
             options=list(targets),
-            format_func=lambda name: targets.get(name, name),
+            format_func=lambda name: targets.get(str(name), str(name)),
             width=150,
         ),
         "rule": config.TextColumn("Rule", width=100),
@@ -165,15 +165,16 @@ def apply_edits(*, key: str, plan_id: UUID, mapping: str) -> None:
 
 def change_of(row_key: str, column: str, value: Any, *, mapping: str) -> editor.Edit:
     """The change of the plan that an edited cell means."""
+    at = FieldPlace(mapping, row_key)
     if column == "reviewed":
         review = ReviewState.APPROVED if value else ReviewState.SUGGESTED
-        return partial(_review, mapping=mapping, target=row_key, review=review)
+        return lambda plan: editing.review(plan, at, review)
     if row_key.startswith("source:"):
         rule = CopyRule.model_validate({"from": row_key.removeprefix("source:")})
-        return partial(_set, mapping=mapping, target=str(value), rule=rule)
+        return lambda plan: editing.set_rule(plan, FieldPlace(mapping, str(value)), rule)
     if value is None:
-        return partial(_unmap, mapping=mapping, target=row_key)
-    return partial(_move, mapping=mapping, old=row_key, new=str(value))
+        return lambda plan: editing.unmap(plan, at)
+    return lambda plan: editing.move_rule(plan, at, str(value))
 
 
 def save(plan_id: UUID, change: editor.Edit) -> bool:
@@ -192,19 +193,3 @@ def save(plan_id: UUID, change: editor.Edit) -> bool:
         return False
     st.session_state[state.REVISION] = saved.revision
     return True
-
-
-def _review(plan: Plan, *, mapping: str, target: str, review: ReviewState) -> Plan:
-    return editing.review(plan, mapping, target, review)
-
-
-def _set(plan: Plan, *, mapping: str, target: str, rule: CopyRule) -> Plan:
-    return editing.set_rule(plan, mapping, target, rule)
-
-
-def _unmap(plan: Plan, *, mapping: str, target: str) -> Plan:
-    return editing.unmap(plan, mapping, target)
-
-
-def _move(plan: Plan, *, mapping: str, old: str, new: str) -> Plan:
-    return editing.move_rule(plan, mapping, old, new)

@@ -11,6 +11,7 @@ import streamlit as st
 from core.domain.plan import Convert, Mask, Plan, ReviewState, plan_document
 from core.domain.plan.rules import RuleBase
 from core.plans import editing
+from core.plans.editing import FieldPlace
 from core.plans.field_rows import FieldRow, FieldState
 from core.services import editor
 from pages.parts import boxes, plan_grid, state, visit
@@ -225,7 +226,8 @@ def _lookup(view: editor.EditorView, mapping: str, row: FieldRow, *, at: str) ->
 def _save_missing(view: editor.EditorView, mapping: str, *, target: str, key: str) -> None:
     policy = view.plan.mapping(mapping).lookup(target)
     changed = policy.model_copy(update={"missing": st.session_state[key]})
-    plan_grid.save(view.row.id, lambda plan: editing.set_lookup(plan, mapping, target, changed))
+    at = FieldPlace(mapping, target)
+    plan_grid.save(view.row.id, lambda plan: editing.set_lookup(plan, at, changed))
 
 
 def _buttons(
@@ -244,7 +246,7 @@ def _buttons(
                 "Skip field",
                 key="inspect.skip",
                 on_click=_act,
-                args=(view, partial(editing.skip_field, mapping=mapping, target_field=row.target)),
+                args=(view, partial(editing.skip_field, at=FieldPlace(mapping, row.target))),
             )
         if row.state is FieldState.SKIPPED and row.target:
             st.button(
@@ -253,7 +255,7 @@ def _buttons(
                 on_click=_act,
                 args=(
                     view,
-                    partial(editing.unskip_field, mapping=mapping, target_field=row.target),
+                    partial(editing.unskip_field, at=FieldPlace(mapping, row.target)),
                 ),
             )
         if row.target is None or is_changed or row.state is FieldState.UNMAPPED:
@@ -281,9 +283,7 @@ def _buttons(
 
 
 def _accept(view: editor.EditorView, mapping: str, target: str) -> None:
-    approve = partial(
-        editing.review, mapping=mapping, target_field=target, state=ReviewState.APPROVED
-    )
+    approve = partial(editing.review, at=FieldPlace(mapping, target), state=ReviewState.APPROVED)
     if plan_grid.save(view.row.id, approve):
         _next_open(target)
 
@@ -310,4 +310,4 @@ def _with_rule(plan: Plan, *, mapping: str, target: str, wanted: dict[str, Any])
     from core.domain.plan import plan_from_document
 
     rule: RuleBase = plan_from_document(probe).objects[0].fields[target]
-    return editing.set_rule(plan, mapping, target, rule)
+    return editing.set_rule(plan, FieldPlace(mapping, target), rule)

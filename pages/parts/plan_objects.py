@@ -6,7 +6,7 @@ from functools import partial
 
 import streamlit as st
 
-from core.domain.plan import Operation, plan_document
+from core.domain.plan import Operation, Plan, plan_document
 from core.plans import editing
 from core.services import editor
 from pages.parts import figures, plan_grid, plan_picker, state, tables, words
@@ -149,7 +149,7 @@ def settings_drawer(view: editor.EditorView, name: str) -> None:
         if st.button("Save", type="primary", key="drawer.save"):
             load = {**document.get("load", {}), "batch": batch or None, "serial": serial}
             settings = {
-                "operation": operation.value,
+                "operation": (operation or entry.operation).value,
                 "where": (where or "").strip() or None,
                 "blanks": blanks,
                 "load": {label: value for label, value in load.items() if value is not None},
@@ -166,11 +166,11 @@ def _key(text: str) -> str | list[str]:
     return parts[0] if len(parts) == 1 else parts
 
 
-def _change(plan: editor.Plan, *, name: str, settings: dict[str, object]) -> editor.Plan:
+def _change(plan: Plan, *, name: str, settings: dict[str, object]) -> Plan:
     return editing.change_settings(plan, name, settings)
 
 
-def _remove(plan: editor.Plan, *, name: str) -> editor.Plan:
+def _remove(plan: Plan, *, name: str) -> Plan:
     return editing.remove_object(plan, name)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
 import streamlit as st
@@ -98,10 +99,14 @@ def _neighbours(view: editor.EditorView, sobject: str) -> list[str]:
             options,
             selection_mode="multi",
             default=list(dict.fromkeys(needed)) if edges is near.parents else [],
-            format_func=lambda name, counts=counts: f"{name} {figures.count(counts[name])}",
+            format_func=partial(_counted, counts),
             key=f"picker.{title}.{sobject}",
         )
     return ticked
+
+
+def _counted(counts: Mapping[str, int | None], name: str) -> str:
+    return f"{name} {figures.count(counts[name])}"
 
 
 def _add(view: editor.EditorView, names: list[str]) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.services import practice
 from pages.parts import boxes, confirm, state, visit
 
 
 def create() -> None:
     """Start both practice orgs and register them; says how far it got."""
+    from core.services import practice
+
     with st.status("Creating practice orgs", type="step", expanded=True) as progress:
         st.write("Starting Northwind Legacy and Northwind New, loading records, reading metadata")
         done = boxes.acted(practice.up, visit.bridge(), visit.actor())
@@ -39,6 +40,8 @@ def card() -> None:
 def reset_dialog() -> None:
     """Everything that was migrated into them is lost."""
     st.markdown("Both practice orgs lose every change and get their first records back.")
+    from core.services import practice
+
     if confirm.buttons("Reset practice orgs", key="practice.reset") and boxes.acted(
         practice.reset, visit.bridge(), visit.actor()
     ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
@@ -105,7 +106,7 @@ def org_pair(source: tuple[str, object], target: tuple[str, object]) -> str:
     return f"{org_badge(*source)} :material/arrow_forward: {org_badge(*target)}"
 
 
-def pills(label: str, words: Iterable[Word], **config: object) -> object:
+def pills(label: str, words: Iterable[Word], **config: Any) -> Any:
     """Column of coloured pills; cells are one-element lists of labels.
 
     Blue pills vanish on a selected row, whose background is blue: tables that select pass words

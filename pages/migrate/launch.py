@@ -1,0 +1,86 @@
+"""New migration: choose a plan, see what it would do, check it, launch it."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import streamlit as st
+
+from core.domain.roles import Role
+from core.errors import OrgbridgeError
+from core.services import orgs, plans, runs
+from pages import registry
+from pages.parts import boxes, launch_checks, launch_form, launch_steps, rows, visit, words
+from pages.parts.boxes import escaped
+
+
+def chosen_plan() -> plans.PlanRow | None:
+    """The plan that the address names, or the one picked from the list."""
+    found = plans.plans(visit.bridge(), visit.actor())
+    if not found:
+        boxes.empty("No plan yet", "A migration carries out a plan; make one first.")
+        if st.button("Open plans", type="primary", key="launch.plans"):
+            registry.go("plans")
+        return None
+    by_id = {str(row.id): row for row in found}
+    named = by_id.get(st.query_params.get("plan", ""))
+    if named is not None:
+        return named
+    picked = st.selectbox(
+        "Plan",
+        list(by_id),
+        index=None,
+        format_func=lambda key: by_id[key].name,
+        placeholder="Which plan?",
+        key="launch.plan",
+        width=420,
+    )
+    if picked is not None:
+        st.query_params["plan"] = picked
+        return by_id[picked]
+    return None
+
+
+def preflight(plan_id: UUID, request: runs.LaunchRequest) -> runs.Preflight | None:
+    """What the launch would do and what speaks against it; asked again when the request changes."""
+    try:
+        with st.skeleton(height=280):
+            return launch_checks.preflight(str(plan_id), request)
+    except OrgbridgeError as problem:
+        boxes.error(problem)
+        return None
+
+
+def draw() -> None:
+    """The page."""
+    with rows.head("New migration"):
+        pass
+    row = chosen_plan()
+    if row is None:
+        return
+    known = {card.id: card for card in orgs.orgs(visit.bridge(), visit.actor())}
+    source, target = known.get(row.source_org_id), known.get(row.target_org_id)
+    if source is None or target is None:
+        boxes.empty("An org of this plan is not connected", "Connect it under Orgs.")
+        return
+    rows.facts(
+        f":material/conversion_path: **{escaped(row.name)}** "
+        + words.org_pair((source.name, source.environment), (target.name, target.environment))
+    )
+    left, right = st.columns([0.66, 0.34], gap="medium")
+    with right:
+        request = launch_form.how_to_run(target)
+    with left:
+        found = preflight(row.id, request)
+        if found is None:
+            return
+        with st.container(border=True):
+            launch_steps.draw(found)
+        with st.container(border=True):
+            launch_checks.draw(row, found)
+    with right, st.container(border=True):
+        launch_form.ready(row, target, request=request, found=found)
+
+
+if visit.may(Role.ANALYST):
+    boxes.acted(draw)

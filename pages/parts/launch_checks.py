@@ -1,0 +1,106 @@
+"""What speaks against a launch, heaviest first, each with the way to its mend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import streamlit as st
+
+from core.domain.findings import Finding, Fix, Severity
+from core.services import plans, runs
+from pages import registry
+from pages.parts import boxes, export, figures, visit, words
+from pages.parts.boxes import escaped
+
+FIX_WORDS = {
+    Fix.FIELD: "Map it",
+    Fix.LOOKUP: "Set policy",
+    Fix.KEY: "Choose key",
+    Fix.FILTER: "Change filter",
+    Fix.LOAD: "Load options",
+    Fix.OBJECTS: "Objects",
+    Fix.ORG: "Open org",
+    Fix.DATA: "Show rows",
+    Fix.RUN: "Show runs",
+}
+IN_PLAN = frozenset({Fix.FIELD, Fix.LOOKUP, Fix.KEY, Fix.FILTER, Fix.LOAD, Fix.OBJECTS, Fix.DATA})
+
+
+@st.cache_data(ttl="5m", max_entries=64, show_spinner=False)
+def _cached(_turn: tuple[object, ...], plan_id: str, request: runs.LaunchRequest) -> runs.Preflight:
+    return runs.preflight(visit.bridge(), visit.actor(), UUID(plan_id), request)
+
+
+def draw(row: plans.PlanRow, found: runs.Preflight) -> None:
+    """The card."""
+    heavy = [f for f in found.findings if f.severity is not Severity.PASSED]
+    passed = [f for f in found.findings if f.severity is Severity.PASSED]
+    with st.container(horizontal=True, vertical_alignment="center", wrap=False):
+        st.markdown("**Pre-flight checks**", width="stretch")
+        st.markdown(" ".join(counts(found.findings)), width="content")
+        if st.button("Run again", type="tertiary", icon=":material/refresh:", key="launch.again"):
+            st.session_state["launch.turn"] = st.session_state.get("launch.turn", 0) + 1
+            st.rerun()
+    if not heavy:
+        boxes.empty("Nothing speaks against it", "All checks passed.", icon=":material/task_alt:")
+    for number, finding in enumerate(heavy):
+        _line(row, finding, number)
+    if passed:
+        with st.expander(f"{len(passed)} passed checks", type="compact", key="launch.passed"):
+            for finding in passed:
+                st.caption(f":green[:material/check_circle:] {escaped(finding.sentence)}")
+    export.button("launch-checks", lambda: csv_of(found.findings), key="launch.checks.csv")
+
+
+def counts(findings: Sequence[Finding]) -> list[str]:
+    """Badges: how many of each weight."""
+    shown = []
+    for severity in (Severity.BLOCKER, Severity.WARNING, Severity.UNKNOWN, Severity.PASSED):
+        number = sum(finding.severity is severity for finding in findings)
+        if number:
+            kind = words.word(words.SEVERITIES, severity)
+            many = "s" if number > 1 and severity in {Severity.BLOCKER, Severity.WARNING} else ""
+            shown.append(
+                f":{kind.color}-badge[:material/{kind.icon}: {number} {kind.label.lower()}{many}]"
+            )
+    return shown
+
+
+def _line(row: plans.PlanRow, finding: Finding, number: int) -> None:
+    kind = words.word(words.SEVERITIES, finding.severity)
+    effect = "" if finding.rows is None else f" :gray[— {figures.count(finding.rows)} rows]"
+    with st.container(horizontal=True, vertical_alignment="center", wrap=False):
+        place = f"**{escaped(finding.place)}**: " if finding.place else ""
+        st.markdown(
+            f":{kind.color}[:material/{kind.icon}:] {place}{escaped(finding.sentence)}{effect}",
+            width="stretch",
+        )
+        if finding.fix is not None and st.button(
+            FIX_WORDS[finding.fix],
+            type="tertiary",
+            icon=":material/arrow_forward:",
+            icon_position="right",
+            key=f"launch.fix.{number}",
+        ):
+            _to_fix(row, finding)
+
+
+def _to_fix(row: plans.PlanRow, finding: Finding) -> None:
+    if finding.fix in IN_PLAN:
+        where = {"object": finding.mapping, "q": finding.field}
+        registry.go(
+            "plans", plan=str(row.id), **{name: text for name, text in where.items() if text}
+        )
+    elif finding.fix is Fix.ORG:
+        registry.go("orgs")
+    else:
+        registry.go("runs")
+
+
+def csv_of(findings: Sequence[Finding]) -> bytes:
+    """All findings as CSV."""
+    return export.csv_bytes(
+        ["severity", "code", "mapping", "field", "rows", "sentence"],
+        ([f.severity.value, f.code, f.mapping, f.field, f.rows, f.sentence] for f in findings),
+    )

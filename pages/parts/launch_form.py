@@ -1,0 +1,148 @@
+"""How to run, and the last look before it: mode, limits; the dialog that confirms a launch."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import streamlit as st
+
+from core.domain.findings import Severity
+from core.errors import OrgbridgeError
+from core.services import orgs, plans, runs
+from pages import registry
+from pages.parts import boxes, confirm, figures, visit, words
+
+MODES = {"dry_run": "Dry run", "canary": "Canary", "full": "Full", "delta": "Delta"}
+MODE_HELP = (
+    "Dry run: reads the source, applies the rules, checks against the target; writes nothing. "
+    "Canary: a share of the rows with all their parents, then waits for your decision. "
+    "Full: everything. Delta: what changed in the source since the last run."
+)
+LAUNCH_WORDS = {
+    "dry_run": "Start dry run",
+    "canary": "Launch canary…",
+    "full": "Launch full…",
+    "delta": "Launch delta…",
+}
+
+
+def how_to_run(target: orgs.OrgCard) -> runs.LaunchRequest:
+    """The card of options."""
+    with st.container(border=True):
+        st.markdown("**How to run**")
+        mode = st.segmented_control(
+            "Mode",
+            list(MODES),
+            default="canary" if target.environment == "production" else "dry_run",
+            required=True,
+            format_func=MODES.__getitem__,
+            key="mode",
+            bind="query-params",
+            width="stretch",
+            help=MODE_HELP,
+        )
+        share = 5
+        if mode == "canary":
+            share = st.slider(
+                "Canary share per object",
+                1,
+                50,
+                5,
+                format="%d%%",
+                key="launch.canary",
+                help="Whole parent trees: a row goes with the records it looks up to.",
+            )
+            st.caption(
+                ":material/pause_circle: Stops after the canary and waits for your go-ahead."
+            )
+        keep_undo = st.toggle(
+            "Keep undo data (before-images)",
+            value=True,
+            key="launch.undo",
+            disabled=mode == "dry_run",
+        )
+    return runs.LaunchRequest(mode=mode, canary_percent=share, keep_undo=keep_undo)
+
+
+def ready(
+    row: plans.PlanRow, target: orgs.OrgCard, *, request: runs.LaunchRequest, found: runs.Preflight
+) -> None:
+    """What will happen in four lines, and the button that does it."""
+    st.markdown("**Ready to launch?**")
+    new = sum(step.new or 0 for step in found.steps)
+    updated = sum(step.updated or 0 for step in found.steps)
+    writes = request.mode != "dry_run"
+    st.table(
+        {
+            "Writes to": words.org_badge(target.name, target.environment) if writes else "nothing",
+            "Rows": figures.count(found.rows),
+            "Creates / updates": f"{figures.count(new)} / {figures.count(updated)}",
+            "Undo": "Yes" if request.keep_undo and writes else "—",
+        },
+        border="horizontal",
+    )
+    blockers = sum(f.severity is Severity.BLOCKER for f in found.findings)
+    if st.button(
+        LAUNCH_WORDS[request.mode],
+        type="primary",
+        icon=":material/rocket_launch:",
+        width="stretch",
+        shortcut="Mod+Enter",
+        disabled=bool(blockers) and writes,
+        key="launch.act",
+    ):
+        if writes:
+            confirm_dialog(row, target, request=request, found=found)
+        else:
+            start(row, request)
+    if blockers:
+        told = f"Fix {blockers} blocker{'s' if blockers > 1 else ''} first"
+        st.caption(f":red[:material/cancel:] {told}{'' if writes else '; a dry run is possible'}.")
+
+
+@st.dialog("Launch?", width="medium", icon=":material/rocket_launch:")
+def confirm_dialog(
+    row: plans.PlanRow, target: orgs.OrgCard, *, request: runs.LaunchRequest, found: runs.Preflight
+) -> None:
+    """Facts; for a protected org the typed name and a reason."""
+    st.markdown(
+        f"This writes up to **{figures.count(found.rows)} rows** into "
+        f"{words.org_badge(target.name, target.environment)}."
+    )
+    deletes = any("delete" in step.operation for step in found.steps)
+    needs_name = target.protected or target.environment == "production" or deletes
+    is_ready, reason = True, ""
+    if needs_name:
+        is_ready = confirm.typed(target.name, key="launch.name", what="the target org name")
+        reason = st.text_input(
+            "Reason (goes into the audit trail)",
+            key="launch.reason",
+            live=True,
+            placeholder="CHG-1042",
+        )
+        is_ready = is_ready and bool((reason or "").strip())
+    label = LAUNCH_WORDS[request.mode].rstrip("…")
+    if confirm.buttons(
+        label, key="launch.confirm", ready=is_ready, icon=":material/rocket_launch:"
+    ):
+        start(row, request, confirmed=target.name if needs_name else "", reason=reason or "")
+
+
+def start(
+    row: plans.PlanRow, request: runs.LaunchRequest, *, confirmed: str = "", reason: str = ""
+) -> None:
+    """Launch once per click, however often the browser sends it, and open the run."""
+    key = st.session_state.setdefault("launch.key", str(uuid4()))
+    try:
+        name = runs.launch(
+            visit.bridge(),
+            visit.actor(),
+            row.id,
+            request.with_confirmation(confirmed, reason),
+            idempotency_key=key,
+        )
+    except OrgbridgeError as problem:
+        boxes.error(problem)
+        return
+    st.session_state.pop("launch.key", None)
+    registry.go("run", run=name)

@@ -1,0 +1,101 @@
+"""Signing in with a real browser, and what the pages ask the network for."""
+
+from __future__ import annotations
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from pages import registry
+from tests.appserver import AppServer
+
+from .conftest import EMAIL, PASSWORD, Context, settled, sign_in
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+#: Streamlit's own navigation markup: a list whose items are not list items (seen on 1.67)
+NOT_OURS = "[data-testid=stSidebarNav]"
+
+
+def test_signing_in_survives_a_new_tab_and_a_deep_link(
+    server: AppServer, first_admin: Page
+) -> None:
+    tab = first_admin.context.new_page()
+    tab.goto(f"{server.url}/audit?actor={EMAIL}")
+    settled(tab)
+
+    expect(tab.get_by_role("heading", name="Audit trail")).to_be_visible()
+
+
+def test_a_deep_link_without_session_leads_through_sign_in_to_the_page(
+    server: AppServer, first_admin: Page, context: Context
+) -> None:
+    page = context().new_page()
+    page.goto(f"{server.url}/audit?actor={EMAIL}")
+    assert "/login" in page.url
+    page.fill("#email", EMAIL)
+    page.fill("#password", "not the password")
+    page.click("button")
+    expect(page.get_by_role("alert")).to_be_visible()
+    sign_in(page)
+    settled(page)
+
+    assert page.url.endswith(f"/audit?actor={EMAIL.replace('@', '%40')}") or "actor=" in page.url
+    expect(page.get_by_role("heading", name="Audit trail")).to_be_visible()
+
+
+def test_signing_out_ends_the_session_in_every_tab(server: AppServer, first_admin: Page) -> None:
+    other = first_admin.context.new_page()
+    other.goto(f"{server.url}/logout")
+    other.click("button")
+    assert other.url.endswith("/login")
+
+    first_admin.goto(f"{server.url}/orgs")
+    assert "/login" in first_admin.url
+
+
+def test_the_cookie_is_out_of_reach_for_scripts(first_admin: Page) -> None:
+    cookies = {each["name"]: each for each in first_admin.context.cookies()}
+
+    assert cookies["orgbridge_session"]["httpOnly"]
+    assert cookies["orgbridge_session"]["sameSite"] == "Lax"
+    assert "orgbridge" not in str(first_admin.evaluate("document.cookie"))
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_pages_are_accessible_and_ask_nobody_outside(
+    server: AppServer,
+    first_admin: Page,
+    context: Context,
+    outside: list[str],
+    dark: bool,
+) -> None:
+    """Axe, WCAG 2 A and AA, on every page with an empty database, beside Streamlit's own parts."""
+    page = context(dark=dark).new_page()
+    page.goto(f"{server.url}/login")
+    found = violations(page)
+    sign_in(page)
+    for spec in registry.PAGES:
+        if spec.is_hidden:
+            continue
+        page.goto(f"{server.url}/{'' if spec.is_default else spec.url_path}")
+        settled(page)
+        found += [f"{spec.url_path}: {each}" for each in violations(page)]
+
+    assert not found, "\n".join(found)
+    assert not outside
+    assert PASSWORD not in server.log.read_text(encoding="utf-8")
+
+
+def violations(page: Page) -> list[str]:
+    """What axe says, without Streamlit's own navigation."""
+    options = {
+        "runOnly": ["wcag2a", "wcag2aa"],
+        "resultTypes": ["violations"],
+    }
+    response = Axe().run(page, context={"exclude": [[NOT_OURS]]}, options=options).response
+    return [
+        f"{violation['id']}: {node['html'][:160]}"
+        for violation in response["violations"]
+        for node in violation["nodes"]
+    ]
