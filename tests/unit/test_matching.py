@@ -1,162 +1,187 @@
-"""Likely duplicates: found on sets with truth, explained, and kept apart where asked."""
+"""Recognising records: canonical keys, repeats, blanks, operations, twins."""
 
 from __future__ import annotations
 
-import csv
-from pathlib import Path
+from collections import Counter
 
-import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.operations.matching import blocking
-from core.operations.matching.fields import FieldKind, compared_field, kind_of, normal_text
-from core.operations.matching.search import (
-    Likeness,
-    clusters_of,
-    exact_groups,
-    explain,
-    likely_same,
+from core.domain.describe import Field
+from core.domain.matching import (
+    Action,
+    Match,
+    action_expr,
+    action_for,
+    equal_multisets,
+    has_blank_part,
+    key_expr,
+    match_counts,
+    match_keys,
+    pair_twins,
+    repeated,
 )
+from core.domain.plan import Operation
 
 
-def febrl(fixtures: Path, number: int) -> tuple[pl.DataFrame, list[str], np.ndarray]:
-    path = fixtures / f"C_awkward_and_duplicates/febrl/dataset{number}.csv"
-    frame = pl.read_csv(path, infer_schema=False)
-    frame.columns = [name.strip() for name in frame.columns]
-    frame = frame.with_columns(pl.all().str.strip_chars())
-    truth = frame["rec_id"].str.extract(r"rec-(\d+)-").cast(pl.Int64).to_numpy()
-    return frame, [name for name in frame.columns if name != "rec_id"], truth
+def keyed(rows: list[tuple[str, str | None]]) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema={"id": pl.String, "key": pl.String}, orient="row")
 
 
-def f1_of(found: Likeness, truth: np.ndarray) -> float:
-    labels = np.arange(len(truth))
-    labels[found.clusters["row"].to_numpy()] = found.clusters["cluster"].to_numpy()
-    frame = pl.DataFrame({"label": labels, "truth": truth})
-
-    def pairs(*names: str) -> int:
-        sizes = frame.group_by(names).len()["len"].cast(pl.Int64)
-        return int((sizes * (sizes - 1) // 2).sum())
-
-    return 2 * pairs("label", "truth") / (pairs("label") + pairs("truth"))
+def keys(field: Field, *values: str | None) -> list[str | None]:
+    frame = pl.DataFrame({"v": values}, schema={"v": pl.String})
+    return frame.select(k=key_expr([field], ["v"]))["k"].to_list()
 
 
-@pytest.mark.real
-def test_febrl_2_is_solved_without_a_threshold_set_by_hand(fixtures_dir: Path) -> None:
-    frame, fields, truth = febrl(fixtures_dir, 2)
+def test_rule_2_2_keys_compare_by_the_target_type() -> None:
+    text, exact = Field("A", "string"), Field("A", "string", case_sensitive=True)
 
-    assert f1_of(likely_same(frame, fields), truth) >= 0.97
-    harder = [name for name in fields if name != "soc_sec_id"]
-    assert f1_of(likely_same(frame, harder), truth) >= 0.97
-
-
-@pytest.mark.real
-def test_other_sets_with_truth_are_solved_by_the_same_defaults(fixtures_dir: Path) -> None:
-    fake = pl.read_csv(
-        fixtures_dir / "C_awkward_and_duplicates/splink/fake_1000.csv", infer_schema=False
+    assert keys(text, " Abc ", "ABC", "", None, "  ") == ["abc", "abc", None, None, None]
+    assert keys(exact, " Abc ", "ABC") == ["Abc", "ABC"]
+    assert keys(Field("A", "currency", scale=2), "1.50", "1.5", "1.504", "1.5E0") == ["1.5"] * 4
+    assert keys(Field("A", "int"), "007", "7", "7.0") == ["7", "7", "7"]
+    assert len(set(keys(Field("A", "reference"), "0012000000Vyk6P", "0012000000Vyk6PAAR"))) == 1
+    assert (
+        len(set(keys(Field("A", "datetime"), "2024-01-01T01:00:00+01:00", "2024-01-01T00:00:00Z")))
+        == 1
     )
-    path = (
-        fixtures_dir / "C_awkward_and_duplicates/dedupe_benchmark/restaurant-nophone-training.csv"
-    )
-    with path.open(newline="") as lines:
-        rows = list(csv.reader(lines, skipinitialspace=True))
-    places = pl.DataFrame(rows[1:], schema=rows[0], orient="row")
-
-    persons = likely_same(fake, ["first_name", "surname", "dob", "city", "email"])
-    tables = likely_same(places, ["name", "address", "city", "cuisine"])
-
-    assert f1_of(persons, fake["cluster"].cast(pl.Int64).to_numpy()) >= 0.90
-    assert f1_of(tables, places["unique_id"].to_physical().hash().to_numpy()) >= 0.80
+    assert keys(Field("A", "boolean"), "TRUE", "1", "false") == ["true", "true", "false"]
 
 
-@pytest.mark.real
-def test_across_two_sides_only_pairs_of_different_sides_are_found(fixtures_dir: Path) -> None:
-    frame, fields, _ = febrl(fixtures_dir, 2)
-    side = frame["rec_id"].str.contains("dup").cast(pl.UInt8)
-
-    found = likely_same(frame, fields, side=side)
-
-    codes = side.to_numpy()
-    assert found.pairs.height > 900
-    assert (codes[found.pairs["left"].to_numpy()] != codes[found.pairs["right"].to_numpy()]).all()
-
-
-def test_exact_groups_ignore_case_and_accents_but_not_blanks() -> None:
+def test_rule_2_2_blank_equals_blank_inside_a_composite_and_all_blank_is_no_key() -> None:
+    fields = [Field("A", "string"), Field("B", "string")]
     frame = pl.DataFrame(
-        {
-            "name": ["Zoë Müller", "ZOE MULLER", "Ann", None, None, "Ann"],
-            "city": ["Köln", "koln", "Ulm", None, None, "Bonn"],
-        }
+        {"a": ["x", "x", None, "xy", "x"], "b": [None, "", " ", None, "y"]},
+        schema={"a": pl.String, "b": pl.String},
     )
 
-    loose = exact_groups(frame, ["name", "city"])
-    strict = exact_groups(frame, ["name", "city"], loose=False)
+    found = frame.select(k=key_expr(fields, ["a", "b"]), partly=has_blank_part(fields, ["a", "b"]))
 
-    assert loose.rows() == [(0, 0), (1, 0)]
-    assert strict.height == 0
-    assert exact_groups(frame, ["name"]).rows() == [(0, 0), (1, 0), (2, 2), (5, 2)]
+    assert found["k"].to_list() == ["x\x1f", "x\x1f", None, "xy\x1f", "x\x1fy"]
+    assert found["partly"].to_list() == [True, True, True, True, False]
 
 
-def test_a_pair_is_explained_field_by_field() -> None:
-    frame = pl.DataFrame({"name": ["Jon Smith", "John Smith"], "born": ["1971-05-24", None]})
+def test_rule_2_3_keys_that_repeat_on_either_side_match_nothing() -> None:
+    source = keyed([("s1", "a"), ("s2", "b"), ("s3", "b"), ("s4", "c"), ("s5", None), ("s6", "z")])
+    target = keyed([("t1", "a"), ("t2", "b"), ("t3", "c"), ("t4", "c"), ("t5", None)])
 
-    told = explain(frame, (0, 1), {"name": (8, 5, 1, -4), "born": (9, 6, 2, -3)})
+    found = match_keys(source, target)
 
-    assert told == {"name": ("close", 5.0), "born": ("blank", 0.0)}
+    assert dict(zip(found["id"], found["outcome"], strict=True)) == {
+        "s1": Match.MATCHED,
+        "s2": Match.REPEATED_IN_SOURCE,
+        "s3": Match.REPEATED_IN_SOURCE,
+        "s4": Match.REPEATED_IN_TARGET,
+        "s5": Match.BLANK_KEY,
+        "s6": Match.UNMATCHED,
+    }
+    assert found["target_id"].to_list() == ["t1", None, None, None, None, None]
+    assert match_counts(found)[Match.REPEATED_IN_SOURCE] == 2
 
 
-def test_nothing_to_compare_gives_nothing() -> None:
-    empty = likely_same(pl.DataFrame({"a": [None, None]}, schema={"a": pl.String}), ["a"])
+def test_rule_2_3_a_chosen_survivor_stands_for_its_group() -> None:
+    source = keyed([("s1", "a"), ("s2", "a"), ("s3", "a"), ("s4", None), ("s5", None)])
 
-    assert (empty.pairs.height, empty.clusters.height, empty.compared) == (0, 0, 0)
-    assert likely_same(pl.DataFrame({"a": ["x"]}), ["a"]).compared == 0
+    found = match_keys(source, keyed([("t1", "a")]), survivors=["s2"])
+    both = match_keys(source, keyed([("t1", "a")]), survivors=["s1", "s2"])
+
+    assert found["outcome"].to_list()[:3] == ["not_survivor", "matched", "not_survivor"]
+    assert found["target_id"].to_list()[1] == "t1"
+    assert both["outcome"].to_list()[:3] == ["repeated_in_source"] * 3
+    assert found["outcome"].to_list()[3:] == ["blank_key"] * 2
 
 
 @pytest.mark.parametrize(
-    ("texts", "kind"),
+    ("operation", "unmatched", "matched"),
     [
-        (["1971-06-24", "0221 4712", "+49 30 1"], FieldKind.DIGITS),
-        (["Ann", "von Berg"], FieldKind.NAME),
-        (["435 la cienega blvd west", "3108 16th street south"], FieldKind.TEXT),
-        ([None, "  "], FieldKind.EMPTY),
+        (Operation.INSERT, Action.INSERT, Action.SKIP),
+        (Operation.UPDATE, Action.SKIP, Action.UPDATE),
+        (Operation.UPSERT, Action.INSERT, Action.UPDATE),
+        (Operation.PRESERVE, Action.SKIP, Action.LINK),
+        (Operation.DELETE, Action.SKIP, Action.DELETE),
+        (Operation.HARD_DELETE, Action.SKIP, Action.DELETE),
     ],
 )
-def test_a_field_is_known_by_its_values(texts: list[str | None], kind: FieldKind) -> None:
-    assert kind_of(normal_text(pl.Series(texts, dtype=pl.String))) is kind
+def test_rule_2_7_operations_meet_their_match_outcomes(
+    operation: Operation, unmatched: Action, matched: Action
+) -> None:
+    outcomes = pl.Series("o", [match.value for match in Match])
+
+    acts = outcomes.to_frame().select(action_expr(operation, pl.col("o")))["o"].to_list()
+
+    assert acts == [action_for(operation, match).value for match in Match]
+    assert action_for(operation, Match.UNMATCHED) is unmatched
+    assert action_for(operation, Match.MATCHED) is matched
+    for blocked in (Match.BLANK_KEY, Match.REPEATED_IN_SOURCE, Match.REPEATED_IN_TARGET):
+        assert action_for(operation, blocked) is Action.BLOCK
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    st.lists(st.tuples(st.integers(0, 19), st.integers(0, 19)).filter(lambda p: p[0] != p[1])),
-)
-def test_clusters_are_the_connected_rows(pairs: list[tuple[int, int]]) -> None:
-    ordered = [(min(pair), max(pair)) for pair in pairs]
-    frame = pl.DataFrame(ordered, schema={"left": pl.UInt32, "right": pl.UInt32}, orient="row")
-
-    cluster = dict(clusters_of(frame, 20).rows())
-
-    assert set(cluster) == {row for pair in ordered for row in pair}
-    assert all(cluster[left] == cluster[right] for left, right in ordered)
-    assert all(head <= row and cluster[head] == head for row, head in cluster.items())
+KEYS = st.lists(st.one_of(st.none(), st.sampled_from("abcd")), max_size=10)
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.lists(st.sampled_from(["ann", "bob", None, "cleo", "dora"]), min_size=2, max_size=30))
-def test_a_block_holds_every_pair_of_equal_values_once(names: list[str | None]) -> None:
-    field = compared_field(pl.DataFrame({"n": names}, schema={"n": pl.String}), "n")
+@settings(max_examples=100, deadline=None)
+@given(KEYS, KEYS)
+def test_rule_2_3_matches_are_one_to_one_and_every_row_has_one_outcome(
+    source_keys: list[str | None], target_keys: list[str | None]
+) -> None:
+    source = keyed([(f"s{n}", key) for n, key in enumerate(source_keys)])
+    target = keyed([(f"t{n}", key) for n, key in enumerate(target_keys)])
 
-    found = blocking.blocks([field]) if field.kind is not FieldKind.EMPTY else []
+    found = match_keys(source, target)
 
-    pairs = sorted(
-        (int(left), int(right))
-        for block in found
-        for left, right in zip(block.left, block.right, strict=True)
+    assert found["id"].to_list() == source["id"].to_list()
+    assert found["outcome"].null_count() == 0
+    matched = found.filter(pl.col("outcome") == "matched")
+    assert matched["target_id"].n_unique() == matched.height
+    assert matched["target_id"].null_count() == 0
+    counts = Counter(source_keys)
+    for _, key, target_id, outcome in found.iter_rows():
+        if key is None:
+            assert outcome == "blank_key"
+        elif counts[key] > 1:
+            assert outcome == "repeated_in_source"
+        else:
+            partners = [f"t{n}" for n, k in enumerate(target_keys) if k == key]
+            expected = {0: "unmatched", 1: "matched"}.get(len(partners), "repeated_in_target")
+            assert outcome == expected
+            assert target_id == (partners[0] if expected == "matched" else None)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(0, 3), max_size=10), st.lists(st.integers(0, 3), max_size=10))
+def test_rule_2_5_twins_pair_one_to_one(sent: list[int], found: list[int]) -> None:
+    left = pl.DataFrame(
+        {"row": range(len(sent)), "hash": sent}, schema_overrides={"hash": pl.Int64}
     )
-    assert pairs == [
-        (left, right)
-        for left in range(len(names))
-        for right in range(left + 1, len(names))
-        if names[left] is not None and names[left] == names[right]
+    right = pl.DataFrame(
+        {"target_id": [f"t{n}" for n in range(len(found))], "hash": found},
+        schema_overrides={"hash": pl.Int64, "target_id": pl.String},
+    )
+
+    pairs = pair_twins(left, right)
+
+    expected = sum((Counter(sent) & Counter(found)).values())
+    assert pairs.height == expected
+    assert pairs["row"].n_unique() == expected
+    assert pairs["target_id"].n_unique() == expected
+    for row, target_id, is_twin in pairs.iter_rows():
+        assert sent[row] == found[int(target_id[1:])]
+        assert is_twin == (sent.count(sent[row]) > 1)
+
+
+def test_rule_6_3_multisets_are_equal_in_any_order_and_number() -> None:
+    assert equal_multisets(pl.Series([1, 2, 2, None]), pl.Series([2, None, 1, 2]))
+    assert not equal_multisets(pl.Series([1, 2, 2]), pl.Series([1, 1, 2]))
+    assert not equal_multisets(pl.Series([1]), pl.Series([1, 1]))
+
+
+def test_repeated_ignores_blanks() -> None:
+    assert repeated(pl.Series(["a", None, "a", None, "b"])).to_list() == [
+        True,
+        False,
+        True,
+        False,
+        False,
     ]
