@@ -69,8 +69,8 @@ class BridgeContext:
         workspace_id: UUID,
         stop: Callable[[], bool],
         *,
-        table: str,
-        log_id: UUID,
+        table: str = "",
+        log_id: UUID | None = None,
     ) -> None:
         self.workspace_id = workspace_id
         self.clock: Callable[[], datetime] = bridge.clock
@@ -78,6 +78,11 @@ class BridgeContext:
         self._stop = stop
         self._table = table
         self._log_id = log_id
+
+    @classmethod
+    def reading(cls, bridge: Orgbridge, workspace_id: UUID) -> BridgeContext:
+        """A view without a log row: for what only reads and is not logged as an operation."""
+        return cls(bridge, workspace_id, lambda: False)
 
     def org(self, name_or_id: str) -> OrgAccess:
         """A registered org by name or id."""
@@ -108,12 +113,16 @@ class BridgeContext:
         """Write how far it is into the log row; stop here when asked to."""
         if self._stop():
             raise StoppedError(message)
+        if self._log_id is None:
+            return
         with self.session() as session:
             operation_logs.note(session, self._table, log_id=self._log_id, message=message)
         log.info(message, extra=facts)
 
     def finish(self, status: str, report: Report, *, error: str | None = None) -> None:
         """Close the log row."""
+        if self._log_id is None:
+            return
         with self.session() as session:
             operation_logs.finish(
                 session,

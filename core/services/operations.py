@@ -14,6 +14,7 @@ from core.db import operation_logs, orgs
 from core.db.operation_logs import LogEntry
 from core.domain.roles import Role
 from core.errors import UserError
+from core.jobs import queue
 from core.operations import registry
 from core.operations.carrying import carry
 from core.operations.protocol import Operation, Parameters
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from core.bootstrap import Orgbridge
     from core.domain.roles import Actor
 
-__all__ = ["LogEntry", "OperationCard", "entries", "launch", "offered", "shown"]
+__all__ = ["LogEntry", "OperationCard", "enqueue", "entries", "launch", "offered", "shown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,18 @@ def lay(bridge: Orgbridge, actor: Actor, kind: str, *, given: Mapping[str, Any])
             subject_name=operation.title,
             after=parameters.model_dump(mode="json"),
         )
+    return log_id
+
+
+def enqueue(bridge: Orgbridge, actor: Actor, kind: str, *, given: Mapping[str, Any]) -> UUID:
+    """Launch an operation in a worker; id of its log entry, to be watched with ``shown``.
+
+    Raises:
+        UserError: a parameter is wrong; the sentence names it. Nothing was launched.
+    """
+    log_id = lay(bridge, actor, kind, given=given)
+    with bridge.session(actor.workspace_id) as session:
+        queue.defer_operation(session, workspace_id=actor.workspace_id, kind=kind, log_id=log_id)
     return log_id
 
 
