@@ -1,6 +1,7 @@
 """Uploaded CSV as frames and frames as the CSV of results.
 
-Source: Bulk API 2.0 and Bulk API Developer Guide, "Prepare CSV Files", "Valid Date Format in Records".
+Source: Bulk API 2.0 and Bulk API Developer Guide, "Prepare CSV Files", "Valid Date Format in
+Records".
 """
 
 from __future__ import annotations
@@ -61,8 +62,10 @@ class CsvForm:
         wrong = windows if self.line_ending == "\n" else data.count(b"\n") - windows
         if wrong:
             setting = "LF" if self.line_ending == "\n" else "CRLF"
-            raise CsvError("ClientInputError : LineEnding is invalid on user data. Current LineEnding"
-                           f" setting is {setting}")  # fmt: skip
+            raise CsvError(
+                "ClientInputError : LineEnding is invalid on user data."
+                f" Current LineEnding setting is {setting}"
+            )
 
     def _header(self, data: bytes) -> list[str]:
         first = data[:_HEADER_PEEK_BYTES].split(b"\n", 1)[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeAlias
 
 import orjson
@@ -140,7 +141,7 @@ def _result_body(office: Office, job: Job, kind: ResultKind) -> Any:
     files = office.worker.files(job.id)
     done = [batch.number for batch in office.ledger.batches(job.id)]
     rest = unprocessed(job, files, office.ledger)
-    return files.results(kind, CsvForm.of(job), done, rest)
+    return files.results(kind, CsvForm.of(job), done=done, rest=rest)
 
 
 async def _create_query(request: Request, office: Office) -> Response:
@@ -160,8 +161,10 @@ async def _query_results(request: Request, office: Office) -> Response:
     asked = request.query_params.get("maxRecords", "")
     rows = max(1, int(asked)) if asked.isdigit() else bulk_query.PAGE_ROWS
     page = await run_in_threadpool(
-        bulk_query.result_page, office.worker.files(job.id), CsvForm.of(job),
-        request.query_params.get("locator") or None, rows,
+        partial(
+            bulk_query.result_page, office.worker.files(job.id), CsvForm.of(job),
+            locator=request.query_params.get("locator") or None, rows=rows,
+        )
     )  # fmt: skip
     headers = {
         "content-type": "text/csv",
@@ -172,7 +175,8 @@ async def _query_results(request: Request, office: Office) -> Response:
     return StreamingResponse(iterate_in_threadpool(page.body), headers=headers)
 
 
-# -- the frame around every handler -----------------------------------------------------------------
+# -- the frame around every handler
+# -----------------------------------------------------------------
 
 
 def _endpoint(handler: Handler) -> Callable[[Request], Awaitable[Response]]:

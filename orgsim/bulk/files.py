@@ -50,7 +50,7 @@ class JobFiles:
         frame.write_ipc(self._batch(number), compression="lz4")
 
     def results(
-        self, kind: ResultKind, form: CsvForm, done: list[int], rest: pl.DataFrame
+        self, kind: ResultKind, form: CsvForm, *, done: list[int], rest: pl.DataFrame
     ) -> Iterator[bytes]:
         """Yield one result file.
 
@@ -71,7 +71,7 @@ class JobFiles:
             return
         shuffled = Random(self.folder.name)  # noqa: S311  (an order, not a secret)
         for number in shuffled.sample(done, len(done)):
-            frame = pl.read_ipc(self._batch(number), memory_map=False)
+            frame = pl.read_ipc(self._batch(number))
             success = pl.col("sf__Error").is_null()
             wanted = frame.filter(success if kind is ResultKind.SUCCESSFUL else ~success)
             wanted = wanted.sample(fraction=1.0, shuffle=True, seed=number)

@@ -1,7 +1,7 @@
 """Carrying out an ingest job: batches of rows through the save, outcomes beside them.
 
-A batch and the row that says it is done are one transaction; after a kill the job goes on behind the
-last committed batch.
+A batch and the row that says it is done are one transaction; after a kill the job goes on behind
+the last committed batch.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from orgsim.bulk.files import OUTCOME_COLUMNS, JobFiles
 from orgsim.bulk.ledger import Batch, JobLedger, write_batch
 from orgsim.bulk.model import Job, JobState, Operation
 from orgsim.dml.outcomes import SET_NULL, Outcomes, UnknownFieldError
+from orgsim.store import Transaction
 
 _DELETES = frozenset({Operation.DELETE, Operation.HARD_DELETE})
 
@@ -45,8 +46,10 @@ class Pace:
     fails_after_rows: int = 0
 
 
-#: Saves one batch of a job inside the transaction that is open.
-Saver: TypeAlias = Callable[[Job, pl.DataFrame], Outcomes]
+#: Runs inside the transaction of a batch, just before it is committed.
+Keep: TypeAlias = Callable[[Transaction, Outcomes], None]
+#: Saves one batch of a job.
+Saver: TypeAlias = Callable[[Job, pl.DataFrame, Keep], Outcomes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,28 +74,32 @@ class Ingest:
         frame = _rows(job, files)
         done = self.ledger.batches(job.id)
         start = sum(batch.rows for batch in done)
-        for number in range(len(done), _batches(frame.height, pace.batch_rows, start, len(done))):
+        for number in range(
+            len(done), _batches(frame.height, pace.batch_rows, start=start, done=len(done))
+        ):
             current = self.ledger.job(job.id)
             if current is None or current.state is JobState.ABORTED or self.stopping():
                 return
             if pace.failure is not None and start >= pace.fails_after_rows:
                 raise JobFailedError(pace.failure)
             rows = frame.slice(start, pace.batch_rows)
-            self._batch(current, files, number, rows)
+            self._batch(current, files, number=number, rows=rows)
             start += rows.height
             self.pause(pace.batch_s)
 
-    def _batch(self, job: Job, files: JobFiles, number: int, rows: pl.DataFrame) -> None:
+    def _batch(self, job: Job, files: JobFiles, *, number: int, rows: pl.DataFrame) -> None:
         began = time.monotonic()
+
+        def keep(transaction: Transaction, outcomes: Outcomes) -> None:
+            outcome_rows = _outcome_rows(rows, outcomes)
+            failed = outcome_rows["sf__Error"].count()
+            files.keep_batch(number, outcome_rows)
+            spent_ms = max(1, int((time.monotonic() - began) * 1000))
+            batch = Batch(number, rows.height, failed)
+            write_batch(transaction.cursor, job.id, batch, spent_ms=spent_ms)
+
         try:
-            # The save joins this transaction, so the rows and their outcomes are committed together.
-            with self.ledger.store.write() as transaction:
-                outcome_rows = _outcome_rows(rows, self.save(job, _cells(rows)))
-                failed = outcome_rows["sf__Error"].count()
-                files.keep_batch(number, outcome_rows)
-                spent_ms = max(1, int((time.monotonic() - began) * 1000))
-                batch = Batch(number, rows.height, failed)
-                write_batch(transaction.cursor, job.id, batch, spent_ms=spent_ms)
+            self.save(job, _cells(rows), keep)
         except UnknownFieldError as problem:
             message = f"InvalidBatch : Field name not found : {problem.name}"
             raise JobFailedError(message) from problem
@@ -132,7 +139,7 @@ def _check_columns(job: Job, columns: list[str]) -> None:
         raise JobFailedError(f"InvalidBatch : Field name not found : {key}")
 
 
-def _batches(rows: int, batch_rows: int, start: int, done: int) -> int:
+def _batches(rows: int, batch_rows: int, *, start: int, done: int) -> int:
     """Return the number of batches in all when ``done`` batches already cover ``start`` rows."""
     return done + -(-(rows - start) // batch_rows)
 
@@ -160,5 +167,5 @@ def _outcome_rows(rows: pl.DataFrame, outcomes: Outcomes) -> pl.DataFrame:
 
 
 def _no_fields(error: pl.Series) -> pl.Series:
-    """Without fields the ending is ``:--``, with them ``:Name --`` (seen live by jsforce's tests)."""
+    """Without fields the ending is ``:--``, with them ``:Name --`` (jsforce's live tests)."""
     return error.str.replace(r": --$", ":--")

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from orgsim import dml
 from orgsim.bulk import query as bulk_query
 from orgsim.bulk.files import JobFiles
-from orgsim.bulk.ingest import JobFailedError, Pace, Saver
+from orgsim.bulk.ingest import JobFailedError, Keep, Pace, Saver
 from orgsim.bulk.ledger import JobLedger
 from orgsim.bulk.model import Job, Operation
 from orgsim.bulk.requests import Asking
@@ -99,10 +99,10 @@ class Office:
         """Return what saves a batch of rows as the job's creator."""
         return self._save
 
-    def _save(self, job: Job, rows: pl.DataFrame) -> Outcomes:
+    def _save(self, job: Job, rows: pl.DataFrame, keep: Keep) -> Outcomes:
         # A job without a rule of its own runs none: the header of REST writes does not exist here.
         options = SaveOptions(assignment_rule=job.assignment_rule_id or False)
-        save = self._org.save(user_id=job.created_by, options=options)
+        save = self._org.save(user_id=job.created_by, options=options, before_commit=keep)
         if job.operation is Operation.INSERT:
             return dml.insert(save, job.object, rows)
         if job.operation is Operation.UPDATE:

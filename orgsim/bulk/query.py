@@ -20,7 +20,8 @@ from orgsim.soql.parser import parse
 from orgsim.soql.plan import Plan, PlanKind
 from orgsim.soql.rendering import csv_sql
 
-#: Objects that the Bulk API does not query. Source: airbyte-source-salesforce, its list for version 62.0.
+#: Objects that the Bulk API does not query. Source: airbyte-source-salesforce, its list for
+#: version 62.0.
 NOT_BULK_QUERYABLE = frozenset({
     "AcceptedEventRelation", "Attachment", "AttachedContentNote", "CaseStatus", "ContractStatus",
     "DeclinedEventRelation", "EventWhoRelation", "FieldSecurityClassification", "KnowledgeArticle",
@@ -52,8 +53,8 @@ def bulk_plan(text: str, reading: Reading) -> Plan:
     plan = compile_query(text, reading)
     query = parse(text)
     if plan.sobject.name in NOT_BULK_QUERYABLE:
-        raise QueryError("INVALIDENTITY",
-                         f"Entity '{plan.sobject.name}' is not supported by the Bulk API.")  # fmt: skip
+        sentence = f"Entity '{plan.sobject.name}' is not supported by the Bulk API."
+        raise QueryError("INVALIDENTITY", sentence)
     if plan.kind is not PlanKind.ROWS or query.group_by:
         raise QueryError("FEATURENOTENABLED", "Aggregate Queries are not supported in Bulk Query")
     if plan.children:
@@ -89,7 +90,7 @@ def run_query(db: duckdb.DuckDBPyConnection, plan: Plan, files: JobFiles) -> int
     return rows
 
 
-def result_page(files: JobFiles, form: CsvForm, locator: str | None, rows: int) -> ResultPage:
+def result_page(files: JobFiles, form: CsvForm, *, locator: str | None, rows: int) -> ResultPage:
     """Return one page of the results of a finished job.
 
     Raises:
@@ -100,7 +101,7 @@ def result_page(files: JobFiles, form: CsvForm, locator: str | None, rows: int) 
     start = 0 if locator is None else _offset(locator)
     if start > table.num_rows:
         raise QueryError("INVALID_QUERY_LOCATOR", "invalid query locator")
-    frame = pl.from_arrow(table.slice(start, rows))
+    frame = pl.DataFrame(table.slice(start, rows))
     end = start + frame.height
     return ResultPage(
         body=_pieces(frame, form), rows=frame.height,

@@ -54,8 +54,11 @@ def new_ingest_job(body: Mapping[str, Any], job_id: str, asking: Asking) -> Job:
     operation = _operation(body)
     sobject = _sobject(body, asking.schema)
     if operation is Operation.HARD_DELETE and not asking.may_hard_delete:
-        raise JobRefusedError("FEATURENOTENABLED", "hardDelete operation requires special user profile"
-                              " permission, please contact your system administrator")  # fmt: skip
+        raise JobRefusedError(
+            "FEATURENOTENABLED",
+            "hardDelete operation requires special user profile permission, please contact your"
+            " system administrator",
+        )
     if str(body.get("contentType", "CSV")).upper() != "CSV":
         raise JobRefusedError("INVALIDJOB", "InvalidJob : Only the content type CSV is supported")
     return Job(
@@ -63,7 +66,9 @@ def new_ingest_job(body: Mapping[str, Any], job_id: str, asking: Asking) -> Job:
         created_by=asking.user_id, created_at=asking.now.isoformat(),
         modified_at=asking.now.isoformat(), api_version=asking.api_version,
         external_id_field=_external_id(body, operation, sobject),
-        assignment_rule_id=body.get("assignmentRuleId"), **_format(body),
+        assignment_rule_id=body.get("assignmentRuleId"),
+        column_delimiter=_one_of(body, "columnDelimiter", DELIMITERS),
+        line_ending=_one_of(body, "lineEnding", LINE_ENDINGS),
     )  # fmt: skip
 
 
@@ -85,7 +90,9 @@ def new_query_job(body: Mapping[str, Any], job_id: str, asking: Asking) -> Job:
         id=job_id, operation=operation, object="", state=JobState.UPLOAD_COMPLETE,
         created_by=asking.user_id, created_at=asking.now.isoformat(),
         modified_at=asking.now.isoformat(), api_version=asking.api_version,
-        query=str(body["query"]), **_format(body),
+        query=str(body["query"]),
+        column_delimiter=_one_of(body, "columnDelimiter", DELIMITERS),
+        line_ending=_one_of(body, "lineEnding", LINE_ENDINGS),
     )  # fmt: skip
 
 
@@ -151,8 +158,8 @@ def _sobject(body: Mapping[str, Any], schema: Schema) -> SObject:
     name = str(body.get("object") or "")
     sobject = schema.sobject(name)
     if sobject is None or sobject.name in _NOT_BULK_WRITEABLE:
-        raise JobRefusedError("INVALIDENTITY", f"InvalidEntity : Entity '{name}' is not supported by"
-                              " the Bulk API.")  # fmt: skip
+        sentence = f"InvalidEntity : Entity '{name}' is not supported by the Bulk API."
+        raise JobRefusedError("INVALIDENTITY", sentence)
     return sobject
 
 
@@ -161,20 +168,24 @@ def _external_id(body: Mapping[str, Any], operation: Operation, sobject: SObject
     if operation is not Operation.UPSERT:
         return None
     if not name:
-        raise JobRefusedError("INVALIDJOB", f"InvalidJob : External ID was blank for {sobject.name}."
-                              " An External ID must be specified for upsert.")  # fmt: skip
+        raise JobRefusedError(
+            "INVALIDJOB",
+            f"InvalidJob : External ID was blank for {sobject.name}. An External ID must be"
+            " specified for upsert.",
+        )
     found = sobject.field(str(name))
     if found is None or not (found.external_id or found.id_lookup or found.type == "id"):
-        raise JobRefusedError("INVALIDJOB", f"InvalidJob : Field name provided, {name} does not match"
-                              f" an External ID, Salesforce Id, or indexed field for {sobject.name}")  # fmt: skip
+        raise JobRefusedError(
+            "INVALIDJOB",
+            f"InvalidJob : Field name provided, {name} does not match an External ID, Salesforce"
+            f" Id, or indexed field for {sobject.name}",
+        )
     return found.name
 
 
-def _format(body: Mapping[str, Any]) -> dict[str, str]:
-    delimiter = str(body.get("columnDelimiter") or "COMMA").upper()
-    ending = str(body.get("lineEnding") or "LF").upper()
-    if delimiter not in DELIMITERS or ending not in LINE_ENDINGS:
-        raise JobRefusedError(
-            "INVALIDJOB", f"InvalidJob : {delimiter} or {ending} is not supported"
-        )
-    return {"column_delimiter": delimiter, "line_ending": ending}
+def _one_of(body: Mapping[str, Any], key: str, known: Mapping[str, str]) -> str:
+    """Return a word of the body that must be one of ``known``; the first of them if it is absent."""
+    word = str(body.get(key) or next(iter(known))).upper()
+    if word not in known:
+        raise JobRefusedError("INVALIDJOB", f"InvalidJob : {key} {word} is not supported")
+    return word

@@ -37,11 +37,11 @@ class FaultMiddleware:
         if fault is None:
             await self._app(scope, receive, send)
         else:
-            await self._disturbed(fault, scope, receive, send)
+            await self._disturbed(fault, scope, receive=receive, send=send)
 
     async def _disturbed(
-        self, fault: HttpFault, scope: Message, receive: Receive, send: Send
-    ) -> None:  # fmt: skip
+        self, fault: HttpFault, scope: Message, *, receive: Receive, send: Send
+    ) -> None:
         if fault.delay_s:
             await asyncio.sleep(fault.delay_s)
         if fault.expire_sessions:

@@ -3,13 +3,13 @@
 A fault is a JSON object; ``kind`` says where it strikes:
 
     {"kind": "http", "method": "POST", "path": "/composite/", "status": 503, "times": 2}
-    {"kind": "http", "path": "/query", "drop": "after"}          drop: before | after the work was done
-    {"kind": "http", "path": "/results", "truncate": true}       half the body, then nothing
+    {"kind": "http", "path": "/query", "drop": "after"}          drop: before | after the work was
+    done {"kind": "http", "path": "/results", "truncate": true}       half the body, then nothing
     {"kind": "http", "path": "", "preset": "outage", "for_s": 3}
     {"kind": "bulk", "object": "Contact", "error_message": "InternalServerError : …"}
     {"kind": "bulk", "after_rows": 10000, "error_message": "TooManyLockFailure : …"}
-    {"kind": "bulk", "stall": true}                               InProgress until the fault is taken away
-    {"kind": "row", "object": "Contact", "preset": "lock", "times": 2, "every": 10}
+    {"kind": "bulk", "stall": true}                               InProgress until the fault is
+    taken away {"kind": "row", "object": "Contact", "preset": "lock", "times": 2, "every": 10}
 
 ``times`` is how often it strikes (default 1, 0 = always), ``after`` how many matches pass first,
 ``path`` a regular expression searched in the path. Presets fill in the rest.
@@ -96,11 +96,12 @@ class BulkFault:
 class FaultBook:
     """Plants, counts and takes away faults; safe to share between threads.
 
-    ``path`` is a JSON list of faults: read at the start, rewritten with every change.
+    ``faults.json`` in ``home`` is a JSON list of faults: read at the start, rewritten with every
+    change.
     """
 
-    def __init__(self, path: Path, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._path = path
+    def __init__(self, home: Path, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._path = path = home / "faults.json"
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._planted: list[dict[str, Any]] = []

@@ -2,7 +2,8 @@
 
     text ── parser ──▶ ast ── compiler (schema) ──▶ Compiled(sql, type, fields)
 
-The subset is what ``functions.FUNCTIONS`` lists; everything else is refused when the schema is loaded.
+The subset is what ``functions.FUNCTIONS`` lists; everything else is refused when the schema is
+loaded.
 """
 
 from __future__ import annotations

@@ -17,7 +17,8 @@ from orgsim.formula.parser import parse
 from orgsim.formula.values import Value, ValueType
 from orgsim.schema.model import Field, Schema, SObject
 
-#: Steps from the record to a parent's field. Source: Help, "Building Cross-Object Formulas" (10 in an org).
+#: Steps from the record to a parent's field. Source: Help, "Building Cross-Object Formulas" (10 in
+#: an org).
 PARENT_STEPS_MAX = 10
 
 #: Formulas that may stand inside each other before they are taken for a circle.

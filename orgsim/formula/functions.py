@@ -1,7 +1,8 @@
 """The functions of the subset: what each takes and the DuckDB expression that it becomes.
 
-Source of names and meanings: Help, "Formula Operators and Functions". Deliberately absent: REGEX with
-look-around, VLOOKUP, GEOLOCATION, HYPERLINK, IMAGE, $Permission, $Setup, $Api and everything not listed.
+Source of names and meanings: Help, "Formula Operators and Functions". Deliberately absent: REGEX
+with look-around, VLOOKUP, GEOLOCATION, HYPERLINK, IMAGE, $Permission, $Setup, $Api and everything
+not listed.
 """
 
 from __future__ import annotations
@@ -158,7 +159,7 @@ def _part(name: str, sql: str) -> Function:
     return Function(1, 1, build)
 
 
-def _plain(kind: ValueType, name: str, sql: str, takes: str) -> Function:
+def _plain(kind: ValueType, name: str, sql: str, *, takes: str) -> Function:
     """Return a function whose SQL only needs its arguments put in; ``takes`` is e.g. ``"tn"``."""
 
     def build(args: Arguments) -> Value:
@@ -209,25 +210,27 @@ FUNCTIONS: dict[str, Function] = {
     "MONTH": _part("MONTH", "month({})"),
     "DAY": _part("DAY", "day({})"),
     "WEEKDAY": _part("WEEKDAY", "(dayofweek({}) + 1)"),
-    "LEN": _plain(ValueType.NUMBER, "LEN", "length({})", "t"),
-    "LEFT": _plain(ValueType.TEXT, "LEFT", "left({}, cast({} AS BIGINT))", "tn"),
-    "RIGHT": _plain(ValueType.TEXT, "RIGHT", "right({}, cast({} AS BIGINT))", "tn"),
+    "LEN": _plain(ValueType.NUMBER, "LEN", "length({})", takes="t"),
+    "LEFT": _plain(ValueType.TEXT, "LEFT", "left({}, cast({} AS BIGINT))", takes="tn"),
+    "RIGHT": _plain(ValueType.TEXT, "RIGHT", "right({}, cast({} AS BIGINT))", takes="tn"),
     "MID": _plain(
-        ValueType.TEXT, "MID", "substr({}, cast({} AS BIGINT), cast({} AS BIGINT))", "tnn"
+        ValueType.TEXT, "MID", "substr({}, cast({} AS BIGINT), cast({} AS BIGINT))", takes="tnn"
     ),
-    "TRIM": _plain(ValueType.TEXT, "TRIM", "trim({})", "t"),
-    "UPPER": _plain(ValueType.TEXT, "UPPER", "upper({})", "t"),
-    "LOWER": _plain(ValueType.TEXT, "LOWER", "lower({})", "t"),
-    "SUBSTITUTE": _plain(ValueType.TEXT, "SUBSTITUTE", "replace({}, {}, {})", "ttt"),
-    "REGEX": _plain(ValueType.BOOLEAN, "REGEX", "regexp_full_match({}, {})", "tt"),
-    "VALUE": _plain(ValueType.NUMBER, "VALUE", "try_cast({} AS DOUBLE)", "t"),
-    "ISNUMBER": _plain(ValueType.BOOLEAN, "ISNUMBER", "(try_cast({} AS DOUBLE) IS NOT NULL)", "t"),
-    "ABS": _plain(ValueType.NUMBER, "ABS", "abs({})", "n"),
-    "CEILING": _plain(ValueType.NUMBER, "CEILING", "ceil({})", "n"),
-    "FLOOR": _plain(ValueType.NUMBER, "FLOOR", "floor({})", "n"),
-    "ROUND": _plain(ValueType.NUMBER, "ROUND", "round({}, cast({} AS INTEGER))", "nn"),
-    "SQRT": _plain(ValueType.NUMBER, "SQRT", "sqrt({})", "n"),
-    "MOD": _plain(ValueType.NUMBER, "MOD", "({} % {})", "nn"),
+    "TRIM": _plain(ValueType.TEXT, "TRIM", "trim({})", takes="t"),
+    "UPPER": _plain(ValueType.TEXT, "UPPER", "upper({})", takes="t"),
+    "LOWER": _plain(ValueType.TEXT, "LOWER", "lower({})", takes="t"),
+    "SUBSTITUTE": _plain(ValueType.TEXT, "SUBSTITUTE", "replace({}, {}, {})", takes="ttt"),
+    "REGEX": _plain(ValueType.BOOLEAN, "REGEX", "regexp_full_match({}, {})", takes="tt"),
+    "VALUE": _plain(ValueType.NUMBER, "VALUE", "try_cast({} AS DOUBLE)", takes="t"),
+    "ISNUMBER": _plain(
+        ValueType.BOOLEAN, "ISNUMBER", "(try_cast({} AS DOUBLE) IS NOT NULL)", takes="t"
+    ),
+    "ABS": _plain(ValueType.NUMBER, "ABS", "abs({})", takes="n"),
+    "CEILING": _plain(ValueType.NUMBER, "CEILING", "ceil({})", takes="n"),
+    "FLOOR": _plain(ValueType.NUMBER, "FLOOR", "floor({})", takes="n"),
+    "ROUND": _plain(ValueType.NUMBER, "ROUND", "round({}, cast({} AS INTEGER))", takes="nn"),
+    "SQRT": _plain(ValueType.NUMBER, "SQRT", "sqrt({})", takes="n"),
+    "MOD": _plain(ValueType.NUMBER, "MOD", "({} % {})", takes="nn"),
     "MAX": _extreme("MAX"),
     "MIN": _extreme("MIN"),
 }

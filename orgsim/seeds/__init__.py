@@ -1,4 +1,4 @@
-"""Schemas and rows to begin with: the shipped practice pair, and readers of other people's data sets.
+"""Schemas and rows to begin with: the practice pair, and readers of other people's data sets.
 
 catalogue (northwind) ─┐
 cumulusci · sf_tree ───┼──▶ Table ── place ──▶ the org's store, ids given, references resolved

@@ -14,13 +14,14 @@ from orgsim.seeds.northwind import legacy_tables, new_tables
 from orgsim.seeds.tables import DataSetError, Table
 
 _HERE = Path(__file__).parent
-#: Fields that a trimmed standard object keeps whatever its ``keep`` says: the org itself needs them.
+#: Fields that a trimmed standard object keeps whatever its ``keep`` says: the org itself needs
+#: them.
 _ALWAYS_KEPT = frozenset({"MasterRecordId"})
 
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """One shipped org: its name, its schema document (as parsed from a schema file) and its rows."""
+    """One shipped org: its names, its schema document (a parsed schema file) and its rows."""
 
     name: str
     label: str

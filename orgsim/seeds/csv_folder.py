@@ -1,8 +1,8 @@
 """Reads a folder of CSV files, one sobject a file: plain exports and SFDMU's working folder.
 
 In a plain export a row is known by its ``Id`` and lookups hold old ids. SFDMU knows a row by the
-external id of its ``export.json`` (``Code``, or several fields joined with ``;``), lookups are columns
-such as ``Product2.StockKeepingUnit`` or ``Parent.$$A.Code$B.Code``.
+external id of its ``export.json`` (``Code``, or several fields joined with ``;``), lookups are
+columns such as ``Product2.StockKeepingUnit`` or ``Parent.$$A.Code$B.Code``.
 Source: SFDMU help, "CSV files as a source".
 """
 
@@ -49,7 +49,7 @@ def _rows(path: Path, sobject: str, key: str | None) -> Iterator[Row]:
     csv.field_size_limit(_FIELD_BYTES_MAX)
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
-            for found in csv.DictReader(lines):
+            for found in csv.DictReader(lines, restkey="$$rest", restval=""):
                 yield _row(found, sobject, key)
     except (csv.Error, UnicodeDecodeError) as problem:
         raise DataSetError(f"{path.name}: {problem}") from problem
@@ -62,6 +62,6 @@ def _row(found: dict[str, str], sobject: str, key: str | None) -> Row:
         row[REF] = f"{sobject}|{name}" if key else name
     for column, value in found.items():
         # "#N/A" is how SFDMU writes null; "$$…" repeats the key.
-        if column is not None and column != "Id" and not column.startswith("$$"):
-            row[column] = None if value in {"", "#N/A", None} else value
+        if column != "Id" and not column.startswith("$$"):
+            row[column] = None if value in {"", "#N/A"} else value
     return row

@@ -1,7 +1,7 @@
 """Reads a CumulusCI data set: an SQL dump and the mapping that names its tables.
 
-Source: CumulusCI documentation, "Extract and Load Data"; both its mapping forms (list and mapping of
-fields) and its record-type tables are read.
+Source: CumulusCI documentation, "Extract and Load Data"; both its mapping forms (list and mapping
+of fields) and its record-type tables are read.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def _lookup_column(name: str, known: set[str]) -> str | None:
 
 
 def _record_types(connection: sqlite3.Connection, table: str) -> dict[str, str]:
-    """Return old record type id → reference, from the ``<table>_rt_mapping`` table if there is one."""
+    """Return old record type id → reference, from ``<table>_rt_mapping`` if there is one."""
     try:
         found = connection.execute(
             f'SELECT record_type_id, developer_name FROM "{table}_rt_mapping"'

@@ -1,7 +1,7 @@
 """Schema documents from what other orgs said about themselves: describes, whole or condensed.
 
-A recorded describe is taken over word for word. A condensed dump (a few attributes a field, as tools
-keep them) is filled up by the rules of the schema file.
+A recorded describe is taken over word for word. A condensed dump (a few attributes a field, as
+tools keep them) is filled up by the rules of the schema file.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _LONG_TEXT_FROM = 256
 def describes_document(paths: Iterable[Path]) -> dict[str, Any]:
     """Return a schema document with one object a recorded describe.
 
-    Child relationships keep the names and delete rules of the recordings, where parent and child are
-    both among them.
+    Child relationships keep the names and delete rules of the recordings, where parent and child
+    are both among them.
 
     Raises:
         DataSetError: A file is no describe.
@@ -85,8 +85,8 @@ def _condensed(one: Mapping[str, Any], base: Mapping[str, Any] | None) -> dict[s
 
 def _usual(known: Any) -> dict[str, Any]:
     """Return what our library knows beyond the condensed attributes."""
-    kept = ("compoundFieldName", "nameField", "idLookup", "defaultedOnCreate", "children", "on_delete",
-            "extraTypeInfo", "defaultValue")  # fmt: skip
+    kept = ("compoundFieldName", "nameField", "idLookup", "defaultedOnCreate", "children",
+            "on_delete", "extraTypeInfo", "defaultValue")  # fmt: skip
     return {key: known[key] for key in kept if isinstance(known, Mapping) and key in known}
 
 

@@ -6,9 +6,11 @@
 What is wrong with the old data, so that a first migration has something to show: 23 opportunities
 close before their contract begins (the new org's validation rule refuses them); Platinum customers
 (the new org knows no such tier); names with stray blanks, e-mail addresses in odd case, a customer
-group that nobody named in English; parents of parents, contacts that report to each other's managers,
-and rows without owner or account. Every person and company is invented.
+group that nobody named in English; parents of parents, contacts that report to each other's
+managers, and rows without owner or account. Every person and company is invented.
 """
+
+# ruff: noqa: S311  (invented people, no secrets)
 
 from __future__ import annotations
 
@@ -38,12 +40,14 @@ _CITIES = (
 _COMPANY_HEADS = (
     "Aldermoor", "Birchgate", "Calder", "Dunmore", "Eastfjord", "Fairholt", "Granholm", "Hollybank",
     "Isbre", "Juniper", "Kestrel", "Lindqvist", "Marsh & Oak", "Nordhavn", "Ostergaard", "Pemberly",
-    "Quarry Lane", "Rosenvik", "Saltmarsh", "Tidewater", "Umbra", "Vestergade", "Wrenfield", "Yarrow",
+    "Quarry Lane", "Rosenvik", "Saltmarsh", "Tidewater", "Umbra", "Vestergade", "Wrenfield",
+    "Yarrow",
     "Zeeland",
 )  # fmt: skip
 _COMPANY_TAILS = (
     "Foods", "Trading", "Provisions", "Imports", "Market", "Wholesale", "Kitchens", "Fisheries",
-    "Bakery", "Cellars", "Delicatessen", "Grocers", "Catering", "Exports", "Supply", "Larder", "Tea",
+    "Bakery", "Cellars", "Delicatessen", "Grocers", "Catering", "Exports", "Supply", "Larder",
+    "Tea",
 )  # fmt: skip
 _FIRST_NAMES = (
     "Ada", "Bjørn", "Chiara", "Dmitri", "Elif", "Farah", "Goran", "Hanna", "Iker", "Jana", "Kofi",
@@ -52,8 +56,10 @@ _FIRST_NAMES = (
 )  # fmt: skip
 _LAST_NAMES = (
     "Ahlgren", "Baumann", "Castillo", "Dvořák", "Eriksen", "Fontaine", "Grimaldi", "Haraldsen",
-    "Ibarra", "Jankowski", "Kowalczyk", "Lefèvre", "Moreau", "Nakamura", "O'Brien", "Petrov", "Quist",
-    "Romero", "Sandberg", "Takahashi", "Urbański", "Virtanen", "Weiss", "Yılmaz", "Zimmermann", "Ng",
+    "Ibarra", "Jankowski", "Kowalczyk", "Lefèvre", "Moreau", "Nakamura", "O'Brien", "Petrov",
+    "Quist",
+    "Romero", "Sandberg", "Takahashi", "Urbański", "Virtanen", "Weiss", "Yılmaz", "Zimmermann",
+    "Ng",
     "de la Cruz", "van den Berg", "Østby", "Müller",
 )  # fmt: skip
 _TITLES = (
@@ -76,6 +82,8 @@ _GOODS = {
 }
 _STAGES = ("Prospecting", "Qualification", "Needs Analysis", "Proposal/Price Quote", "Closed Won",
            "Closed Lost")  # fmt: skip
+_CLOSED = {"Closed Won": 100, "Closed Lost": 0}
+_DEALS = ("Renewal", "Season order", "Trial", "Framework")
 _SOURCES = ("Web", "Phone Inquiry", "Partner Referral", "Other", None)
 _COMPLAINTS = ("Delivery late", "Wrong quantity", "Damaged pallet", "Invoice question",
                "Quality of last batch", "Change of address")  # fmt: skip
@@ -110,14 +118,16 @@ def _accounts(pick: Random) -> Iterator[Row]:
     for number, name in enumerate(names[: COUNTS["Account"]]):
         city, country = pick.choice(_CITIES)
         host = name.lower().replace(" & ", "-").replace(" ", "-")
+        phone = f"+{pick.randint(30, 49)} {pick.randint(100, 999)} {pick.randint(100000, 999999)}"
+        # Every eighth belongs to one before it, so that parents have parents.
+        parent = f"@Account:{pick.randrange(number)}" if number and number % 8 == 0 else None
         yield {
             "@ref": f"Account:{number}",
             "Name": f"  {name} " if number % 97 == 5 else name,  # people paste with blanks around
-            "Phone": f"+{pick.randint(30, 49)} {pick.randint(100, 999)} {pick.randint(100000, 999999)}",
+            "Phone": phone,
             "Website": f"https://{host}.example" if pick.random() < 0.8 else None,
             "Industry": pick.choice(_INDUSTRIES),
-            # Every eighth belongs to one before it, so that parents have parents.
-            "ParentId": f"@Account:{pick.randrange(number)}" if number and number % 8 == 0 else None,
+            "ParentId": parent,
             "BillingCity": city, "BillingCountry": country, "OwnerId": _owner(pick),
             "Cust_Tier__c": pick.choice(_TIERS), "Kundengruppe__c": pick.choice(_GROUPS),
         }  # fmt: skip
@@ -135,9 +145,13 @@ def _contacts(pick: Random) -> Iterator[Row]:
             "AccountId": _maybe(pick, 0.97, "Account"),
             "ReportsToId": f"@Contact:{pick.randrange(number)}" if number % 6 == 5 else None,
             "OwnerId": _owner(pick),
-            "Mobile_Nr__c": f"+47 4{pick.randint(1000000, 9999999)}" if pick.random() < 0.7 else None,
+            "Mobile_Nr__c": _mobile(pick),
             "Opt_In__c": pick.random() < 0.4,
         }  # fmt: skip
+
+
+def _mobile(pick: Random) -> str | None:
+    return f"+47 4{pick.randint(1000000, 9999999)}" if pick.random() < 0.7 else None
 
 
 def _products() -> Iterator[Row]:
@@ -164,11 +178,11 @@ def _opportunities(pick: Random) -> Iterator[Row]:
         stage = pick.choice(_STAGES)
         yield {
             "@ref": f"Opportunity:{number}",
-            "Name": f"{pick.choice(('Renewal', 'Season order', 'Trial', 'Framework'))} {close:%Y-%m}",
+            "Name": f"{pick.choice(_DEALS)} {close:%Y-%m}",
             "AccountId": _some(pick, "Account"), "StageName": stage,
             "Amount": round(pick.uniform(200, 90_000), 2) if pick.random() < 0.95 else None,
             "CloseDate": close, "Contract_Begin__c": begin, "LeadSource": pick.choice(_SOURCES),
-            "Probability": {"Closed Won": 100, "Closed Lost": 0}.get(stage, pick.randrange(10, 90, 10)),
+            "Probability": _CLOSED.get(stage, pick.randrange(10, 90, 10)),
             "OwnerId": _owner(pick),
         }  # fmt: skip
 

@@ -1,7 +1,8 @@
 """Puts tables into an org: rows saved as a client would save them, references resolved on the way.
 
-Lookups at rows that come later wait for an update at the end. Columns that the org does not have are
-left out and named; rows that the org refuses are counted with their reasons, never dropped in silence.
+Lookups at rows that come later wait for an update at the end. Columns that the org does not have
+are left out and named; rows that the org refuses are counted with their reasons, never dropped in
+silence.
 """
 
 from __future__ import annotations
@@ -95,7 +96,9 @@ class _Placing:
             if found is None:
                 self.placed.left_out.add(f"{sobject.name}.{column}")
                 continue
-            cells = [self._cell(sobject, found, row, column, waiting=waiting) for row in rows]
+            cells = [
+                self._cell(sobject, found, row=row, column=column, waiting=waiting) for row in rows
+            ]
             made[found.name] = cells
         return pl.DataFrame(made, schema=dict.fromkeys(made, pl.String), height=len(rows))
 
@@ -109,7 +112,7 @@ class _Placing:
         return found if found is not None and (found.createable or found.updateable) else None
 
     def _cell(
-        self, sobject: SObject, found: Field, row: Row, column: str, *, waiting: bool
+        self, sobject: SObject, found: Field, *, row: Row, column: str, waiting: bool
     ) -> str | None:
         value = row.get(column)
         if value is None and PARENT in row and found.type == _REFERENCE:
@@ -144,7 +147,7 @@ class _Placing:
 
 
 def _known_rows(save: Save) -> dict[str, str]:
-    """Return references to rows that every org has: users by name, record types by object and name."""
+    """Return references to rows that every org has: its users and its record types."""
     with save.store.read() as cursor:
         users = cursor.execute('SELECT "Username", "Id" FROM "User"').fetchall()
         types = cursor.execute(

@@ -1,7 +1,7 @@
 """Reads the tree files of ``sf data import tree``: a plan with its files, or one file.
 
-Source: Salesforce CLI reference, "data import tree"; children nested under relationship names as well
-as ``@reference`` values are read.
+Source: Salesforce CLI reference, "data import tree"; children nested under relationship names as
+well as ``@reference`` values are read.
 """
 
 from __future__ import annotations
@@ -37,15 +37,18 @@ def _tables(document: Any, numbers: Iterator[int]) -> Iterator[Table]:
         raise DataSetError('a tree file holds {"records": […]}')
     found: dict[str, list[Row]] = defaultdict(list)
     for record in document["records"]:
-        _collect(record, None, found, numbers)
+        _collect(record, None, found=found, numbers=numbers)
     for sobject, rows in found.items():
         yield Table(sobject, tuple(rows))
 
 
 def _collect(
-    record: Mapping[str, Any], parent: tuple[str, str, str] | None,
-    found: dict[str, list[Row]], numbers: Iterator[int],
-) -> None:  # fmt: skip
+    record: Mapping[str, Any],
+    parent: tuple[str, str, str] | None,
+    *,
+    found: dict[str, list[Row]],
+    numbers: Iterator[int],
+) -> None:
     """Put one record and those nested under it into ``found``.
 
     ``parent`` is the parent's sobject, its reference and the relationship name that led here.
@@ -62,7 +65,7 @@ def _collect(
             continue
         if isinstance(value, Mapping) and "records" in value:
             for child in value["records"]:
-                _collect(child, (sobject, reference, name), found, numbers)
+                _collect(child, (sobject, reference, name), found=found, numbers=numbers)
         else:
             row[name] = value
 

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TypeAlias
 
-#: A value of a field. A text that starts with ``@`` in a lookup field refers to another row's ``@ref``.
+#: A value of a field. A text that starts with ``@`` in a lookup field refers to another row's
+#: ``@ref``.
 Value: TypeAlias = str | int | float | bool | date | datetime | None
 Row: TypeAlias = dict[str, Value]
 
 #: The key of a row's own name inside a data set; it is unique over all tables.
 REF = "@ref"
-#: The key of ``<parent sobject>|<parent ref>|<child relationship>`` of a row nested under its parent.
+#: The key of ``<parent sobject>|<parent ref>|<child relationship>`` of a row nested under its
+#: parent.
 PARENT = "@parent"
 
 

@@ -1,6 +1,7 @@
 """Query language of the practice org: SOQL text to DuckDB SQL to the records of the REST API.
 
-    text ── parser ──▶ ast ── compiler (schema) ──▶ Statement (SQL + shape) ── runner (store) ──▶ JSON records
+    text ── parser ──▶ ast ── compiler (schema) ──▶ Statement (SQL + shape) ── runner (store) ──▶
+    JSON records
 
 It does not know HTTP (``routes`` does) and writes nothing.
 """

@@ -71,7 +71,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """``left IN (…)`` and its kin; the operator is one of ``IN``, ``NOT IN``, ``INCLUDES``, ``EXCLUDES``."""
+    """``left IN (…)`` and its kin: ``IN``, ``NOT IN``, ``INCLUDES``, ``EXCLUDES``."""
 
     left: FieldPath | Function
     operator: str

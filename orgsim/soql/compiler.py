@@ -21,7 +21,8 @@ from orgsim.soql.plan import Child, Column, ParentShape, Plan, PlanKind
 
 #: Rows that FIELDS(ALL) and FIELDS(CUSTOM) may return. Source: SOQL and SOSL Reference, "FIELDS()".
 FIELDS_LIMIT_MAX = 200
-#: Subqueries of one query. Source: SOQL and SOSL Reference, "Understanding Relationship Query Limitations".
+#: Subqueries of one query. Source: SOQL and SOSL Reference, "Understanding Relationship Query
+#: Limitations".
 SUBQUERIES_MAX = 20
 #: Steps from parent to child. Source: the same page (5 since version 58.0, REST and SOAP).
 CHILD_STEPS_MAX = 5
@@ -63,7 +64,7 @@ def _no_such_sobject(text: str, query: ast.Query) -> QueryError:
         " object, be sure to append the '__c' after the entity name. Please reference your WSDL or"
         " the describe call for the appropriate names."
     )
-    return at(text, query.sobject_position, "INVALID_TYPE", sentence)
+    return at(text, query.sobject_position, code="INVALID_TYPE", sentence=sentence)
 
 
 @dataclass(slots=True)
@@ -97,8 +98,8 @@ class _Compiler:
         return Plan(
             kind=kind, sobject=self.sobject, columns=columns, parents=parents, children=children,
             from_sql=self.scope.from_sql, where_sql=where, group_sql=group, having_sql=having,
-            order_sql=order or self._natural_order(kind), id_sql=f'{base}."Id"' if kind is PlanKind.ROWS else None,
-            limit=self.query.limit, offset=self.query.offset,
+            order_sql=order or self._natural_order(kind), id_sql=f'{base}."Id"' if kind is
+            PlanKind.ROWS else None, limit=self.query.limit, offset=self.query.offset,
         )  # fmt: skip
 
     # -- what is selected ------------------------------------------------------------------------
@@ -112,11 +113,9 @@ class _Compiler:
             and not first.arguments
         ):
             if len(select) > 1 or self.query.group_by:
-                raise at(self.text, first.position, "MALFORMED_QUERY",
-                         "Grouped query cannot have COUNT() with other fields")  # fmt: skip
+                raise at(self.text, first.position, code="MALFORMED_QUERY", sentence="Grouped query cannot have COUNT() with other fields")  # fmt: skip
             return PlanKind.COUNT
-        if self.query.group_by or any(is_aggregate(item) for item in select
-                                      if isinstance(item, ast.FieldPath | ast.Function)):  # fmt: skip
+        if self.query.group_by or any(map(is_aggregate, select)):
             self.grouped = True
             return PlanKind.GROUPED
         return PlanKind.ROWS
@@ -141,7 +140,7 @@ class _Compiler:
     def _selected(self, item: ast.FieldPath | ast.Function) -> Column:
         if item.alias is not None and isinstance(item, ast.FieldPath):
             sentence = "only aggregate expressions use field aliasing"
-            raise at(self.text, item.position, "MALFORMED_QUERY", sentence)
+            raise at(self.text, item.position, code="MALFORMED_QUERY", sentence=sentence)
         operand = self._resolve(item)
         names = (item.alias,) if item.alias else operand.names
         return Column(names, operand.sql, operand.field)
@@ -150,7 +149,7 @@ class _Compiler:
         operand = self._resolve(item)
         if not is_aggregate(item) and not self._is_grouped(item, operand):
             sentence = f"Field must be grouped or aggregated: {operand.field.name}"
-            raise at(self.text, item.position, "MALFORMED_QUERY", sentence)
+            raise at(self.text, item.position, code="MALFORMED_QUERY", sentence=sentence)
         if item.alias:
             return Column((item.alias,), operand.sql, operand.field)
         if isinstance(item, ast.Function):
@@ -170,10 +169,15 @@ class _Compiler:
         argument = item.arguments[0] if item.arguments else None
         word = argument.path[0].upper() if isinstance(argument, ast.FieldPath) else ""
         if word not in {"ALL", "CUSTOM", "STANDARD"}:
-            raise at(self.text, item.position, "MALFORMED_QUERY", f"unexpected token: '{word}'")
+            raise at(
+                self.text,
+                item.position,
+                code="MALFORMED_QUERY",
+                sentence=f"unexpected token: '{word}'",
+            )
         if word != "STANDARD" and (self.query.limit or FIELDS_LIMIT_MAX + 1) > FIELDS_LIMIT_MAX:
             sentence = f"The SOQL FIELDS function must have a LIMIT of at most {FIELDS_LIMIT_MAX}"
-            raise at(self.text, item.position, "MALFORMED_QUERY", sentence)
+            raise at(self.text, item.position, code="MALFORMED_QUERY", sentence=sentence)
         chosen = [
             found for found in self.sobject.fields.values()
             if word == "ALL" or found.custom == (word == "CUSTOM")
@@ -197,29 +201,32 @@ class _Compiler:
                 "MALFORMED_QUERY", "The query exceeds the maximum number of subqueries"
             )
         if subqueries and self.grouped:
-            raise at(self.text, subqueries[0].position, "MALFORMED_QUERY",
-                     "Grouped query cannot have subqueries")  # fmt: skip
+            raise at(self.text, subqueries[0].position, code="MALFORMED_QUERY", sentence="Grouped query cannot have subqueries")  # fmt: skip
         return tuple(self._child(query) for query in subqueries)
 
     def _child(self, query: ast.Query) -> Child:
         if self.depth + 1 >= CHILD_STEPS_MAX:
-            raise at(self.text, query.position, "MALFORMED_QUERY", "The query exceeds the maximum"
-                     f" number of parent-to-child relationship levels ({CHILD_STEPS_MAX})")  # fmt: skip
+            sentence = (
+                "The query exceeds the maximum number of parent-to-child relationship levels"
+                f" ({CHILD_STEPS_MAX})"
+            )
+            raise at(self.text, query.position, code="MALFORMED_QUERY", sentence=sentence)
         relationship = self.sobject.child(query.sobject)
-        target = relationship and self.reading.schema.sobject(relationship.child_sobject)
+        target = None
+        if relationship is not None:
+            target = self.reading.schema.sobject(relationship.child_sobject)
         if relationship is None or target is None:
             sentence = (
-                f"Didn't understand relationship '{query.sobject}' in FROM part of query call. If you"
-                " are attempting to use a custom relationship, be sure to append the '__r' after the"
-                " custom relationship name. Please reference your WSDL or the describe call for the"
-                " appropriate names."
+                f"Didn't understand relationship '{query.sobject}' in FROM part of query call. If"
+                " you are attempting to use a custom relationship, be sure to append the '__r'"
+                " after the custom relationship name. Please reference your WSDL or the describe"
+                " call for the appropriate names."
             )
-            raise at(self.text, query.sobject_position, "INVALID_TYPE", sentence)
+            raise at(self.text, query.sobject_position, code="INVALID_TYPE", sentence=sentence)
         inner = _Compiler(self.text, query, self.reading, target, self.depth + 1)
         plan = inner.plan()
         if plan.kind is not PlanKind.ROWS:
-            raise at(self.text, query.position, "MALFORMED_QUERY",
-                     "Aggregate functions are not allowed in a subquery")  # fmt: skip
+            raise at(self.text, query.position, code="MALFORMED_QUERY", sentence="Aggregate functions are not allowed in a subquery")  # fmt: skip
         link = f"{inner.scope.base_alias}.{sql.name(relationship.field)}"
         name = relationship.relationship_name or query.sobject
         return Child(name, plan, link)
@@ -245,10 +252,9 @@ class _Compiler:
     def _inner(self, node: ast.Membership, left: Operand) -> str:
         """Write a semi-join or an anti-join."""
         query = node.query
-        assert query is not None  # only called for sub-selects
-        target = self.reading.schema.sobject(query.sobject)
-        if target is None:
-            raise _no_such_sobject(self.text, query)
+        target = self.reading.schema.sobject(query.sobject) if query is not None else None
+        if query is None or target is None:
+            raise _no_such_sobject(self.text, query or self.query)
         self._check_inner(query, left, target)
         inner = _Compiler(self.text, query, self.reading, target, self.depth + 100)
         plan = inner.plan()
@@ -257,21 +263,19 @@ class _Compiler:
             sentence = (
                 f"The inner select field '{column.field.name}' cannot have more than one type"
             )
-            raise at(self.text, query.position, "MALFORMED_QUERY", sentence)
+            raise at(self.text, query.position, code="MALFORMED_QUERY", sentence=sentence)
         rows = plan.select([column.sql], extra_where=f"{column.sql} IS NOT NULL")
         found = f"coalesce({left.sql} IN ({rows}), false)"
         return f"(NOT {found})" if node.operator == "NOT IN" else found
 
     def _check_inner(self, query: ast.Query, left: Operand, target: SObject) -> None:
         if len(query.select) != 1:
-            raise at(self.text, query.position, "MALFORMED_QUERY",
-                     "Semi join sub-selects must select exactly one field")  # fmt: skip
+            raise at(self.text, query.position, code="MALFORMED_QUERY", sentence="Semi join sub-selects must select exactly one field")  # fmt: skip
         if self.depth >= 100:
-            raise at(self.text, query.position, "MALFORMED_QUERY",
-                     "Nesting of semi join sub-selects is not supported")  # fmt: skip
+            raise at(self.text, query.position, code="MALFORMED_QUERY", sentence="Nesting of semi join sub-selects is not supported")  # fmt: skip
         if target.name == self.sobject.name and left.names == ("Id",) and _selects_id(query):
             sentence = "The inner and outer selects should not be on the same object type"
-            raise at(self.text, query.position, "MALFORMED_QUERY", sentence)
+            raise at(self.text, query.position, code="MALFORMED_QUERY", sentence=sentence)
 
     # -- grouping and order ----------------------------------------------------------------------
 
@@ -285,14 +289,14 @@ class _Compiler:
         operand = self._resolve(item)
         if isinstance(item, ast.FieldPath) and not operand.field.groupable:
             sentence = f"field '{operand.field.name}' can not be grouped in a query call"
-            raise at(self.text, item.position, "MALFORMED_QUERY", sentence)
+            raise at(self.text, item.position, code="MALFORMED_QUERY", sentence=sentence)
         return operand.sql
 
     def _order(self, item: ast.OrderItem) -> str:
         operand = self._resolve(item.by)
         if not operand.field.sortable:
             sentence = f"field '{operand.field.name}' can not be sorted in a query call"
-            raise at(self.text, item.by.position, "MALFORMED_QUERY", sentence)
+            raise at(self.text, item.by.position, code="MALFORMED_QUERY", sentence=sentence)
         direction = "DESC" if item.descending else "ASC"
         # Nulls come first either way unless the query says otherwise (SOQL Reference, "ORDER BY").
         nulls = "LAST" if item.nulls_last else "FIRST"

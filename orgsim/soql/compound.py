@@ -17,7 +17,7 @@ _CODES = {"countryCode", "stateCode"}
 _LOCATION_PARTS = {"latitude": "Latitude", "longitude": "Longitude"}
 
 
-def column_sql(schema: Schema, sobject: SObject, field: Field, alias: str) -> str:
+def column_sql(schema: Schema, sobject: SObject, field: Field, *, alias: str) -> str:
     """Return the SQL of ``field`` of the row that ``alias`` stands for.
 
     Compounds come as JSON text, null where every part is empty.

@@ -89,17 +89,27 @@ class Conditions:
 
     def _like(self, left: Operand, node: ast.Comparison) -> str:
         if left.field.type in ID_TYPES:
-            raise at(self.text, node.position, "INVALID_FIELD", "invalid operator on id field")
+            raise at(
+                self.text,
+                node.position,
+                code="INVALID_FIELD",
+                sentence="invalid operator on id field",
+            )
         if _is_not_text(left.field) or node.right.kind is not ast.Kind.STRING:
             sentence = f"'LIKE' is not a valid operator for field '{left.field.name}'"
-            raise at(self.text, node.position, "INVALID_QUERY_FILTER_OPERATOR", sentence)
+            raise at(
+                self.text, node.position, code="INVALID_QUERY_FILTER_OPERATOR", sentence=sentence
+            )
         pattern = sql.text(like_pattern(node.right))
         return f"coalesce({left.sql} ILIKE {pattern} ESCAPE '\\', false)"
 
     def _includes(self, left: Operand, node: ast.Membership) -> str:
         if left.field.type != "multipicklist":
-            sentence = f"includes or excludes operator only valid on multipicklist field: {left.field.name}"
-            raise at(self.text, node.position, "INVALID_FIELD", sentence)
+            sentence = (
+                "includes or excludes operator only valid on multipicklist field:"
+                f" {left.field.name}"
+            )
+            raise at(self.text, node.position, code="INVALID_FIELD", sentence=sentence)
         chosen = [_has_all(left.sql, self._string(left, value)) for value in node.values]
         found = "(" + " OR ".join(chosen) + ")"
         return f"(NOT {found})" if node.operator == "EXCLUDES" else found
@@ -110,8 +120,7 @@ class Conditions:
         sorted_left = f"list_sort(string_split(lower({left.sql}), ';'))"
         sorted_right = f"list_sort(string_split(lower({sql.text(wanted)}), ';'))"
         if node.operator not in {"=", "!="}:
-            raise at(self.text, node.position, "INVALID_QUERY_FILTER_OPERATOR",
-                     "invalid operator on multipicklist field")  # fmt: skip
+            raise at(self.text, node.position, code="INVALID_QUERY_FILTER_OPERATOR", sentence="invalid operator on multipicklist field")  # fmt: skip
         same = f"coalesce({sorted_left} = {sorted_right}, {'true' if not wanted else 'false'})"
         return same if node.operator == "=" else f"(NOT {same})"
 
@@ -124,13 +133,15 @@ class Conditions:
         left = self.resolve(node)
         if not left.field.filterable:
             sentence = f"field '{left.field.name}' can not be filtered in a query call"
-            raise at(self.text, node.position, "INVALID_FIELD", sentence)
+            raise at(self.text, node.position, code="INVALID_FIELD", sentence=sentence)
         return left
 
     def _check_order(self, left: Operand, node: ast.Comparison) -> None:
         if left.field.type in ID_TYPES | _ORDERED_NOT and left.field.type != "id":
             sentence = f"invalid operator on {left.field.type} field"
-            raise at(self.text, node.position, "INVALID_QUERY_FILTER_OPERATOR", sentence)
+            raise at(
+                self.text, node.position, code="INVALID_QUERY_FILTER_OPERATOR", sentence=sentence
+            )
 
     def _check_semi_joins(self, condition: ast.Condition) -> None:
         if self._count_semi_joins(condition, nested=False) > SEMI_JOINS_MAX:
@@ -147,7 +158,7 @@ class Conditions:
                 "Semi join sub-selects are only allowed at the top level WHERE expressions and not"
                 " in nested WHERE expressions"
             )
-            raise at(self.text, condition.position, "MALFORMED_QUERY", sentence)
+            raise at(self.text, condition.position, code="MALFORMED_QUERY", sentence=sentence)
         return 1
 
 

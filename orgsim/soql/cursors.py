@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from secrets import choice
@@ -84,8 +84,8 @@ class CursorFiles:
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return Origin(**{**values, "children": tuple(values["children"])})
 
-    def rows(self, cursor_id: str, start: int, count: int) -> list[tuple[Any, ...]]:
-        """Return up to ``count`` rows of a cursor from ``start`` on, read through the page cache."""
+    def rows(self, cursor_id: str, start: int, count: int) -> list[Sequence[Any]]:
+        """Return up to ``count`` rows of a cursor from ``start`` on."""
         with pa.memory_map(str(self._rows(cursor_id))) as source:
             table = pa.ipc.open_file(source).read_all().slice(start, count)
             return list(zip(*(column.to_pylist() for column in table.columns), strict=True))

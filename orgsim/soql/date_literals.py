@@ -71,7 +71,7 @@ def _units() -> dict[str, Callable[[date, int], date]]:
     """Return, for each unit, the first day of the unit ``n`` units after today's."""
     return {
         "WEEK": _week,
-        "MONTH": lambda day, n: _month(day, n),
+        "MONTH": _month,
         "QUARTER": lambda day, n: _month(_month(day, -((day.month - 1) % 3)), 3 * n),
         "YEAR": lambda day, n: date(day.year + n, 1, 1),
         "FISCAL_QUARTER": lambda day, n: _month(_month(day, -((day.month - 1) % 3)), 3 * n),

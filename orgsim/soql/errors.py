@@ -20,7 +20,7 @@ class QueryError(Exception):
         self.message = message
 
 
-def at(text: str, position: int | None, code: str, sentence: str) -> QueryError:
+def at(text: str, position: int | None, *, code: str, sentence: str) -> QueryError:
     """Return the refusal of ``text`` at ``position`` in the layout that an org uses.
 
     Source: the recorded answer to ``select count() from XYZZY`` (excerpt, caret, row and column).

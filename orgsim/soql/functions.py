@@ -29,7 +29,7 @@ _NUMBERS = {"int", "long", "double", "currency", "percent"}
 _UNCHANGED = {"CONVERTTIMEZONE", "CONVERTCURRENCY"}
 
 
-def is_aggregate(node: ast.FieldPath | ast.Function) -> bool:
+def is_aggregate(node: object) -> bool:
     """Return whether ``node`` is an aggregate function."""
     return isinstance(node, ast.Function) and node.name.upper() in AGGREGATES
 
@@ -44,15 +44,17 @@ def function_operand(
     """
     name = node.name.upper()
     if len(node.arguments) != 1:
-        raise at(text, node.position, "MALFORMED_QUERY", f"unexpected token: '{node.name}'")
+        raise at(
+            text, node.position, code="MALFORMED_QUERY", sentence=f"unexpected token: '{node.name}'"
+        )
     inner = resolve(node.arguments[0])
     if name in AGGREGATES:
         return _aggregate(text, node, inner)
     if name in _DATE_PARTS:
-        _require(text, node, inner, _DATES)
+        _require(text, node, inner, types=_DATES)
         return Operand(_DATE_PARTS[name].format(inner.sql), _result("int", node), inner.names)
     if name == "DAY_ONLY":
-        _require(text, node, inner, {"datetime"})
+        _require(text, node, inner, types={"datetime"})
         return Operand(f"cast({inner.sql} AS DATE)", _result("date", node), inner.names)
     if name in _UNCHANGED:
         return inner
@@ -62,7 +64,7 @@ def function_operand(
         return Operand(f"cast({inner.sql} AS VARCHAR)", _result("string", node), inner.names)
     if name == "GROUPING":
         return Operand(f"grouping({inner.sql})", _result("int", node), inner.names)
-    raise at(text, node.position, "MALFORMED_QUERY", f"Unknown function: {node.name}")
+    raise at(text, node.position, code="MALFORMED_QUERY", sentence=f"Unknown function: {node.name}")
 
 
 def _aggregate(text: str, node: ast.Function, inner: Operand) -> Operand:
@@ -70,7 +72,7 @@ def _aggregate(text: str, node: ast.Function, inner: Operand) -> Operand:
     field = inner.field
     if not field.aggregatable and name != "COUNT":
         sentence = f"field {field.name} does not support aggregate operator {name}"
-        raise at(text, node.position, "MALFORMED_QUERY", sentence)
+        raise at(text, node.position, code="MALFORMED_QUERY", sentence=sentence)
     if name == "COUNT":
         return Operand(f"count({inner.sql})", _result("int", node), inner.names)
     if name == "COUNT_DISTINCT":
@@ -78,7 +80,7 @@ def _aggregate(text: str, node: ast.Function, inner: Operand) -> Operand:
     if name in {"SUM", "AVG"}:
         if field.type not in _NUMBERS:
             sentence = f"field {field.name} does not support aggregate operator {name}"
-            raise at(text, node.position, "MALFORMED_QUERY", sentence)
+            raise at(text, node.position, code="MALFORMED_QUERY", sentence=sentence)
         return Operand(f"{name.lower()}({inner.sql})", _result("double", node), inner.names)
     return Operand(f"{name.lower()}({inner.sql})", field, inner.names)
 
@@ -91,10 +93,10 @@ def _label(inner: Operand) -> str:
     return f"(CASE {inner.sql} {branches} ELSE {inner.sql} END)" if branches else inner.sql
 
 
-def _require(text: str, node: ast.Function, inner: Operand, types: set[str]) -> None:
+def _require(text: str, node: ast.Function, inner: Operand, *, types: set[str]) -> None:
     if inner.field.type not in types:
         sentence = f"field '{inner.field.name}' does not support function {node.name}"
-        raise at(text, node.position, "MALFORMED_QUERY", sentence)
+        raise at(text, node.position, code="MALFORMED_QUERY", sentence=sentence)
 
 
 def _result(kind: str, node: ast.Function) -> Field:
@@ -103,4 +105,9 @@ def _result(kind: str, node: ast.Function) -> Field:
 
 def unsupported(text: str, position: int, what: str) -> QueryError:
     """Return the refusal of something that Salesforce knows and this org does not."""
-    return at(text, position, "MALFORMED_QUERY", f"{what} is not supported by this practice org")
+    return at(
+        text,
+        position,
+        code="MALFORMED_QUERY",
+        sentence=f"{what} is not supported by this practice org",
+    )

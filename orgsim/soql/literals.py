@@ -55,37 +55,42 @@ class Literals:
         if field.type in ID_TYPES:
             return self._id(field, constant)
         if field.type == "boolean":
-            self._require(field, constant, {ast.Kind.BOOLEAN}, "boolean")
+            self._require(field, constant, kinds={ast.Kind.BOOLEAN}, expected="boolean")
             return Comparand(constant.text.lower())
         if field.type in _NUMBERS:
-            self._require(field, constant, {ast.Kind.NUMBER}, _NUMBERS[field.type])
+            self._require(field, constant, kinds={ast.Kind.NUMBER}, expected=_NUMBERS[field.type])
             return Comparand(f"cast({constant.text} AS DOUBLE)")
         return self._moment_or_text(field, constant)
 
     def _moment_or_text(self, field: Field, constant: ast.Constant) -> Comparand:
         if field.type == "date":
-            self._require(field, constant, {ast.Kind.DATE}, "date")
+            self._require(field, constant, kinds={ast.Kind.DATE}, expected="date")
             return Comparand(sql.day(self._read(constant, date.fromisoformat)))
         if field.type == "datetime":
-            self._require(field, constant, {ast.Kind.DATETIME}, "dateTime")
+            self._require(field, constant, kinds={ast.Kind.DATETIME}, expected="dateTime")
             return Comparand(sql.moment(self._read(constant, _utc)))
         if field.type == "time":
-            self._require(field, constant, {ast.Kind.TIME}, "time")
-            value = self._read(constant, lambda t: time.fromisoformat(t.rstrip("Zz")))
-            return Comparand(f"TIME '{value.isoformat()}'")
-        self._require(field, constant, {ast.Kind.STRING}, "string")
+            self._require(field, constant, kinds={ast.Kind.TIME}, expected="time")
+            moment = self._read(constant, lambda t: time.fromisoformat(t.rstrip("Zz")))
+            return Comparand(f"TIME '{moment.isoformat()}'")
+        self._require(field, constant, kinds={ast.Kind.STRING}, expected="string")
         value = unescaped(constant)
         return Comparand(sql.text(value)) if value else Comparand()
 
     def _id(self, field: Field, constant: ast.Constant) -> Comparand:
-        self._require(field, constant, {ast.Kind.STRING}, "string")
+        self._require(field, constant, kinds={ast.Kind.STRING}, expected="string")
         value = unescaped(constant)
         if not value:
             return Comparand()
         known = to18(value)
         if known is None:
             sentence = f"invalid ID field: {value}"
-            raise at(self.text, constant.position, "INVALID_QUERY_FILTER_OPERATOR", sentence)
+            raise at(
+                self.text,
+                constant.position,
+                code="INVALID_QUERY_FILTER_OPERATOR",
+                sentence=sentence,
+            )
         return Comparand(sql.text(known))
 
     def _date_literal(self, field: Field, constant: ast.Constant) -> Comparand:
@@ -95,13 +100,13 @@ class Literals:
             days = None
         if days is None:
             sentence = f"unexpected token: '{constant.text}'"
-            raise at(self.text, constant.position, "MALFORMED_QUERY", sentence)
+            raise at(self.text, constant.position, code="MALFORMED_QUERY", sentence=sentence)
         if field.type not in {"date", "datetime"}:
             raise self._wrong_type(field, constant, _NUMBERS.get(field.type, "string"))
         return Comparand(span=_span_sql(days, field.type))
 
     def _require(
-        self, field: Field, constant: ast.Constant, kinds: set[ast.Kind], expected: str
+        self, field: Field, constant: ast.Constant, *, kinds: set[ast.Kind], expected: str
     ) -> None:
         if constant.kind not in kinds:
             raise self._wrong_type(field, constant, expected)
@@ -112,14 +117,16 @@ class Literals:
             f"value of filter criterion for field '{field.name}' must be of type {expected} and"
             f" {should} enclosed in quotes"
         )
-        return at(self.text, constant.position, "INVALID_FIELD", sentence)
+        return at(self.text, constant.position, code="INVALID_FIELD", sentence=sentence)
 
     def _read(self, constant: ast.Constant, read: Callable[[str], T]) -> T:
         try:
             return read(constant.text)
         except ValueError:
             sentence = f"{constant.text} is not a valid value for the type"
-            raise at(self.text, constant.position, "MALFORMED_QUERY", sentence) from None
+            raise at(
+                self.text, constant.position, code="MALFORMED_QUERY", sentence=sentence
+            ) from None
 
 
 def _utc(text: str) -> datetime:

@@ -64,15 +64,21 @@ def _grammar() -> Lark:
 def _malformed(text: str, problem: UnexpectedInput) -> QueryError:
     if isinstance(problem, UnexpectedToken) and problem.token.type != "$END":
         position = problem.token.start_pos or 0
-        return at(text, position, "MALFORMED_QUERY", f"unexpected token: '{problem.token}'")
+        return at(
+            text, position, code="MALFORMED_QUERY", sentence=f"unexpected token: '{problem.token}'"
+        )
     if isinstance(problem, UnexpectedCharacters):
         rest = text[problem.pos_in_stream :]
         token = rest.split(None, 1)[0] if rest[:1].isalnum() else rest[:1]
-        if token == "'":
-            return at(text, problem.pos_in_stream, "MALFORMED_QUERY", "unexpected char: '''")
+        if token == "'":  # noqa: S105  (a token of the query)
+            return at(
+                text, problem.pos_in_stream, code="MALFORMED_QUERY", sentence="unexpected char: '''"
+            )
         sentence = f"unexpected token: '{token}'"
-        return at(text, problem.pos_in_stream, "MALFORMED_QUERY", sentence)
-    return at(text, len(text.rstrip()), "MALFORMED_QUERY", "unexpected token: '<EOF>'")
+        return at(text, problem.pos_in_stream, code="MALFORMED_QUERY", sentence=sentence)
+    return at(
+        text, len(text.rstrip()), code="MALFORMED_QUERY", sentence="unexpected token: '<EOF>'"
+    )
 
 
 def _unescape(raw: str, wildcard: Callable[[str], str]) -> str:
@@ -119,10 +125,12 @@ class _ToAst(Transformer[Token, Any]):
         try:
             value = _unescape(raw, lambda char: char)
         except (KeyError, ValueError, IndexError):
-            raise at(self.text, position, "MALFORMED_QUERY",
-                     f"Invalid string literal {token}. Illegal character sequence") from None  # fmt: skip
+            sentence = f"Invalid string literal {token}. Illegal character sequence"
+            raise at(self.text, position, code="MALFORMED_QUERY", sentence=sentence) from None
         if len(value) > STRING_MAX_CHARS:
-            raise at(self.text, position, "MALFORMED_QUERY", "string literal too long")
+            raise at(
+                self.text, position, code="MALFORMED_QUERY", sentence="string literal too long"
+            )
         return ast.Constant(ast.Kind.STRING, raw, position)
 
     def number(self, token: Token) -> ast.Constant:
@@ -214,8 +222,7 @@ class _ToAst(Transformer[Token, Any]):
 
     def from_clause(self, name: Token, *rest: Token) -> tuple[Token, str | None]:
         if len(rest) > 1:
-            raise at(self.text, rest[-1].start_pos, "MALFORMED_QUERY",
-                     "aliases of relationships in FROM are not supported by this org")  # fmt: skip
+            raise at(self.text, rest[-1].start_pos, code="MALFORMED_QUERY", sentence="aliases of relationships in FROM are not supported by this org")  # fmt: skip
         return name, str(rest[0]) if rest else None
 
     def using(self, *_: Token) -> tuple[str, None]:
@@ -226,7 +233,12 @@ class _ToAst(Transformer[Token, Any]):
 
     def with_(self, keyword: Token, word: Token) -> tuple[str, None]:
         if word.upper() not in {"SECURITY_ENFORCED", "USER_MODE", "SYSTEM_MODE"}:
-            raise at(self.text, word.start_pos, "MALFORMED_QUERY", f"unexpected token: '{word}'")
+            raise at(
+                self.text,
+                word.start_pos,
+                code="MALFORMED_QUERY",
+                sentence=f"unexpected token: '{word}'",
+            )
         return "with", None
 
     def group_list(self, *items: Any) -> tuple[Any, ...]:
@@ -273,7 +285,12 @@ class _ToAst(Transformer[Token, Any]):
 
     def _count(self, token: Token) -> int:
         if int(token) < 0:
-            raise at(self.text, token.start_pos, "MALFORMED_QUERY", f"unexpected token: '{token}'")
+            raise at(
+                self.text,
+                token.start_pos,
+                code="MALFORMED_QUERY",
+                sentence=f"unexpected token: '{token}'",
+            )
         return int(token)
 
 

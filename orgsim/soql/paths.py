@@ -14,7 +14,8 @@ from orgsim.soql.compound import column_sql
 from orgsim.soql.errors import at
 from orgsim.soql.synthetic import field_of
 
-#: Steps from child to parent. Source: SOQL and SOSL Reference, "Understanding Relationship Query Limitations".
+#: Steps from child to parent. Source: SOQL and SOSL Reference, "Understanding Relationship Query
+#: Limitations".
 PARENT_STEPS_MAX = 5
 #: Parent relationships of one query. Source: the same page.
 PARENT_RELATIONSHIPS_MAX = 55
@@ -70,7 +71,7 @@ class Scope:
         if len(steps) > 1 and steps[0].lower() in self._own_names():
             steps = steps[1:]
         if len(steps) - 1 > PARENT_STEPS_MAX:
-            raise at(self.text, position, "MALFORMED_QUERY", "The query exceeds the maximum number"
+            raise at(self.text, position, code="MALFORMED_QUERY", sentence="The query exceeds the maximum number"
                      f" of child-to-parent relationship levels ({PARENT_STEPS_MAX})")  # fmt: skip
         at_parent = Parent(self.base_alias, self.base, ())
         for step in steps[:-1]:
@@ -99,32 +100,32 @@ class Scope:
             entity = parent.sobject.name
         if found is None:
             sentence = (
-                f"No such column '{name}' on entity '{entity}'. If you are attempting to use a custom"
-                " field, be sure to append the '__c' after the custom field name. " + _ADVICE
+                f"No such column '{name}' on entity '{entity}'. If you are attempting to use a"
+                " custom field, be sure to append the '__c' after the custom field name. " + _ADVICE
             )
-            raise at(self.text, position, "INVALID_FIELD", sentence)
+            raise at(self.text, position, code="INVALID_FIELD", sentence=sentence)
         names = (*parent.names, found.name)
         if parent.sobject is None:
             column = f"{parent.alias}.{sql.name(found.name)}"
         else:
-            column = column_sql(self.schema, parent.sobject, found, parent.alias)
+            column = column_sql(self.schema, parent.sobject, found, alias=parent.alias)
         return Reached(parent.alias, parent.sobject, found, names, column)
 
     def _join(self, at_parent: Parent, step: str, position: int) -> Parent:
         lookup = at_parent.sobject.relationship(step) if at_parent.sobject is not None else None
         if lookup is None:
             sentence = (
-                f"Didn't understand relationship '{step}' in field path. If you are attempting to use"
-                " a custom relationship, be sure to append the '__r' after the custom relationship"
-                " name. " + _ADVICE
+                f"Didn't understand relationship '{step}' in field path. If you are attempting to"
+                " use a custom relationship, be sure to append the '__r' after the custom"
+                " relationship name. " + _ADVICE
             )
-            raise at(self.text, position, "INVALID_FIELD", sentence)
+            raise at(self.text, position, code="INVALID_FIELD", sentence=sentence)
         names = (*at_parent.names, lookup.relationship_name or step)
         known = self.parents.get(names)
         if known is not None:
             return known
         if len(self.parents) >= PARENT_RELATIONSHIPS_MAX:
-            raise at(self.text, position, "MALFORMED_QUERY", "The query exceeds the maximum number"
+            raise at(self.text, position, code="MALFORMED_QUERY", sentence="The query exceeds the maximum number"
                      f" of child-to-parent relationships ({PARENT_RELATIONSHIPS_MAX})")  # fmt: skip
         return self._add(names, at_parent.alias, lookup)
 
@@ -160,7 +161,8 @@ def _name_column(target: SObject, wanted: str) -> str:
         return f'{value} AS "Type"'
     found = target.field(wanted) or (target.name_field if wanted == "Name" else None)
     column = "NULL" if found is None else sql.name(found.name)
-    return f"cast({column} AS {'BOOLEAN' if wanted == 'IsActive' else 'VARCHAR'}) AS {sql.name(wanted)}"
+    kind = "BOOLEAN" if wanted == "IsActive" else "VARCHAR"
+    return f"cast({column} AS {kind}) AS {sql.name(wanted)}"
 
 
 def _no_rows() -> str:

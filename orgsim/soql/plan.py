@@ -42,7 +42,7 @@ class ParentShape:
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A subquery: its key in the parent's record, its plan and the column that points at the parent."""
+    """A subquery: its key in the parent's record, its plan and its column with the parent's id."""
 
     relationship_name: str
     plan: Plan

@@ -16,7 +16,7 @@ Record: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Puts records of one plan together; ``version`` is the API version of the links, e.g. ``62.0``."""
+    """Puts records of one plan together; ``version`` is that of the links, e.g. ``62.0``."""
 
     plan: Plan
     version: str

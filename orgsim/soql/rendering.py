@@ -1,4 +1,4 @@
-"""Selected values as the REST API writes them, done by the store so that a page is only put together."""
+"""Selected values as the REST and Bulk APIs write them, written by the store itself."""
 
 from __future__ import annotations
 

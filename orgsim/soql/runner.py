@@ -94,8 +94,11 @@ class Runner:
     def _grouped(self, plan: Plan, origin: Origin) -> Record:
         rows = self.db.execute(plan.select(rest_columns(plan))).fetchmany(PAGE_ROWS_MAX + 1)
         if len(rows) > PAGE_ROWS_MAX:
-            raise QueryError("EXCEEDED_ID_LIMIT", "Aggregate query does not support queryMore(), use"
-                             " LIMIT to restrict the results to a single batch")  # fmt: skip
+            raise QueryError(
+                "EXCEEDED_ID_LIMIT",
+                "Aggregate query does not support queryMore(), use LIMIT to restrict the results to"
+                " a single batch",
+            )
         records = Shape(plan, origin.version).records(rows)
         return {"totalSize": len(records), "done": True, "records": records}
 
@@ -113,11 +116,15 @@ class Runner:
         rows = self.cursors.rows(cursor_id, 0, origin.page_rows)
         return self._answer(plan, Page(origin, cursor_id, 0), rows)
 
-    def _answer(self, plan: Plan, page: Page, rows: list[Row]) -> Record:
+    def _answer(self, plan: Plan, page: Page, rows: Sequence[Row]) -> Record:
         origin = page.origin
         records = Shape(plan, origin.version).records(rows)
         ids = [row[0] for row in rows]
-        used = self._hang_children(plan, origin, records, ids) if plan.children else len(records)
+        used = (
+            self._hang_children(plan, origin, records=records, ids=ids)
+            if plan.children
+            else len(records)
+        )
         end = page.start + used
         answer: Record = {"totalSize": origin.total, "done": end >= origin.total}
         if end < origin.total:
@@ -130,7 +137,7 @@ class Runner:
     # -- subqueries --------------------------------------------------------------------------------
 
     def _hang_children(
-        self, plan: Plan, origin: Origin, records: list[Record], ids: list[str]
+        self, plan: Plan, origin: Origin, *, records: list[Record], ids: list[str]
     ) -> int:
         """Put the subqueries' answers into ``records``; return how many records fit the page.
 
@@ -148,7 +155,9 @@ class Runner:
             for index, child in enumerate(plan.children):
                 inner = replace(origin, children=(*origin.children, index), total=0)
                 rows = found[index].get(row_id, [])
-                record[child.relationship_name] = self._nested(child, inner, row_id, rows)
+                record[child.relationship_name] = self._nested(
+                    child, inner, parent_id=row_id, rows=rows
+                )
         return used
 
     def _children_of(self, child: Child, ids: list[str]) -> dict[str, list[Row]]:
@@ -160,7 +169,7 @@ class Runner:
         return by_parent
 
     def _nested(
-        self, child: Child, origin: Origin, parent_id: str, rows: list[Row]
+        self, child: Child, origin: Origin, *, parent_id: str, rows: list[Row]
     ) -> Record | None:
         """Return the answer of one parent's subquery; a subquery without rows is null."""
         if not rows:

@@ -1,4 +1,4 @@
-"""Fields that no describe lists: results of functions and the Name entity of polymorphic lookups."""
+"""Fields that no describe lists: results of functions, and those of the Name entity."""
 
 from __future__ import annotations
 
