@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from core.domain.findings import Finding, Severity, by_weight, is_ready
+from core.domain.findings import Finding, Fix, Severity, by_weight, is_ready
 from core.domain.ordering import LoadOrder, load_order
-from core.domain.plan import RuleBase
+from core.errors import UserError
 from core.migration.preflight import automation, keys, objects, orgs, values
 from core.migration.preflight.inputs import PreflightInput
+from core.migration.resolve import Resolved, resolve
 
 #: rows of one collections call
 _CALL_ROWS = 200
@@ -17,9 +18,8 @@ _CALL_ROWS = 200
 _BULK_ROWS = 2_000
 _BULK_CALLS = 12
 
-#: schema-only checks over one input, and what every rule of a mapping is
-SchemaCheck = Callable[[PreflightInput, LoadOrder], Iterable[Finding]]
-RulesOf = Callable[[PreflightInput], Mapping[str, Mapping[str, RuleBase]]]
+#: checks of one schema against the other, that ask no org
+SchemaChecks = Callable[[PreflightInput, Resolved], Iterable[Finding]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,35 +43,60 @@ class PreflightReport:
         return sum(finding.severity is severity for finding in self.findings)
 
 
-def preflight(
-    given: PreflightInput, *, schema_checks: SchemaCheck, rules_of: RulesOf
-) -> PreflightReport:
+def preflight(given: PreflightInput, *, schema_checks: SchemaChecks) -> PreflightReport:
     """Every check; reads only.
 
     Args:
         schema_checks: the pure checks of one schema against the other.
-        rules_of: every rule that will be applied by mapping, auto-map included.
 
     Cost: about 10 calls, two per keyed mapping and side, one per copied picklist, and one per
     twelve lookups.
     """
     described, missing = objects.with_describes(given)
     targets = {entry.target: sides.target for entry, sides in described.described()}
-    order = load_order(described.plan.objects, targets)
     rows = objects.row_counts(described)
     calls = sum(map(_calls_for, rows.values()))
     found = [
         *missing,
         *objects.object_findings(described),
         *objects.count_findings(described, rows),
-        *schema_checks(described, order),
+        *_rule_findings(described, schema_checks, complete=not missing),
         *keys.key_findings(described),
-        *values.picklist_findings(described, rules_of(described)),
         *values.lookup_findings(described),
         *automation.automation_findings(described),
         *orgs.org_findings(described, rows=sum(rows.values()), calls=calls),
     ]
-    return PreflightReport(by_weight(found), order=order, rows=rows, api_calls=calls)
+    return PreflightReport(
+        by_weight(found),
+        order=load_order(described.plan.objects, targets),
+        rows=rows,
+        api_calls=calls,
+    )
+
+
+def _rule_findings(
+    given: PreflightInput, schema_checks: SchemaChecks, *, complete: bool
+) -> Iterable[Finding]:
+    """Checks of the rules as they will be applied; none while an object is missing."""
+    if not complete:
+        return ()
+    sources = {entry.source.lower(): sides.source for entry, sides in given.described()}
+    targets = {entry.target.lower(): sides.target for entry, sides in given.described()}
+    try:
+        resolved = resolve(given.plan, sources, targets)
+    except UserError as error:
+        sentence = f"{error.happened} {error.next_step}".strip()
+        return [Finding(Severity.BLOCKER, "plan_wrong", sentence, fix=Fix.FIELD)]
+    cycles = [
+        Finding(Severity.BLOCKER, "cycle", cycle.sentence, mapping=cycle.names[0], fix=Fix.OBJECTS)
+        for cycle in resolved.cycles
+    ]
+    rules = {step.name: step.rules for step in resolved.steps}
+    return [
+        *cycles,
+        *schema_checks(given, resolved),
+        *values.picklist_findings(given, rules),
+    ]
 
 
 def _calls_for(rows: int) -> int:

@@ -1,0 +1,127 @@
+"""The checks before a launch, against two practice orgs with their real flaws."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from core.domain.findings import Finding, Severity
+from core.domain.plan import parse_plan
+from core.migration.preflight import PreflightInput, PreflightReport, preflight
+from core.salesforce.client import OrgClient
+from core.salesforce.credentials import Credentials
+from core.secret import Secret
+from tests.orgs import PracticeOrg, PracticeOrgs
+
+SOURCE = """
+objects:
+  Account:
+    fields:
+      Code__c: {type: text, length: 20}
+      Sector__c: {type: picklist, values: [Tech, Retail, Mining]}
+"""
+TARGET = """
+objects:
+  Account:
+    fields:
+      Code__c: {type: text, length: 20, external_id: true, unique: true}
+      Sector__c: {type: picklist, values: [Tech, Retail], restricted: true}
+    validation_rules: {Name_Ok: {formula: "LEN(Name) < 2", message: Too short, field: Name}}
+"""
+PLAN = """
+orgbridge: 1
+name: p
+source: old
+target: new
+objects:
+  - source: Account
+    key: Code__c
+    where: "Name != 'left out'"
+  - source: Contact
+"""
+
+
+@pytest.fixture
+def orgs(practice_org: PracticeOrgs) -> tuple[PracticeOrg, PracticeOrg]:
+    return practice_org(schema=SOURCE), practice_org(schema=TARGET)
+
+
+@pytest.fixture
+def check(orgs: tuple[PracticeOrg, PracticeOrg]) -> Callable[[str], PreflightReport]:
+    clients = [
+        OrgClient(Credentials(instance_url=org.url, access_token=Secret(org.access_token)))
+        for org in orgs
+    ]
+
+    def run(text: str) -> PreflightReport:
+        given = PreflightInput(parse_plan(text), source=clients[0], target=clients[1])
+        return preflight(given, schema_checks=lambda _given, _resolved: ())
+
+    return run
+
+
+def _by_code(report: PreflightReport) -> dict[str, Finding]:
+    return {finding.code: finding for finding in report.findings}
+
+
+def _insert(org: PracticeOrg, sobject: str, *rows: dict[str, object]) -> list[str]:
+    records = [{"attributes": {"type": sobject}, **row} for row in rows]
+    answers = org.json("POST", "composite/sobjects", {"records": records})
+    return [answer["id"] for answer in answers]
+
+
+def test_keys_picklists_and_lookups_are_counted_in_the_real_data(
+    orgs: tuple[PracticeOrg, PracticeOrg], check: Callable[[str], PreflightReport]
+) -> None:
+    source, _ = orgs
+    ids = _insert(
+        source,
+        "Account",
+        {"Name": "one", "Code__c": "A", "Sector__c": "Mining"},
+        {"Name": "two", "Code__c": "A", "Sector__c": "Tech"},
+        {"Name": "three", "Sector__c": "Mining"},
+        {"Name": "left out", "Code__c": "Z", "Sector__c": "Mining"},
+    )
+    _insert(
+        source,
+        "Contact",
+        {"LastName": "in", "AccountId": ids[0]},
+        {"LastName": "out", "AccountId": ids[3]},
+        {"LastName": "none"},
+    )
+
+    report = check(PLAN)
+
+    found = _by_code(report)
+    assert report.rows == {"account": 3, "contact": 3}
+    assert (found["key_blank_source"].rows, found["key_blank_source"].sample_ids) == (1, (ids[2],))
+    assert found["key_repeated_source"].rows == 2
+    assert found["picklist_values_missing"].rows == 2
+    assert found["picklist_values_missing"].severity is Severity.WARNING
+    outside = found["lookup_outside"]
+    assert (outside.mapping, outside.field, outside.rows) == ("contact", "AccountId", 1)
+    assert "Name_Ok" in found["validation_rules"].sentence
+
+
+def test_a_missing_object_and_a_wrong_filter_are_blockers_with_their_place(
+    check: Callable[[str], PreflightReport],
+) -> None:
+    report = check(PLAN.replace("Name != ", "Nmae != ").replace("Contact", "Gone__c"))
+
+    found = _by_code(report)
+    assert not report.is_ready
+    assert found["object_missing"].mapping == "gone__c"
+    assert found["filter_refused"].mapping == "account"
+
+
+def test_preflight_writes_nothing(
+    orgs: tuple[PracticeOrg, PracticeOrg], check: Callable[[str], PreflightReport]
+) -> None:
+    before = [org.rows("Account") + org.rows("Contact") for org in orgs]
+
+    report = check(PLAN)
+
+    assert report.is_ready
+    assert [org.rows("Account") + org.rows("Contact") for org in orgs] == before
+    assert report.count(Severity.BLOCKER) == 0
