@@ -38,7 +38,10 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
         MASK,
     ),
     (re.compile(r"(force://)[^@\s'\"]+@"), rf"\1{MASK}@"),
-    (re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s/:@'\"]*:)[^\s/@'\"]+@", re.I), rf"\1{MASK}@"),
+    (
+        re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@'\"]*:)(?!PASSWORD@)[^\s/@'\"]+@"),
+        rf"\1{MASK}@",
+    ),
     (re.compile(r"\b00D[A-Za-z0-9]{9,15}(?:!|%21)[A-Za-z0-9._%-]+"), MASK),
     (re.compile(r"\b5Aep[A-Za-z0-9._-]{20,}"), MASK),
     (re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"), MASK),

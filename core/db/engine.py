@@ -42,13 +42,13 @@ def database_url(text: str) -> URL:
     except ArgumentError:
         raise ConfigError(
             "DATABASE_URL is not a URL.",
-            next_step="Write postgresql://user:password@host:5432/database.",
+            next_step="Write postgresql://USER:PASSWORD@HOST:5432/DATABASE.",
         ) from None
     backend = url.drivername.split("+", 1)[0]
     if backend not in ("postgres", "postgresql"):
         raise ConfigError(
             f"DATABASE_URL names {backend}; Orgbridge runs on PostgreSQL only.",
-            next_step="Write postgresql://user:password@host:5432/database.",
+            next_step="Write postgresql://USER:PASSWORD@HOST:5432/DATABASE.",
         )
     return url.set(drivername="postgresql+psycopg")
 

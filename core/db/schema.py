@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from core.db.models.base import UtcDateTime
 from core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -69,6 +68,8 @@ def alembic_config() -> Config:
 
 def renders_type(kind: str, item: Any, context: Any) -> str | bool:
     """Alembic hook: our own column types are written as the plain ones beneath them."""
+    from core.db.models.base import UtcDateTime  # the models cost a start 0.15 s
+
     if kind == "type" and isinstance(item, UtcDateTime):
         return "sa.TIMESTAMP(timezone=True)"
     return False

@@ -1,8 +1,9 @@
 """Puts work into the queue, within the caller's transaction: no commit, no job.
 
 carry_run(workspace_id, run_id)             lock per target organization: one run at a time
+carry_operation(workspace_id, kind, log_id) any other operation, by its log row
 launch_scheduled(workspace_id, schedule_id, due_at)   lock per schedule; once per due time
-keep_house(workspace_id)                    retention, once a day
+keep_house(day)                             retention, once a day
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 CARRY_RUN: Final = "carry_run"
+CARRY_OPERATION: Final = "carry_operation"
 LAUNCH_SCHEDULED: Final = "launch_scheduled"
 KEEP_HOUSE: Final = "keep_house"
 
@@ -57,6 +59,16 @@ def defer_run(
         queue=queue,
         schedule_at=start_at,
         priority=priority,
+    )
+
+
+def defer_operation(session: Session, *, workspace_id: UUID, kind: str, log_id: UUID) -> bool:
+    """Queue an operation by its log row; False when it waits already."""
+    return _defer(
+        session,
+        CARRY_OPERATION,
+        {"workspace_id": str(workspace_id), "kind": kind, "log_id": str(log_id)},
+        queueing_lock=f"operation:{log_id}",
     )
 
 
@@ -105,11 +117,11 @@ def is_queued(session: Session, run_id: UUID) -> bool:
 
 def _defer(session: Session, task: str, arguments: dict[str, Any], **options: Any) -> bool:
     options.setdefault("queue", SHARED_QUEUE)
-    connection = session.connection().connection.driver_connection
-    deferrer = _app.configure_task(task, connection=connection, **options)
     try:
         with session.begin_nested():  # a refused insert must not spoil the caller's transaction
-            deferrer.defer(**arguments)
+            # Asked for within: the savepoint is set when its connection is first used.
+            connection = session.connection().connection.driver_connection
+            _app.configure_task(task, connection=connection, **options).defer(**arguments)
     except exceptions.AlreadyEnqueued:
         return False
     return True

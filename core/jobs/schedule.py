@@ -1,6 +1,6 @@
 """Fires schedules: a thread in the app and in every worker, of which one at a time is in charge.
 
-    APScheduler thread, each second ─▶ pg_try_advisory_lock: in charge? ─▶ due schedules
+    APScheduler thread, each second ─▶ pg_try_advisory_xact_lock: in charge? ─▶ due schedules
         ─▶ one transaction each: unique (schedule, due time) + job in the queue + next due time
 
 What fired is decided by the unique row, not by the lock: two processes that both believe to be in
@@ -10,15 +10,15 @@ charge still fire once. It only fires; a worker launches.
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 from uuid import UUID
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Row, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -30,8 +30,11 @@ TICK_S = 1.0
 #: seconds of tolerance; a firing later than this is *late* and follows the schedule's policy
 LATE_AFTER = timedelta(seconds=60)
 JANITOR_EVERY_S = 4.0
+NOTICES_EVERY_S = 10.0
 #: advisory lock of who is in charge: "orgbridge" read as a number, so that it is nobody else's
 CHARGE_LOCK = 0x6F7267627269
+#: a process that stops within a transaction of ours loses it, and with it what it locked
+PAUSED_AFTER = "15s"
 #: hour (UTC) of the daily retention
 HOUSEKEEPING_HOUR = 3
 
@@ -44,15 +47,13 @@ class Scheduler:
 
     def __init__(self, bridge: Orgbridge) -> None:
         self._bridge = bridge
-        self._charge: Connection | None = None
-        self._janitor_due = bridge.clock()
-        self._mutex = threading.Lock()
+        self._janitor_due = self._notices_due = bridge.clock()
         self._scheduler = BackgroundScheduler(
             timezone="UTC", executors={"default": ThreadPoolExecutor(1)}
         )
         self._scheduler.add_job(
             self._tick, "interval", seconds=TICK_S, max_instances=1, coalesce=True,
-            misfire_grace_time=None, next_run_time=bridge.clock(),
+            misfire_grace_time=None, next_run_time=datetime.now(UTC),
         )  # fmt: skip
         self._scheduler.start()
 
@@ -62,53 +63,47 @@ class Scheduler:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    @property
-    def is_in_charge(self) -> bool:
-        """True while this process is the one that fires."""
-        return self._charge is not None
-
     def stop(self) -> None:
-        """End the thread and hand over the charge."""
+        """End the thread; another process fires from the next second on."""
         self._scheduler.shutdown(wait=True)
-        with self._mutex:
-            self._hand_over()
 
     def _tick(self) -> None:
-        with self._mutex:
-            try:
-                if not self._take_charge():
-                    return
-                now = self._bridge.clock()
-                fire_due(self._bridge, now=now)
-                if now >= self._janitor_due:
-                    self._janitor_due = now + timedelta(seconds=JANITOR_EVERY_S)
-                    janitor.give_back_stalled(self._bridge.owner_engine)
-            except (SQLAlchemyError, OrgbridgeError) as error:
-                # The database is away for a moment (restart, failover): try again next second.
-                log.warning("schedules were not looked at", extra={"reason": type(error).__name__})
-                self._hand_over()
+        try:
+            with in_charge(self._bridge) as is_ours:
+                if is_ours:
+                    fire_due(self._bridge, now=self._bridge.clock())
+            self._look_after_jobs()
+            self._deliver_notices()
+        except (SQLAlchemyError, OrgbridgeError) as error:
+            # The database is away for a moment (restart, failover): try again next second.
+            log.warning("schedules were not looked at", extra={"reason": type(error).__name__})
 
-    def _take_charge(self) -> bool:
-        """Hold the lock on a connection of its own; a dead connection means a lost lock."""
-        if self._charge is not None:
-            self._charge.execute(text("SELECT 1"))
-            self._charge.commit()
-            return True
-        connection = self._bridge.owner_engine.connect()
-        held = connection.scalar(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": CHARGE_LOCK})
-        connection.commit()
-        if not held:
-            connection.close()
-            return False
-        self._charge = connection
-        log.info("this process fires the schedules")
-        return True
+    def _look_after_jobs(self) -> None:
+        """Every process does it: whoever is in charge may be the one that is paused."""
+        now = self._bridge.clock()
+        if now >= self._janitor_due:
+            self._janitor_due = now + timedelta(seconds=JANITOR_EVERY_S)
+            janitor.give_back_stalled(self._bridge.owner_engine)
 
-    def _hand_over(self) -> None:
-        if self._charge is not None:
-            self._charge.invalidate()  # closes it for good: the lock goes with the session
-            self._charge.close()
-            self._charge = None
+    def _deliver_notices(self) -> None:
+        """Send what waits in the outbox; each notice is claimed by one process."""
+        now = self._bridge.clock()
+        if now >= self._notices_due:
+            from core.notices import deliver
+
+            self._notices_due = now + timedelta(seconds=NOTICES_EVERY_S)
+            deliver(self._bridge)
+
+
+@contextmanager
+def in_charge(bridge: Orgbridge) -> Iterator[bool]:
+    """True within it for one process at a time; for a process that is paused, soon no more."""
+    with bridge.owner_session() as session:
+        session.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = '{PAUSED_AFTER}'"))
+        held = session.scalar(
+            text("SELECT pg_try_advisory_xact_lock(:lock)"), {"lock": CHARGE_LOCK}
+        )
+        yield bool(held)
 
 
 def start(bridge: Orgbridge) -> Scheduler:
@@ -147,6 +142,7 @@ _NOTE = text(
 def _fire(bridge: Orgbridge, schedule_id: UUID, now: datetime) -> bool:
     """One schedule, one transaction: firing rows, job, next due time."""
     with bridge.owner_session() as session:
+        session.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = '{PAUSED_AFTER}'"))
         row = session.execute(_TAKE, {"id": schedule_id, "now": now}).one_or_none()
         if row is None:
             return False  # somebody else fires it, or just did

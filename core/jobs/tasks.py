@@ -20,13 +20,26 @@ from procrastinate.jobs import Job
 
 from core import log as logs
 from core.bootstrap import Orgbridge
+from core.domain.states import RunState
 from core.errors import ConflictError, TransientError
-from core.jobs import launching, queue
+from core.jobs import queue, retention
 
 #: an attempt that met a passing fault waits this long, doubled each time, before the next
 RETRY_AFTER_S = 2.0
 RETRY_MAX_S = 120.0
 RETRY_ATTEMPTS = 20
+
+#: states in which a run is somebody's work; the others have ended or wait for a person
+UNSETTLED = frozenset(
+    {
+        RunState.PENDING,
+        RunState.CHECKING,
+        RunState.RUNNING,
+        RunState.PAUSING,
+        RunState.CANCELLING,
+        RunState.UNDOING,
+    }
+)
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +52,22 @@ class Carry(Protocol):
     ) -> object: ...
 
 
+class Launch(Protocol):
+    """Launches what a schedule names, once per due time."""
+
+    def __call__(
+        self, bridge: Orgbridge, workspace_id: UUID, schedule_id: UUID, /, *, due_at: datetime
+    ) -> object: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What a worker needs from other rooms; the front door that starts it gives it."""
+
+    carry: Carry
+    launch: Launch
+
+
 class WorkerEndsError(Exception):
     """The worker was told to end while it carried the job; another one goes on."""
 
@@ -48,7 +77,7 @@ class Bench:
     """What the tasks of one worker work with."""
 
     bridge: Orgbridge
-    carry: Carry
+    ports: Ports
     #: set when the worker was told to end
     ending: threading.Event
 
@@ -71,7 +100,7 @@ def carry_run(context: JobContext, *, workspace_id: str, run_id: str) -> None:
     """Carry one run until it ends, waits for a decision, or is stopped."""
     bench: Bench = context.additional_context["bench"]
     with logs.bound(job=context.job.id, run=run_id):
-        status = bench.carry(
+        status = bench.ports.carry(
             bench.bridge,
             UUID(workspace_id),
             UUID(run_id),
@@ -80,8 +109,23 @@ def carry_run(context: JobContext, *, workspace_id: str, run_id: str) -> None:
         log.info("run was carried", extra={"status": status})
         if context.abort_reason() == AbortReason.USER_REQUEST:
             raise exceptions.JobAborted
-        if bench.ending.is_set() and not launching.is_settled(status):
+        if bench.ending.is_set() and str(status) in UNSETTLED:
             raise WorkerEndsError
+
+
+def carry_operation(context: JobContext, *, workspace_id: str, kind: str, log_id: str) -> None:
+    """Carry one operation to the end that its log row then tells."""
+    from core.operations import carrying
+
+    bench: Bench = context.additional_context["bench"]
+    with logs.bound(job=context.job.id, kind=kind, log=log_id):
+        carrying.carry(
+            bench.bridge,
+            UUID(workspace_id),
+            UUID(log_id),
+            kind=kind,
+            stop=lambda: bench.ending.is_set() or context.should_abort(),
+        )
 
 
 def launch_scheduled(
@@ -90,23 +134,20 @@ def launch_scheduled(
     """Launch what a schedule names, for one due time; a second attempt launches nothing."""
     bench: Bench = context.additional_context["bench"]
     with logs.bound(job=context.job.id, schedule=schedule_id, due=due_at):
-        launching.launch_scheduled(
-            bench.bridge,
-            workspace_id=UUID(workspace_id),
-            schedule_id=UUID(schedule_id),
-            due_at=datetime.fromisoformat(due_at),
-        )
+        due = datetime.fromisoformat(due_at)
+        bench.ports.launch(bench.bridge, UUID(workspace_id), UUID(schedule_id), due_at=due)
 
 
 def keep_house(context: JobContext, *, day: str) -> None:
     """Delete what its retention time has passed: temporary data, old run logs, finished jobs."""
     bench: Bench = context.additional_context["bench"]
     with logs.bound(job=context.job.id, day=day):
-        launching.keep_house(bench.bridge)
+        retention.keep_house(bench.bridge)
 
 
 TASKS: dict[str, Callable[..., Any]] = {
     queue.CARRY_RUN: carry_run,
+    queue.CARRY_OPERATION: carry_operation,
     queue.LAUNCH_SCHEDULED: launch_scheduled,
     queue.KEEP_HOUSE: keep_house,
 }

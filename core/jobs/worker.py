@@ -25,12 +25,11 @@ from procrastinate.worker import Worker
 from sqlalchemy import URL
 
 from core import bootstrap
-from core import log as logs
 from core.bootstrap import Orgbridge
-from core.config import PROJECT_ROOT, Settings, child_environ, load_settings
+from core.config import PROJECT_ROOT, Settings, child_environ
 from core.db.embedded.layout import APP_ROLE
 from core.jobs import janitor, schedule, tasks
-from core.jobs.tasks import Bench, Carry
+from core.jobs.tasks import Bench, Ports
 
 #: runs carried at once by one worker; each has its own target org
 CONCURRENCY = 4
@@ -40,32 +39,27 @@ GRACE_S = 20.0
 #: pauses of the app before it starts a dead child again
 RESTART_PAUSES_S = (0.2, 1.0, 5.0, 15.0)
 RESTART_FORGET_S = 60.0
-_CHILD = "--child"
 
 log = logging.getLogger(__name__)
 
 
-def run(settings: Settings, *, carry: Carry | None = None, ends_with_stdin: bool = False) -> None:
-    """Work until told to end (SIGTERM, SIGINT, or the end of standard input).
-
-    Args:
-        carry: what carries a run; the operations registry's unless a test gives another.
-    """
+def run(settings: Settings, ports: Ports, *, ends_with_stdin: bool = False) -> None:
+    """Work until told to end (SIGTERM, SIGINT, or the end of standard input)."""
     ending = threading.Event()
     with bootstrap.build(settings) as bridge, schedule.start(bridge):
-        bench = Bench(bridge, carry or _registry_carry(), ending)
+        bench = Bench(bridge, ports, ending)
         log.info("worker is ready", extra={"pid": os.getpid()})
         asyncio.run(_work(bench, ends_with_stdin=ends_with_stdin))
     log.info("worker ended")
 
 
 @contextmanager
-def carrying(bridge: Orgbridge, run_queue: str, *, carry: Carry | None = None) -> Iterator[None]:
+def carrying(bridge: Orgbridge, run_queue: str, ports: Ports) -> Iterator[None]:
     """Within it, a thread of this process carries the jobs of one queue (a terminal's own run).
 
     Leaving it stops the job at its next checkpoint; it stays in the queue for other workers.
     """
-    bench = Bench(bridge, carry or _registry_carry(), threading.Event())
+    bench = Bench(bridge, ports, threading.Event())
     thread = threading.Thread(
         target=lambda: asyncio.run(_work(bench, queues=[run_queue])), name="carrying", daemon=True
     )
@@ -106,7 +100,7 @@ class WorkerChild:
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            [sys.executable, "-m", "core.jobs.worker", _CHILD],
+            [sys.executable, "cli.py", "worker", "--child"],
             cwd=PROJECT_ROOT,
             env=child_environ(self._settings),
             stdin=subprocess.PIPE,  # never written to; its end tells the child that we are gone
@@ -210,21 +204,3 @@ def _connector(url: URL) -> PsycopgConnector:
         min_size=1,
         max_size=CONCURRENCY + 3,
     )
-
-
-def _registry_carry() -> Carry:
-    from core.operations import registry
-
-    return registry.carry
-
-
-def main() -> None:
-    """Entry of the process: ``python -m core.jobs.worker [--child]``."""
-    settings = load_settings()
-    is_child = _CHILD in sys.argv[1:]
-    logs.configure(settings, process="worker")
-    run(settings, ends_with_stdin=is_child)
-
-
-if __name__ == "__main__":
-    main()

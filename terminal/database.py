@@ -1,0 +1,24 @@
+"""``db``: the schema, and a copy of everything for the cupboard."""
+
+from __future__ import annotations
+
+import typer
+
+from terminal.output import say
+
+app = typer.Typer(no_args_is_help=True, add_completion=False)
+
+
+@app.callback()
+def _db() -> None:
+    """The database's schema."""
+
+
+@app.command()
+def upgrade() -> None:
+    """Bring the schema up to what this version needs (a start does it too)."""
+    from core.db.schema import HEAD_REVISION
+    from terminal.session import opened
+
+    with opened():
+        say(f"The schema is at revision {HEAD_REVISION}.")

@@ -1,0 +1,43 @@
+"""``worker``: carries jobs of the app, of terminals and of schedules, here or elsewhere."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from core import log
+from core.bootstrap import Orgbridge
+from core.config import load_settings
+from core.jobs import worker as workers
+from core.jobs.tasks import Ports
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def worker(
+    *,
+    child: Annotated[bool, typer.Option("--child", hidden=True)] = False,
+) -> None:
+    """Carry jobs until told to end (Ctrl-C, SIGTERM)."""
+    settings = load_settings()
+    log.configure(settings, process="worker")
+    workers.run(settings, ports(), ends_with_stdin=child)
+
+
+def ports() -> Ports:
+    """What carries runs and launches schedules."""
+    from core.operations import migrate_data
+
+    return Ports(carry=migrate_data.carry, launch=_launch)
+
+
+def _launch(
+    bridge: Orgbridge, workspace_id: UUID, schedule_id: UUID, /, *, due_at: datetime
+) -> object:
+    from core.services import schedules
+
+    return schedules.launch_due(bridge, workspace_id, schedule_id, due_at=due_at)

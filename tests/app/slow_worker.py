@@ -1,0 +1,53 @@
+"""A worker process whose runs are small steps written to a table: python FILE URL HOME."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from uuid import UUID
+
+from sqlalchemy import text
+
+from core import log
+from core.bootstrap import Orgbridge
+from core.config import Settings
+from core.domain.states import RunState
+from core.jobs import worker
+from core.jobs.tasks import Ports
+from core.secret import Secret
+
+STEPS = 30
+STEP_S = 0.1
+KEY = "dGVzdC1rZXktdGVzdC1rZXktdGVzdC1rZXktMTIzNDU="
+
+
+def carry(
+    bridge: Orgbridge, workspace_id: UUID, run_id: UUID, *, stop: Callable[[], bool]
+) -> RunState:
+    """Do the steps that are not done; each is one transaction, as a chunk's checkpoint is."""
+    values = {"run_id": str(run_id), "pid": os.getpid()}
+    with bridge.owner_session() as session:
+        session.execute(text("INSERT INTO carried VALUES (:run_id, :pid, now())"), values)
+    for step in range(STEPS):
+        if stop():
+            return RunState.RUNNING
+        with bridge.owner_session() as session:
+            statement = text(
+                "INSERT INTO step VALUES (:run_id, :step, :pid, now()) ON CONFLICT DO NOTHING"
+            )
+            done = session.execute(statement, {**values, "step": step})
+        if done.rowcount:
+            time.sleep(STEP_S)  # the work itself
+    with bridge.owner_session() as session:
+        session.execute(text("INSERT INTO ended VALUES (:run_id, :pid, now())"), values)
+    return RunState.SUCCEEDED
+
+
+if __name__ == "__main__":
+    settings = Settings(database_url=sys.argv[1], home=Path(sys.argv[2]), key=Secret(KEY))
+    log.configure(settings, process=f"worker-{os.getpid()}", to_stderr="-v" in sys.argv)
+    ports = Ports(carry=carry, launch=lambda *_, **__: None)
+    worker.run(settings, ports, ends_with_stdin="--child" in sys.argv)

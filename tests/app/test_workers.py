@@ -1,0 +1,206 @@
+"""Workers as real processes: locks, kills, pauses, hand-overs; nothing is done twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import text
+
+from core.bootstrap import Orgbridge
+from core.db.embedded import cluster
+from core.jobs import janitor, queue
+
+PROJECT = Path(__file__).resolve().parents[2]
+SCRIPT = Path(__file__).with_name("slow_worker.py")
+STEPS = 30
+TABLES = """
+CREATE TABLE carried (run_id uuid, pid int, at timestamptz);
+CREATE TABLE step (run_id uuid, step int, pid int, at timestamptz, PRIMARY KEY (run_id, step));
+CREATE TABLE ended (run_id uuid, pid int, at timestamptz);
+"""
+Spawn = Callable[[], subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def spawn(bridge: Orgbridge) -> Iterator[Spawn]:
+    """Starts worker processes on the test's database; all are ended afterwards."""
+    with bridge.owner_session() as session:
+        session.execute(text(TABLES))
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start() -> subprocess.Popen[bytes]:
+        url = bridge.settings.database_url or ""
+        command = [sys.executable, str(SCRIPT), url, str(bridge.settings.home), "--child"]
+        process = subprocess.Popen(
+            command, cwd=PROJECT, env={**os.environ, "PYTHONPATH": str(PROJECT)},
+            stdin=subprocess.PIPE,
+        )  # fmt: skip
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.send_signal(signal.SIGCONT)
+        process.kill()
+        process.communicate()
+
+
+def rows(bridge: Orgbridge, statement: str, **values: Any) -> list[Any]:
+    """Rows of a query as the owner."""
+    with bridge.owner_session() as session:
+        return list(session.execute(text(statement), values).all())
+
+
+def defer(bridge: Orgbridge, *, target: str = "00D000000000001AAA") -> UUID:
+    """A new run in the queue."""
+    run_id = uuid4()
+    workspace_id = bridge.workspace_id()
+    with bridge.session(workspace_id) as session:
+        assert queue.defer_run(session, workspace_id=workspace_id, run_id=run_id, target=target)
+    return run_id
+
+
+def steps(bridge: Orgbridge, run_id: UUID) -> int:
+    """How many steps of the run are done."""
+    return len(rows(bridge, "SELECT FROM step WHERE run_id = :id", id=run_id))
+
+
+def has_ended(bridge: Orgbridge, run_id: UUID) -> bool:
+    """True once a worker said so."""
+    return bool(rows(bridge, "SELECT FROM ended WHERE run_id = :id", id=run_id))
+
+
+def wait(condition: Callable[[], bool], timeout_s: float = 45.0) -> None:
+    """Wait for a condition, at most so long."""
+    assert cluster.wait_until(condition, timeout_s=timeout_s)
+
+
+def test_a_killed_worker_is_taken_over_within_30_seconds(bridge: Orgbridge, spawn: Spawn) -> None:
+    first = spawn()
+    run_id = defer(bridge)
+    wait(lambda: steps(bridge, run_id) >= 3)
+    spawn()
+
+    first.kill()
+    killed = time.monotonic()
+    done = steps(bridge, run_id)
+    wait(lambda: steps(bridge, run_id) > done + 1)
+    took_s = time.monotonic() - killed
+
+    wait(lambda: has_ended(bridge, run_id))
+    assert took_s <= 30
+    assert steps(bridge, run_id) == STEPS
+    assert len(rows(bridge, "SELECT DISTINCT pid FROM carried WHERE run_id = :id", id=run_id)) == 2
+
+
+def test_a_paused_worker_loses_its_job(bridge: Orgbridge, spawn: Spawn) -> None:
+    first = spawn()
+    run_id = defer(bridge)
+    wait(lambda: steps(bridge, run_id) >= 2)
+    first.send_signal(signal.SIGSTOP)
+    spawn()
+
+    wait(lambda: has_ended(bridge, run_id))
+    assert steps(bridge, run_id) == STEPS
+
+
+def test_a_worker_told_to_end_gives_its_job_back_at_once(bridge: Orgbridge, spawn: Spawn) -> None:
+    first = spawn()
+    run_id = defer(bridge)
+    wait(lambda: steps(bridge, run_id) >= 2)
+
+    first.terminate()
+    assert first.wait(10) == 0
+    status = rows(bridge, "SELECT status FROM procrastinate_jobs")
+    assert [row.status for row in status] == ["todo"]
+    assert 2 <= steps(bridge, run_id) < STEPS
+
+    spawn()
+    wait(lambda: has_ended(bridge, run_id))
+
+
+def test_a_worker_ends_when_its_parent_is_gone(bridge: Orgbridge, spawn: Spawn) -> None:
+    process = spawn()
+    run_id = defer(bridge)
+    wait(lambda: steps(bridge, run_id) >= 1)
+    assert process.stdin is not None
+
+    process.stdin.close()  # what the death of the parent does
+
+    assert process.wait(10) == 0
+
+
+def test_runs_on_one_target_go_one_after_another(bridge: Orgbridge, spawn: Spawn) -> None:
+    spawn()
+    spawn()
+    first, second = defer(bridge), defer(bridge)
+
+    wait(lambda: has_ended(bridge, first) and has_ended(bridge, second))
+    overlap = rows(
+        bridge,
+        "SELECT FROM (SELECT run_id, min(at) AS a, max(at) AS z FROM step GROUP BY 1) x"
+        " JOIN (SELECT run_id, min(at) AS a, max(at) AS z FROM step GROUP BY 1) y"
+        " ON x.run_id < y.run_id AND x.a < y.z AND y.a < x.z",
+    )
+    assert overlap == []
+
+
+def test_runs_on_different_targets_go_side_by_side(bridge: Orgbridge, spawn: Spawn) -> None:
+    spawn()
+    first, second = defer(bridge, target="one"), defer(bridge, target="two")
+
+    wait(lambda: 0 < steps(bridge, first) < STEPS and 0 < steps(bridge, second) < STEPS)
+
+
+def test_an_aborted_run_stops_and_is_not_taken_up_again(bridge: Orgbridge, spawn: Spawn) -> None:
+    spawn()
+    run_id = defer(bridge)
+    wait(lambda: steps(bridge, run_id) >= 2)
+
+    with bridge.session(bridge.workspace_id()) as session:
+        assert queue.abort_run(session, run_id) == 1
+
+    wait(lambda: rows(bridge, "SELECT status FROM procrastinate_jobs")[0].status == "aborted")
+    assert steps(bridge, run_id) < STEPS
+    assert not has_ended(bridge, run_id)
+
+
+def test_a_run_waits_in_the_queue_once(bridge: Orgbridge) -> None:
+    workspace_id, run_id = bridge.workspace_id(), uuid4()
+    with bridge.session(workspace_id) as session:
+        answers = [
+            queue.defer_run(session, workspace_id=workspace_id, run_id=run_id, target="t")
+            for _ in range(2)
+        ]
+        queued = queue.is_queued(session, run_id)
+
+    assert answers == [True, False]
+    assert queued
+
+
+def test_a_job_is_rolled_back_with_its_transaction(bridge: Orgbridge) -> None:
+    workspace_id = bridge.workspace_id()
+    with pytest.raises(ZeroDivisionError), bridge.session(workspace_id) as session:
+        queue.defer_run(session, workspace_id=workspace_id, run_id=uuid4(), target="t")
+        raise ZeroDivisionError
+
+    assert rows(bridge, "SELECT FROM procrastinate_jobs") == []
+
+
+def test_two_janitors_give_a_job_back_once(bridge: Orgbridge) -> None:
+    defer(bridge)
+    with bridge.owner_session() as session:
+        session.execute(text("UPDATE procrastinate_jobs SET status = 'doing'"))
+
+    given = [janitor.give_back_stalled(bridge.owner_engine) for _ in range(2)]
+
+    assert [len(ids) for ids in given] == [1, 0]
