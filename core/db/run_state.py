@@ -11,6 +11,7 @@ wakes up, finds another token and gets `TakenOverError`: nothing it meant to wri
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,11 +21,13 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+import polars as pl
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
+from core.db import ledger
 from core.domain.states import ChunkState, RunState, StepState
 from core.errors import ConflictError, NotFoundError
 
@@ -412,6 +415,25 @@ class Commit:
                 rows,
             )
 
+    def links(self, set_id: int, frame: pl.DataFrame, *, new: bool = False) -> None:
+        """Writes links (`ledger.LINK_SCHEMA`); ``new`` when surely none of them is there."""
+        write = ledger.add_links if new else ledger.write_links
+        write(
+            self.session,
+            frame,
+            set_id=set_id,
+            workspace_id=self._store.workspace_id,
+            run_id=self._store.run_id,
+        )
+
+    def forget_links(self, set_id: int, source_ids: list[str]) -> None:
+        """Removes links whose target is gone by our doing."""
+        ledger.forget_links(self.session, set_id, source_ids)
+
+    def unsettle(self, set_id: int, source_ids: list[str]) -> None:
+        """Drops hashes, so that the next run looks at these records again."""
+        ledger.unsettle(self.session, set_id, source_ids)
+
     def event(self, message: str, *, step: str | None = None, level: str = "info") -> None:
         """A line of the run's story."""
         self.session.execute(
@@ -440,7 +462,7 @@ class Commit:
         """Merges into the run's options."""
         self._merge("options", part)
 
-    def watermark(self, at: str) -> None:
+    def watermark(self, at: dt.datetime) -> None:
         """Notes the source's clock at the start of reading, once."""
         self.session.execute(
             text("UPDATE data_migration SET watermark = coalesce(watermark, :at) WHERE id = :id"),

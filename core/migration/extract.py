@@ -25,10 +25,15 @@ PAGE_ROWS = 30_000
 class Extracted:
     """How much of an object lies on the spool."""
 
-    pages: int
-    rows: int
+    #: rows of each page, in order
+    sizes: list[int]
     #: rows changed after the watermark: drift, not loss
     drift: int
+
+    @property
+    def rows(self) -> int:
+        """Rows in all."""
+        return sum(self.sizes)
 
 
 def source_folder(step: Step) -> str:
@@ -84,7 +89,8 @@ def extract(
         watermark: ISO to the millisecond without zone; rows changed later count as drift.
         beat: called once a page; what it raises ends the reading.
     """
-    pages = rows = drift = 0
+    sizes: list[int] = []
+    drift = 0
     spool.delete(source_folder(step))
     every = step.mapping.rows is not Rows.LIVE
     for frame in org.query_frames(select(step, columns), all_rows=every, page_rows=PAGE_ROWS):
@@ -95,7 +101,6 @@ def extract(
             drift += int(late.sum() or 0)
         if kept.is_empty():
             continue
-        pages += 1
-        rows += kept.height
-        spool.write(page_name(source_folder(step), pages), kept)
-    return Extracted(pages, rows, drift)
+        sizes.append(kept.height)
+        spool.write(page_name(source_folder(step), len(sizes)), kept)
+    return Extracted(sizes, drift)

@@ -88,9 +88,7 @@ class IdCodes:
         places = np.where(present, np.cumsum(present) - 1, 0)
         found = column.gather(pl.Series(places))
         return (
-            pl.select(pl.when(pl.Series(present)).then(found)).to_series()
-            if len(codes)
-            else column
+            pl.select(pl.when(pl.Series(present)).then(found)).to_series() if len(codes) else column
         )
 
     def _head_numbers(self, heads: Codes, good: npt.NDArray[np.bool_]) -> Codes:
@@ -117,7 +115,9 @@ def _joined(ids: pl.Series) -> npt.NDArray[np.uint8]:
     import pyarrow as pa
 
     flat = pa.concat_arrays([cut.cast(pa.large_binary())])
-    offsets = np.frombuffer(flat.buffers()[1], dtype=np.int64)[flat.offset : flat.offset + len(flat) + 1]
+    offsets = np.frombuffer(flat.buffers()[1], dtype=np.int64)[
+        flat.offset : flat.offset + len(flat) + 1
+    ]
     return np.frombuffer(flat.buffers()[2], dtype=np.uint8)[offsets[0] : offsets[-1]]
 
 

@@ -1,0 +1,273 @@
+"""Runs as rows: making one, finding one, listing them, and what people ask of them.
+
+Plain functions on the caller's session; a run is named by its `data_schedule_id` everywhere outside.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+from uuid_utils.compat import uuid7
+
+from core.domain.states import CARRIED_RUNS, RunState
+from core.errors import ConflictError, NotFoundError
+
+#: letters that cannot be taken for one another when a name is read out
+_LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """One run."""
+
+    id: UUID
+    workspace_id: UUID
+    name: str
+    status: RunState
+    mode: str
+    plan_id: UUID | None
+    plan_name: str | None
+    plan_version: int | None
+    plan_version_id: UUID | None
+    source_org_id: UUID | None
+    target_org_id: UUID | None
+    source_name: str | None
+    target_name: str | None
+    source_environment: str | None
+    target_environment: str | None
+    target_organization_id: str | None
+    requested_by: str
+    requested_state: str | None
+    reason: str | None
+    parent_run_id: UUID | None
+    created_at: dt.datetime
+    scheduled_start_time: dt.datetime | None
+    started_at: dt.datetime | None
+    finished_at: dt.datetime | None
+    watermark: dt.datetime | None
+    wait_reason: str | None
+    pinned: bool
+    options: Mapping[str, Any]
+    summary: Mapping[str, Any]
+    buckets: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """What a run is made of."""
+
+    mode: str
+    plan_id: UUID | None
+    plan_version_id: UUID | None
+    source_org_id: UUID
+    target_org_id: UUID
+    target_organization_id: str
+    requested_by: str
+    requested_by_id: UUID | None = None
+    reason: str | None = None
+    options: Mapping[str, Any]
+    parent_run_id: UUID | None = None
+    wrapped_key: str
+    status: RunState = RunState.PENDING
+
+
+_SELECT = """
+    SELECT m.*, m.data_schedule_id AS name, p.name AS plan_name, v.number AS plan_version,
+           m.data_batch_id AS plan_version_id, s.name AS source_name, t.name AS target_name,
+           s.environment AS source_environment, t.environment AS target_environment
+    FROM data_migration m
+    LEFT JOIN migration_plan p ON p.id = m.plan_id
+    LEFT JOIN plan_version v ON v.id = m.data_batch_id
+    LEFT JOIN registered_org s ON s.id = m.source_org_id
+    LEFT JOIN registered_org t ON t.id = m.target_org_id
+"""
+
+
+def new_name(stem: str, now: dt.datetime) -> str:
+    """A short readable name: ``sales-core-1121-k7q2``."""
+    clean = "-".join("".join(c if c.isalnum() else " " for c in stem.lower()).split())[:40]
+    tail = "".join(secrets.choice(_LETTERS) for _ in range(5))
+    return f"{clean or 'run'}-{now:%m%d}-{tail}"
+
+
+def add_run(session: Session, run: NewRun, *, name: str) -> UUID:
+    """Makes a run and its spool key; the caller commits."""
+    run_id = uuid7()
+    session.execute(
+        text(
+            "INSERT INTO data_migration (id, data_schedule_id, status, mode, source_org_id,"
+            " target_org_id, data_batch_id, plan_id, parent_run_id, requested_by, requested_by_id,"
+            " reason, target_organization_id, options) VALUES (:id, :name, :status, :mode,"
+            " :source, :target, :version, :plan, :parent, :by, :by_id, :reason, :organization,"
+            " CAST(:options AS jsonb))"
+        ),
+        {
+            "id": run_id,
+            "name": name,
+            "status": run.status.value,
+            "mode": run.mode,
+            "source": run.source_org_id,
+            "target": run.target_org_id,
+            "version": run.plan_version_id,
+            "plan": run.plan_id,
+            "parent": run.parent_run_id,
+            "by": run.requested_by,
+            "by_id": run.requested_by_id,
+            "reason": run.reason,
+            "organization": run.target_organization_id,
+            "options": orjson.dumps(dict(run.options)).decode(),
+        },
+    )
+    session.execute(
+        text("INSERT INTO run_key (run_id, wrapped_key) VALUES (:id, :key)"),
+        {"id": run_id, "key": run.wrapped_key},
+    )
+    return run_id
+
+
+def run_named(session: Session, name: str) -> RunRow:
+    """The run of that name.
+
+    Raises:
+        NotFoundError: the workspace has none.
+    """
+    row = (
+        session.execute(text(_SELECT + " WHERE m.data_schedule_id = :name"), {"name": name})
+        .mappings()
+        .one_or_none()
+    )
+    if row is None:
+        raise NotFoundError(f"There is no run {name!r}.", next_step="`runs list` shows them.")
+    return _row(row)
+
+
+def run_by_id(session: Session, run_id: UUID) -> RunRow:
+    """The run of that id."""
+    row = session.execute(text(_SELECT + " WHERE m.id = :id"), {"id": run_id}).mappings()
+    found = row.one_or_none()
+    if found is None:
+        raise NotFoundError("There is no such run.", next_step="`runs list` shows them.")
+    return _row(found)
+
+
+def wrapped_key(session: Session, run_id: UUID) -> str:
+    """The run's spool key as it is stored."""
+    found = session.scalar(
+        text("SELECT wrapped_key FROM run_key WHERE run_id = :id"), {"id": run_id}
+    )
+    if found is None:
+        raise NotFoundError(
+            "The run's stored pages were deleted with their key.",
+            next_step="Start a new run of the plan.",
+        )
+    return str(found)
+
+
+def runs(session: Session, *, limit: int = 100, offset: int = 0) -> list[RunRow]:
+    """Runs, the newest first."""
+    found = session.execute(
+        text(_SELECT + " ORDER BY m.created_at DESC, m.id DESC LIMIT :limit OFFSET :offset"),
+        {"limit": limit, "offset": offset},
+    ).mappings()
+    return [_row(row) for row in found]
+
+
+def steps(session: Session, run_id: UUID) -> list[Mapping[str, Any]]:
+    """Step rows in loading order."""
+    found = session.execute(
+        text("SELECT * FROM run_step WHERE run_id = :id ORDER BY wave, position, phase"),
+        {"id": run_id},
+    ).mappings()
+    return [dict(row) for row in found]
+
+
+def failures(session: Session, run_id: UUID) -> Sequence[Mapping[str, Any]]:
+    """Every row failure of a run with its mapping, in the order in which they happened."""
+    found = session.execute(
+        text(
+            "SELECT s.mapping_name, s.target_object, f.kind, f.source_id, f.target_id, f.code,"
+            " f.message, f.fields, f.sent FROM row_failure f JOIN run_step s ON s.id = f.step_id"
+            " WHERE f.run_id = :id ORDER BY s.wave, s.position, f.id"
+        ),
+        {"id": run_id},
+    ).mappings()
+    return [dict(row) for row in found]
+
+
+def ask(session: Session, run: RunRow, wish: str) -> None:
+    """Notes that a person wants the run to ``pause`` or ``cancel``; the worker sees it in seconds."""
+    if run.status not in CARRIED_RUNS:
+        raise ConflictError(
+            f"The run {run.name} is {run.status.value.lower()}; it cannot be asked to {wish}.",
+            next_step="`runs show` tells where it stands.",
+        )
+    session.execute(
+        text("UPDATE data_migration SET requested_state = :wish WHERE id = :id"),
+        {"id": run.id, "wish": wish},
+    )
+
+
+def set_status(session: Session, run: RunRow, status: RunState, *, over: bool = False) -> None:
+    """Moves a run that no worker carries.
+
+    Raises:
+        ConflictError: it moved meanwhile.
+    """
+    moved = session.execute(
+        text(
+            "UPDATE data_migration SET status = :new, wait_reason = NULL,"
+            " finished_at = CASE WHEN :over THEN clock_timestamp() ELSE finished_at END"
+            " WHERE id = :id AND status = :old"
+        ),
+        {"id": run.id, "new": status.value, "old": run.status.value, "over": over},
+    )
+    if moved.rowcount != 1:  # type: ignore[attr-defined]  # a CursorResult
+        raise ConflictError(
+            f"The run {run.name} moved on meanwhile.", next_step="Look at it again."
+        )
+
+
+def _row(row: Mapping[str, Any]) -> RunRow:
+    names = RunRow.__dataclass_fields__
+    values = {name: row[name] for name in names}
+    return RunRow(**{**values, "status": RunState(row["status"])})
+
+
+def merge_options(session: Session, run_id: UUID, part: Mapping[str, Any]) -> None:
+    """Merges into a run's options."""
+    session.execute(
+        text(
+            "UPDATE data_migration SET options = options || CAST(:part AS jsonb) WHERE id = :id"
+        ),
+        {"id": run_id, "part": orjson.dumps(dict(part)).decode()},
+    )
+
+
+def answer(session: Session, key: str) -> str | None:
+    """Name of the run that an earlier request with this key made, if there was one."""
+    found: str | None = session.scalar(
+        text(
+            "SELECT m.data_schedule_id FROM idempotency_key k"
+            " JOIN data_migration m ON m.id = k.run_id WHERE k.key = :key"
+        ),
+        {"key": key},
+    )
+    return found
+
+
+def remember_answer(session: Session, key: str, run_id: UUID) -> None:
+    """Notes which run a request made; a second one with the same key fails here (unique)."""
+    session.execute(
+        text(
+            "INSERT INTO idempotency_key (key, request_hash, run_id) VALUES (:key, '', :run)"
+        ),
+        {"key": key, "run": run_id},
+    )

@@ -1,0 +1,138 @@
+"""Before an update: the target rows as they are, kept for undo, and compared with what would be sent.
+
+rows to update ─▶ read the target ─┬─▶ before-image on the spool
+                                   ├─▶ cells that are equal already are not sent; none left: unchanged
+                                   ├─▶ `write: if_blank` cells whose target is filled are not sent
+                                   └─▶ changed by somebody since our last run: `on_target_change`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import polars as pl
+
+from core.db.run_state import Failure
+from core.domain.describe import Field
+from core.domain.plan import OnTargetChange, Write
+from core.migration.context import RunContext
+from core.migration.equal import canonical_text
+from core.migration.prepare import BLANK, HASH, LAST, SOURCE, TARGET, TOUCHED, Prepared, row_hash
+from core.migration.spec import ID, Step
+from core.salesforce.client import OrgClient
+from core.salesforce.frames import rest_frame
+
+#: rows up to which the target is read by id (one call per 2,000)
+_BY_ID_UP_TO = 10_000
+_IDS_A_CALL = 2_000
+
+
+def keep_before(run: RunContext, step: Step, held: Prepared, *, name: str) -> None:
+    """Replaces the updates of what was prepared by those that are needed and allowed."""
+    rows = pl.concat(held.updates)
+    fields = [n for n in rows.columns if n in step.target.fields and n != ID]
+    read = sorted({*fields, *step.columns})
+    found = target_rows(run.target, step, rows.get_column(TARGET), read)
+    there = rows.join(
+        found, left_on=TARGET, right_on=ID, how="left", suffix="#now", maintain_order="left"
+    )
+    there = _blank_if_filled(step, there, fields)
+    changed = there.with_columns(_unless_equal(step, n) for n in fields)
+    differs = pl.any_horizontal(pl.col(fields).is_not_null()) if fields else pl.lit(value=False)
+    needed = changed.select(differs.alias("d")).to_series()
+    held.totals["unchanged"] += int((~needed).sum())
+    _link(held, changed.filter(~needed))
+    changed = changed.filter(needed)
+    changed = _conflicts(step, held, changed)
+    held.updates = [changed.select(rows.columns)] if changed.height else []
+    if changed.height:
+        image = found.filter(pl.col(ID).is_in(changed.get_column(TARGET).implode()))
+        run.spool.write(f"before/{step.name}/{name}", image)
+
+
+def target_rows(org: OrgClient, step: Step, ids: pl.Series, fields: Sequence[str]) -> pl.DataFrame:
+    """Target rows by id as text, with Id; rows that are gone are left out."""
+    columns = [ID, *(n for n in fields if n != ID)]
+    parts = list(_frames(org, step, ids.unique(), columns))
+    empty = pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
+    return pl.concat([empty, *parts]).unique(subset=ID)
+
+
+def _frames(
+    org: OrgClient, step: Step, ids: pl.Series, columns: list[str]
+) -> Iterator[pl.DataFrame]:
+    if len(ids) <= _BY_ID_UP_TO:
+        for start in range(0, len(ids), _IDS_A_CALL):
+            asked = ids[start : start + _IDS_A_CALL].to_list()
+            got = org.retrieve(step.target.name, asked, columns)
+            if got:
+                yield rest_frame(list(got.values()), columns)
+        return
+    wanted = ids.implode()
+    for frame in org.query_frames(f"SELECT {', '.join(columns)} FROM {step.target.name}"):
+        yield frame.select(columns).filter(pl.col(ID).is_in(wanted))
+
+
+def _now(step: Step, name: str, frame: pl.DataFrame) -> pl.Expr:
+    """The target's present value of a field beside the rows to send."""
+    return pl.col(f"{name}#now" if f"{name}#now" in frame.columns else name)
+
+
+def _blank_if_filled(step: Step, rows: pl.DataFrame, fields: Sequence[str]) -> pl.DataFrame:
+    kept = [n for n in fields if n in step.rules and step.rules[n].write is Write.IF_BLANK]
+    return rows.with_columns(
+        pl.when(_now(step, n, rows).is_null()).then(pl.col(n)).alias(n) for n in kept
+    )
+
+
+def _unless_equal(step: Step, name: str) -> pl.Expr:
+    field = step.target.fields[name]
+    sent = pl.when(pl.col(name) != BLANK).then(pl.col(name))
+    same = canonical_text(field, sent).eq_missing(canonical_text(field, pl.col(f"{name}#now")))
+    return pl.when(~same).then(pl.col(name)).alias(name)
+
+
+def _link(held: Prepared, equal: pl.DataFrame) -> None:
+    """Rows that need no write are linked with the hash of what would have been sent."""
+    if equal.height:
+        held.links.append(
+            equal.select(
+                source_id=pl.col(SOURCE),
+                target_id=pl.col(TARGET),
+                origin=pl.lit("matched"),
+                sent_hash=pl.col(HASH),
+            )
+        )
+
+
+def _conflicts(step: Step, held: Prepared, rows: pl.DataFrame) -> pl.DataFrame:
+    """Takes out rows in which somebody changed what we wrote (rule 3.2)."""
+    policy = step.mapping.on_target_change
+    if policy is OnTargetChange.OVERWRITE or not rows.height:
+        return rows
+    present = rows.select(
+        _spelt(step.target.fields[n], _now(step, n, rows)).alias(n) for n in step.columns
+    )
+    as_sent = (row_hash(step, present) == rows.get_column(LAST)).fill_null(value=False)
+    conflict = rows.get_column(TOUCHED) & ~as_sent
+    if not conflict.any():
+        return rows
+    if policy is OnTargetChange.KEEP:
+        held.totals["skipped"] += int(conflict.sum())
+        return rows.filter(~conflict)
+    held.totals["blocked"] += int(conflict.sum())
+    for source_id, target_id in rows.filter(conflict).select(SOURCE, TARGET).iter_rows():
+        held.failures.append(
+            Failure(
+                "blocked",
+                "TARGET_CHANGED",
+                "Somebody changed this record in the target after it was last sent.",
+                source_id,
+                target_id,
+            )
+        )
+    return rows.filter(~conflict)
+
+
+def _spelt(field: Field, value: pl.Expr) -> pl.Expr:
+    return canonical_text(field, value)

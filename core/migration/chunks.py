@@ -1,0 +1,87 @@
+"""Cutting what was prepared into chunks: one request or one bulk job each, their rows on the spool first.
+
+Which API (by cost, unless the plan says): updates, deletes and inserts whose key the org itself holds to be
+unique go by collections while they are few; everything else goes by Bulk 2.0, where a lost answer is found
+again by the job's id. Keyless inserts therefore never go by collections (rule 2.5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from core.db.run_state import NewChunk
+from core.domain.plan import Api, Operation
+from core.migration.prepare import Prepared
+from core.migration.spec import Step
+from core.spool import RunSpool
+
+#: rows up to which collections are sooner than a job (Salesforce's own advice: 2,000)
+COLLECTIONS_UP_TO = 2_000
+COLLECTION_ROWS = 200
+#: rows of one job: full internal batches of 10,000 (Bulk API 2.0, Limits)
+BULK_ROWS = 50_000
+#: bytes of a frame whose CSV surely stays under the limit of one job
+BULK_BYTES = 80_000_000
+
+
+def plan_chunks(step: Step, prepared: Prepared, spool: RunSpool, *, name: str) -> list[NewChunk]:
+    """Writes the pages of all chunks and returns what the database must know of them.
+
+    Args:
+        name: stem of the pages; the same rows under the same name replace themselves.
+    """
+    chunks: list[NewChunk] = []
+    delete = "hard_delete" if step.operation is Operation.HARD_DELETE else "delete"
+    insert = "upsert" if step.upserts_by_key else "insert"
+    for operation, frames in (
+        (insert, prepared.inserts),
+        ("update", prepared.updates),
+        (delete, prepared.deletes),
+    ):
+        if frames:
+            rows = frames[0] if len(frames) == 1 else pl.concat(frames)
+            chunks.extend(_write(step, spool, rows, operation, f"{name}-{operation}"))
+    return chunks
+
+
+def api_for(step: Step, operation: str, rows: int) -> str:
+    """The API by which rows of that operation travel."""
+    wanted = step.mapping.load.api
+    if wanted is Api.BULK or operation == "hard_delete":
+        return "bulk"
+    if not may_use_collections(step, operation):
+        return "bulk"
+    needs = step.mapping.load.duplicate_rules == "allow" or step.mapping.load.all_or_none
+    if wanted in (Api.COLLECTIONS, Api.GRAPH) or needs:
+        return "collections"
+    return "collections" if rows <= COLLECTIONS_UP_TO else "bulk"
+
+
+def may_use_collections(step: Step, operation: str) -> bool:
+    """A lost answer can be settled: the rows are known by id, or by a key that cannot repeat."""
+    if operation != "insert":
+        return True
+    return step.has_unique_key or step.mapping.load.accept_keyless is not None
+
+
+def _write(
+    step: Step, spool: RunSpool, rows: pl.DataFrame, operation: str, name: str
+) -> Iterator[NewChunk]:
+    api = api_for(step, operation, rows.height)
+    for number, part in enumerate(cut(step, rows, api)):
+        page = f"load/{step.name}/{name}-{number:05d}"
+        spool.write(page, part)
+        yield NewChunk(api=api, operation=operation, rows=part.height, page=page)
+
+
+def cut(step: Step, rows: pl.DataFrame, api: str) -> Iterator[pl.DataFrame]:
+    """Rows in pieces that one request or one job takes."""
+    limit = COLLECTION_ROWS if api == "collections" else BULK_ROWS
+    size = min(step.mapping.load.batch or limit, limit)
+    if api == "bulk":
+        fit = int(BULK_BYTES / max(rows.estimated_size() / max(rows.height, 1), 1))
+        size = max(min(size, fit), 1)
+    for start in range(0, rows.height, size):
+        yield rows.slice(start, size)

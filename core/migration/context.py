@@ -1,0 +1,99 @@
+"""What every part of a run in progress holds: both orgs, spool, memory, id maps, and the wish to stop."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from core.db.run_state import HEARTBEAT_S, RunStore
+from core.migration.idmap import IdCodes, IdMap
+from core.migration.lookups import Translator
+from core.salesforce.client import OrgClient
+from core.spool import RunSpool
+
+
+class StopRequested(Exception):  # noqa: N818  # no error: a person's wish, or the process ending
+    """Work ends at the next safe place; `wish` is ``pause`` or ``cancel``."""
+
+    def __init__(self, wish: str) -> None:
+        super().__init__(wish)
+        self.wish = wish
+
+
+class Pulse:
+    """Keeps the lease alive from a thread of its own and remembers what was asked for.
+
+    A thread that is busy or waits for an org cannot extend its lease; the pulse can. When the run was
+    taken over the pulse ends and `check` raises in whoever asks next.
+    """
+
+    def __init__(self, store: RunStore, *, stop: Callable[[], str | None]) -> None:
+        self._store = store
+        self._stop = stop
+        self._ended = threading.Event()
+        self._wish: str | None = None
+        self._broken: BaseException | None = None
+        self._thread = threading.Thread(target=self._beat, name="run-pulse", daemon=True)
+
+    def start(self) -> None:
+        """Begins to beat."""
+        self._thread.start()
+
+    def end(self) -> None:
+        """Stops beating; the lease stays until it is released."""
+        self._ended.set()
+        self._thread.join()
+
+    @property
+    def wish(self) -> str | None:
+        """What was asked for, if anything."""
+        return self._wish or self._stop()
+
+    def check_lease(self) -> None:
+        """Raises what ended the pulse: `TakenOverError`, or a database that is gone."""
+        if self._broken is not None:
+            raise self._broken
+
+    def check(self) -> None:
+        """As `check_lease`; raises `StopRequested` when a person wants the run to stop."""
+        self.check_lease()
+        if self.wish is not None:
+            raise StopRequested(self.wish)
+
+    def _beat(self) -> None:
+        while not self._ended.wait(HEARTBEAT_S):
+            try:
+                self._wish = self._store.heartbeat()
+            except BaseException as broken:  # noqa: BLE001  # handed to the threads that check
+                self._broken = broken
+                return
+
+
+@dataclass(slots=True)
+class RunContext:
+    """A run in progress."""
+
+    store: RunStore
+    spool: RunSpool
+    source: OrgClient
+    target: OrgClient
+    pulse: Pulse
+    translator: Translator
+    #: '<source Organization Id>:<target Organization Id>'
+    org_pair: str
+    #: ISO to the millisecond without zone: the source's clock when reading began
+    watermark: str
+    ids: IdCodes
+    #: links of every mapping of the plan
+    maps: dict[str, IdMap]
+    #: link_set of every mapping of the plan
+    link_sets: dict[str, int]
+    sleep: Callable[[float], None] = time.sleep
+    #: rows of every spooled page of every mapping
+    sizes: dict[str, list[int]] = field(default_factory=dict)
+
+    def page_rows(self, name: str, number: int) -> int:
+        """Rows of one source page, counted from 1."""
+        return self.sizes[name][number - 1]

@@ -1,0 +1,242 @@
+"""Loading one object: pages are prepared in order, chunks travel side by side, each settles by itself.
+
+    for every generation (parents of the same object first):
+        spool page ─▶ prepare ─▶ buffer ──full──▶ chunks on the spool + ONE commit ─▶ threads carry them
+                                                                                     └─▶ settle ─▶ perhaps more
+    a generation begins when all chunks of the one before are settled
+
+Where it stopped is the step's cursor: ``generation`` and ``page`` are the last ones whose chunks are committed.
+Chunks that are open from an earlier worker are carried on before anything new is prepared.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+
+import polars as pl
+
+from core.db.run_state import ChunkRow, NewChunk, StepRow
+from core.domain.states import ChunkState
+from core.errors import RefusedError
+from core.migration.before import keep_before
+from core.migration.chunks import plan_chunks
+from core.migration.context import RunContext, StopRequested
+from core.migration.extract import source_folder
+from core.migration.load_bulk import JobGoneError, load_by_bulk
+from core.migration.load_collections import load_by_collections
+from core.migration.match import Matches
+from core.migration.outcomes import ACCEPTED_SCHEMA, Outcomes
+from core.migration.prepare import Prepared, prepare
+from core.migration.reconcile import reconcile
+from core.migration.settle import LOAD, Phase, settle
+from core.migration.spec import Step
+from core.migration.transform import StepRules
+from core.salesforce.faults import RowAdvice
+
+#: chunks on their way at once; more jobs than this wait in the org's queue anyway
+IN_FLIGHT = 4
+#: rows to send that are collected before they are cut into chunks
+BUFFER_ROWS = 45_000
+#: rows without a write after which the cursor is stored all the same
+QUIET_PAGES = 20
+#: wait before rows that met a lock are sent again, doubled per attempt, at most the second figure
+LOCK_WAIT_S, LOCK_WAIT_MAX_S = 0.5, 20.0
+
+
+class Lane:
+    """Carries chunks of one step to their end, several at a time."""
+
+    def __init__(self, run: RunContext, step: Step, phase: Phase = LOAD) -> None:
+        self._run = run
+        self._step = step
+        self._phase = phase
+        serial = step.mapping.load.serial
+        self._width = 1 if serial else IN_FLIGHT
+        self._pool = ThreadPoolExecutor(self._width, thread_name_prefix=f"load-{step.name}")
+        self._waiting: list[ChunkRow] = []
+        self._flying: dict[Future[list[ChunkRow]], ChunkRow] = {}
+        self._stop: BaseException | None = None
+
+    def add(self, chunks: list[ChunkRow]) -> None:
+        """Hands chunks over; returns as soon as they wait or fly, blocks while enough wait already."""
+        self._waiting.extend(chunk for chunk in chunks if chunk.state not in _ENDED)
+        self._launch()
+        while len(self._waiting) > self._width and self._stop is None:
+            self._land()
+
+    def drain(self) -> None:
+        """Returns when every chunk is settled.
+
+        Raises:
+            what stopped a chunk, after all chunks in flight have come to their own end.
+        """
+        while self._flying or (self._waiting and self._stop is None):
+            self._land()
+        if self._stop is not None:
+            raise self._stop
+
+    def close(self) -> None:
+        """Ends the threads."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _launch(self) -> None:
+        while self._waiting and len(self._flying) < self._width and self._stop is None:
+            chunk = self._waiting.pop(0)
+            # rows that met a lock go alone: nothing else of this object is in flight (rule 3.11)
+            if chunk.outcome.get("advice") == RowAdvice.LOCKED and self._flying:
+                self._waiting.insert(0, chunk)
+                return
+            self._flying[self._pool.submit(self._carry, chunk)] = chunk
+            if chunk.outcome.get("advice") == RowAdvice.LOCKED:
+                return
+
+    def _land(self) -> None:
+        self._launch()
+        if not self._flying:
+            return
+        done, _ = wait(self._flying, return_when=FIRST_COMPLETED)
+        for future in done:
+            self._flying.pop(future)
+            try:
+                self._waiting.extend(future.result())
+            except BaseException as stop:  # noqa: BLE001  # raised by drain once the others landed
+                self._stop = self._stop or stop
+        self._launch()
+
+    def _carry(self, chunk: ChunkRow) -> list[ChunkRow]:
+        run, step = self._run, self._step
+        run.pulse.check_lease()
+        if run.pulse.wish is not None and chunk.state is ChunkState.PLANNED:
+            raise StopRequested(run.pulse.wish)
+        if chunk.attempt and chunk.state is ChunkState.PLANNED:
+            run.sleep(min(LOCK_WAIT_S * 2**chunk.attempt / 2, LOCK_WAIT_MAX_S))
+        page = run.spool.read(chunk.page)
+        send = load_by_bulk if chunk.api == "bulk" else load_by_collections
+        try:
+            outcomes = send(run, step, chunk, page)
+        except JobGoneError as gone:
+            outcomes = reconcile(run, step, chunk, page, gone)
+        except RefusedError as refused:
+            if type(refused) is not RefusedError:  # credentials and limits concern the whole run
+                raise
+            nobody = pl.DataFrame(schema=ACCEPTED_SCHEMA)
+            left = list(range(page.height))
+            outcomes = Outcomes(nobody, [], left, reason=f"InvalidBatch: {refused.happened}")
+        return settle(run, step, chunk, page, outcomes, self._phase)
+
+
+_ENDED = frozenset({ChunkState.DONE, ChunkState.FAILED})
+
+
+def load_step(
+    run: RunContext, step: Step, row: StepRow, *, rules: StepRules, matches: Matches, pages: int
+) -> None:
+    """Loads every row of a mapping that is not loaded yet.
+
+    Raises:
+        StopRequested, TakenOverError, RefusedError, DailyLimitError: what was sent is settled first.
+    """
+    lane = Lane(run, step)
+    try:
+        lane.add(run.store.chunks(row.id))
+        lane.drain()
+        last = int(matches.depths.max()) if len(matches.depths) else 0
+        generation = int(row.cursor.get("generation", 0))
+        done = int(row.cursor.get("page", 0))
+        while generation <= last and pages:
+            _generation(run, step, row, rules, matches, (generation, done, pages), lane)
+            lane.drain()
+            generation, done = generation + 1, 0
+    finally:
+        lane.close()
+
+
+def _generation(  # noqa: PLR0913
+    run: RunContext,
+    step: Step,
+    row: StepRow,
+    rules: StepRules,
+    matches: Matches,
+    where: tuple[int, int, int],
+    lane: Lane,
+) -> None:
+    generation, done, pages = where
+    buffer = _Buffer(run, step, row, generation)
+    start = 0
+    several = bool(matches.depths.any())
+    for number in range(1, pages + 1):
+        page_size = run.page_rows(step.name, number)
+        part = matches.part(start, start + page_size)
+        start += page_size
+        chosen = part.depths == generation
+        if number <= done or not chosen.any():
+            continue
+        run.pulse.check()
+        page = run.spool.read(f"{source_folder(step)}/{number:06d}")
+        if several and not chosen.all():
+            mask = pl.Series(chosen)
+            page, part = page.filter(mask), part.where(chosen)
+        made = prepare(step, page, part, rules=rules, translator=run.translator, ids=run.ids)
+        buffer.add(number, made)
+        if buffer.is_full:
+            lane.add(buffer.flush())
+    buffer.number = pages
+    lane.add(buffer.flush())
+
+
+class _Buffer:
+    """What was prepared and is not planned yet."""
+
+    def __init__(self, run: RunContext, step: Step, row: StepRow, generation: int) -> None:
+        self._run = run
+        self._step = step
+        self._row = row
+        self._generation = generation
+        self._held = Prepared()
+        self._pages = 0
+        self.number = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Enough for chunks of a good size, or long enough without a commit."""
+        return self._held.rows >= BUFFER_ROWS or self._pages >= QUIET_PAGES
+
+    def add(self, number: int, made: Prepared) -> None:
+        """Takes what one page became."""
+        held = self._held
+        held.inserts += made.inserts
+        held.updates += made.updates
+        held.deletes += made.deletes
+        held.links += made.links
+        held.waiting += made.waiting
+        held.failures += made.failures
+        held.totals.update(made.totals)
+        self.number = number
+        self._pages += 1
+
+    def flush(self) -> list[ChunkRow]:
+        """Plans chunks for all that is held: pages first, then one commit."""
+        run, step, held = self._run, self._step, self._held
+        self._held, self._pages = Prepared(), 0
+        name = f"{self._generation:02d}-{self.number:06d}"
+        if held.updates:
+            keep_before(run, step, held, name=name)
+        chunks: list[NewChunk] = plan_chunks(step, held, run.spool, name=name)
+        if held.waiting:
+            run.spool.write(f"wait/{step.name}/{name}", pl.concat(held.waiting))
+        with run.store.commit() as commit:
+            commit.step(
+                self._row.id,
+                totals=held.totals,
+                cursor={"generation": self._generation, "page": self.number},
+            )
+            commit.failures(self._row.id, held.failures)
+            for links in held.links:
+                commit.links(run.link_sets[step.name], links)
+            planned = commit.add_chunks(self._row.id, chunks)
+        for links in held.links:
+            run.maps[step.name].add(
+                run.ids.encode(links.get_column("source_id")),
+                run.ids.encode(links.get_column("target_id")),
+            )
+        return planned

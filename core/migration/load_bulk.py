@@ -1,0 +1,153 @@
+"""One chunk through Bulk 2.0, from whatever state it was left in.
+
+    planned ─▶ create job ─▶ STORE ITS ID ─▶ upload ─▶ close ─▶ wait ─▶ results
+                  ▲                │
+                  └── job open: nothing was processed, it is aborted and another is made
+                      job closed: it is waited for; nothing is ever sent again before its results are read
+
+The id is stored before the job can be closed, so there is no moment at which the org may have written rows of
+which we do not know where to ask. A worker that was replaced cannot close its job: it looks at its lease first,
+and the job it made was aborted by the one that replaced it.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from core.db.run_state import ChunkRow
+from core.domain.states import ChunkState
+from core.errors import LostError, RefusedError, TransientError
+from core.migration.context import RunContext
+from core.migration.outcomes import Outcomes, as_csv, bulk_outcomes
+from core.migration.spec import Step
+from core.salesforce.bulk import JobSpec, JobState, JobStatus, ResultKind
+from core.salesforce.frames import csv_bytes
+
+_OPERATIONS = {"hard_delete": "hardDelete"}
+#: jobs made anew because an upload broke off
+_UPLOAD_ATTEMPTS = 4
+
+
+class JobGoneError(LostError):
+    """A closed job whose results cannot be had (any more): only the rows themselves can tell."""
+
+
+def load_by_bulk(run: RunContext, step: Step, chunk: ChunkRow, page: pl.DataFrame) -> Outcomes:
+    """What became of every row of the chunk.
+
+    Raises:
+        JobGoneError: the org no longer knows the job and its results; the rows' fate is unknown.
+        StopRequested, TakenOverError: between two acts on the org; the chunk can be carried on.
+    """
+    status = _known_job(run, chunk)
+    if status is None:
+        status = _new_job(run, step, chunk, page)
+    ended = run.target.bulk.wait(status.job_id, on_poll=_Watch(run, status.job_id))
+    return _results(run, step, chunk, page, ended)
+
+
+class _Watch:
+    """Looks at lease and wishes between two polls; a cancelled run's job is aborted, then awaited."""
+
+    def __init__(self, run: RunContext, job_id: str) -> None:
+        self._run = run
+        self._job_id = job_id
+        self._aborted = False
+
+    def __call__(self, status: JobStatus) -> None:
+        self._run.pulse.check_lease()
+        if self._run.pulse.wish == "cancel" and not self._aborted and not status.state.is_terminal:
+            self._aborted = True
+            self._run.target.bulk.abort(self._job_id)
+
+
+def _known_job(run: RunContext, chunk: ChunkRow) -> JobStatus | None:
+    """The chunk's job, if the org may process or has processed it; None when nothing was handed over."""
+    if chunk.job_id is None:
+        return None
+    try:
+        status = run.target.bulk.job(chunk.job_id)
+    except RefusedError as gone:
+        if gone.fact("status") != 404:
+            raise
+        if chunk.state in (ChunkState.JOB_CREATED, ChunkState.UPLOADED):
+            return None
+        raise JobGoneError(
+            f"The org no longer knows the job {chunk.job_id}.",
+            state="Its rows may have been written; they were not sent again.",
+            next_step="Check them by the key, or run the plan again with a migration key.",
+            job_id=chunk.job_id,
+        ) from gone
+    if status.state is not JobState.OPEN:
+        return status
+    ended = run.target.bulk.abort(chunk.job_id)
+    # somebody closed it in this very moment: then it is processed and counts
+    return ended if ended.records_processed else None
+
+
+def _new_job(run: RunContext, step: Step, chunk: ChunkRow, page: pl.DataFrame) -> JobStatus:
+    bulk = run.target.bulk
+    spec = JobSpec(
+        sobject=step.target.name,
+        operation=_OPERATIONS.get(chunk.operation, chunk.operation),
+        external_id_field=step.stamped_key if chunk.operation == "upsert" else None,
+        assignment_rule_id=_assignment_rule(step),
+    )
+    content = csv_bytes(as_csv(page))
+    for attempt in range(_UPLOAD_ATTEMPTS):
+        run.pulse.check()
+        job_id = bulk.create_job(spec)
+        with run.store.commit() as commit:
+            commit.chunk(chunk.id, ChunkState.JOB_CREATED, job_id=job_id)
+        try:
+            bulk.upload(job_id, content)
+        except (LostError, TransientError):
+            bulk.abort(job_id)
+            if attempt == _UPLOAD_ATTEMPTS - 1:
+                raise
+            continue
+        # the lease is looked at once more: after this the org works
+        with run.store.commit() as commit:
+            commit.chunk(chunk.id, ChunkState.CLOSED)
+        bulk.close(job_id)
+        return bulk.job(job_id)
+    raise AssertionError("unreachable")
+
+
+def _assignment_rule(step: Step) -> str | None:
+    rule = step.mapping.load.assignment_rules
+    return rule if rule not in ("off", "default") else None
+
+
+def _results(
+    run: RunContext, step: Step, chunk: ChunkRow, page: pl.DataFrame, ended: JobStatus
+) -> Outcomes:
+    bulk = run.target.bulk
+    accepted = list(bulk.results(ended.job_id, ResultKind.SUCCESSFUL))
+    refused = (
+        list(bulk.results(ended.job_id, ResultKind.FAILED))
+        if ended.records_failed or ended.state is not JobState.JOB_COMPLETE
+        else []
+    )
+    outcomes = bulk_outcomes(page, accepted, refused, key=join_key(step, chunk.operation))
+    if outcomes.left and ended.state is JobState.JOB_COMPLETE:
+        raise JobGoneError(
+            f"The job {ended.job_id} ended, and {len(outcomes.left)} of its rows are in no result.",
+            state="They may have been written; they were not sent again.",
+            next_step="Check them by the key.",
+            job_id=ended.job_id,
+        )
+    return Outcomes(
+        outcomes.accepted,
+        outcomes.refused,
+        outcomes.left,
+        outcomes.twins,
+        ended.error_message or str(ended.state.value),
+    )
+
+
+def join_key(step: Step, operation: str) -> str | None:
+    """The column by which results are found again; None: the whole row."""
+    if operation in ("update", "delete", "hard_delete"):
+        return "Id"
+    return step.stamped_key

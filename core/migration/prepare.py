@@ -1,0 +1,342 @@
+"""One page of source rows becomes what is to be done: insert, update, unchanged, skipped, blocked and why.
+
+    page ─▶ rules ─▶ target columns ─┐
+    lookups ─▶ target ids ───────────┼─▶ hash of the row as it would be sent
+    matches ─────────────────────────┘        └─▶ buckets
+
+Frames of rows to send carry engine columns beside the target's: ``#source`` ``#target`` ``#hash``. In them a
+null means "leave alone", `BLANK` means "make it empty": the two that CSV and JSON spell differently.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from core.db.run_state import Failure
+from core.domain.hashing import field_hashes, row_hashes
+from core.domain.plan import Blanks, OnTargetMissing, Operation
+from core.migration.idmap import IdCodes
+from core.migration.lookups import MASTER_RECORD_TYPE, Translator
+from core.migration.match import Match, Matches
+from core.migration.spec import ID, Lookup, Step
+from core.migration.transform import StepRules
+
+SOURCE = "#source"
+TARGET = "#target"
+HASH = "#hash"
+#: the target row was written to by somebody after our last run
+TOUCHED = "#touched"
+#: hash of what was sent last; null where it is not known
+LAST = "#last"
+ENGINE_COLUMNS = (SOURCE, TARGET, HASH, TOUCHED, LAST)
+#: a cell that empties the field; cannot occur in data, which has no NUL
+BLANK = "\x00"
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(slots=True)
+class Prepared:
+    """What is to be done with the rows of one or more pages."""
+
+    inserts: list[pl.DataFrame] = field(default_factory=list)
+    updates: list[pl.DataFrame] = field(default_factory=list)
+    deletes: list[pl.DataFrame] = field(default_factory=list)
+    #: links that need no write: LINK_SCHEMA
+    links: list[pl.DataFrame] = field(default_factory=list)
+    #: rows with lookups that wait: #source, #hash, and the source's ids by target field
+    waiting: list[pl.DataFrame] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    totals: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def rows(self) -> int:
+        """Rows to be sent."""
+        return sum(f.height for f in (*self.inserts, *self.updates, *self.deletes))
+
+
+def row_hash(step: Step, frame: pl.DataFrame) -> pl.Series:
+    """Hash of the row as it would be sent, Int64, stable for ever (rule 3.3).
+
+    Lookups that may wait are added as hashes of their own, so that the second pass can add them later and
+    the sum is that of a row in which they never waited.
+    """
+    later = [lookup.field.name for lookup in step.lookups if may_wait(lookup)]
+    total = row_hashes(frame, [name for name in step.columns if name not in later])
+    for name in later:
+        total = total + lookup_hash(name, frame.get_column(name))
+    return total.alias(HASH)
+
+
+def lookup_hash(name: str, ids: pl.Series) -> pl.Series:
+    """What a lookup that may wait adds to its row's hash; 0 while blank."""
+    column = pl.concat_str(pl.lit(name.lower() + "="), pl.col("ids"))
+    texts = ids.to_frame("ids").select(column.alias("ids"))
+    return field_hashes(texts, ["ids"]).to_series().fill_null(0)
+
+
+def prepare(
+    step: Step,
+    page: pl.DataFrame,
+    matches: Matches,
+    *,
+    rules: StepRules,
+    translator: Translator,
+    ids: IdCodes,
+) -> Prepared:
+    """Buckets of one page."""
+    work = _Page(step, page, matches, ids)
+    work.totals["read_rows"] = page.height
+    work.block_matches()
+    if step.operation.is_delete:
+        return work.deletes()
+    if step.operation is Operation.PRESERVE:
+        return work.preserved()
+    work.skip_by_operation()
+    work.apply(rules)
+    for lookup in step.lookups:
+        work.look_up(lookup, translator)
+    return work.buckets()
+
+
+class _Page:
+    """The rows of one page on their way into buckets."""
+
+    def __init__(self, step: Step, page: pl.DataFrame, matches: Matches, ids: IdCodes) -> None:
+        self.step = step
+        self.page = page
+        self.matches = matches
+        self.ids = ids
+        self.open: Mask = np.ones(page.height, dtype=np.bool_)
+        self.totals: Counter[str] = Counter()
+        self.failures: list[Failure] = []
+        self.columns: dict[str, pl.Series] = {}
+        self.waits: dict[str, pl.Series] = {}
+        self.sources = page.get_column(ID)
+        self.links: list[pl.DataFrame] = []
+
+    def block(self, mask: Mask, code: str, message: str, *, fields: tuple[str, ...] = ()) -> None:
+        """Takes open rows out, with a reason each."""
+        hit = mask & self.open
+        if hit.any():
+            for source_id in self.sources.filter(pl.Series(hit)):
+                self.failures.append(Failure("blocked", code, message, source_id, fields=fields))
+            self.totals["blocked"] += int(hit.sum())
+            self.open &= ~hit
+
+    def skip(self, mask: Mask) -> None:
+        """Takes open rows out by operation or choice."""
+        hit = mask & self.open
+        self.totals["skipped"] += int(hit.sum())
+        self.open &= ~hit
+
+    def block_matches(self) -> None:
+        """Repeated and blank keys, targets that are gone."""
+        states = self.matches.states
+        keys = self.step.mapping.key.target
+        what = " + ".join(keys)
+        self.block(
+            states == Match.REPEATED_SOURCE,
+            "KEY_REPEATS_IN_SOURCE",
+            f"Several source rows have this value of {what}; none of them was sent.",
+            fields=keys,
+        )
+        self.block(
+            states == Match.REPEATED_TARGET,
+            "KEY_REPEATS_IN_TARGET",
+            f"Several target rows have this value of {what}; it is not clear which one is meant.",
+            fields=keys,
+        )
+        self.block(states == Match.BLANK_KEY, "KEY_BLANK", f"The key {what} is blank.", fields=keys)
+        gone = states == Match.GONE
+        policy = self.step.mapping.on_target_missing
+        if policy is OnTargetMissing.REPORT:
+            self.block(
+                gone, "TARGET_MISSING", "The target record that was written earlier is gone."
+            )
+        elif policy is OnTargetMissing.SKIP:
+            self.skip(gone)
+        else:
+            states[gone] = Match.FRESH
+
+    def found(self) -> Mask:
+        """Rows that have a record in the target."""
+        states = self.matches.states
+        return (states == Match.LINKED) | (states == Match.KEYED)
+
+    def skip_by_operation(self) -> None:
+        """Rule 2.7; a matched row that is skipped still gets its link."""
+        found = self.found()
+        if self.step.operation is Operation.INSERT:
+            self._link_matched(self.open & (self.matches.states == Match.KEYED))
+            self.skip(found)
+        elif self.step.operation is Operation.UPDATE:
+            self.skip(~found)
+
+    def apply(self, rules: StepRules) -> None:
+        """Target columns by the rules; rows in which one fails are blocked."""
+        made = rules.apply(self.page)
+        for row, name, code, message in made.failures.iter_rows():
+            mask = np.zeros(self.page.height, dtype=np.bool_)
+            mask[row] = True
+            self.block(mask, code, message, fields=(name,))
+        for name in self.step.rules:
+            self.columns[name] = made.frame.get_column(name)
+
+    def look_up(self, lookup: Lookup, translator: Translator) -> None:
+        """One lookup column, by its policy."""
+        name = lookup.field.name
+        values = self.page.get_column(lookup.source)
+        if lookup.is_record_type:
+            values = values.replace({MASTER_RECORD_TYPE: None})
+        found = translator.translate(self.step, lookup, values)
+        column, open_ids = found.ids, found.unresolved & self.open
+        self.block(
+            found.ambiguous,
+            "LOOKUP_AMBIGUOUS",
+            f"Several records of the target match {name}.",
+            fields=(name,),
+        )
+        if open_ids.any() and may_wait(lookup):
+            self.waits[name] = pl.select(
+                pl.when(pl.Series(found.unresolved)).then(values)
+            ).to_series()
+        elif open_ids.any():
+            column = self._missing(lookup, translator, column, found.unresolved)
+        self.columns[name] = column
+
+    def _missing(
+        self, lookup: Lookup, translator: Translator, column: pl.Series, missing: Mask
+    ) -> pl.Series:
+        name = lookup.field.name
+        stand_in = translator.fallback(lookup)
+        if stand_in is not None:
+            return pl.select(
+                pl.when(pl.Series(missing)).then(pl.lit(stand_in)).otherwise(column)
+            ).to_series()
+        message = f"The record that {name} names has no counterpart in the target."
+        if lookup.policy.missing == "reject":
+            self.block(missing, "LOOKUP_UNRESOLVED", message, fields=(name,))
+            return column
+        left = missing & self.open
+        self.totals["lookups_left_blank"] += int(left.sum())
+        for source_id in self.sources.filter(pl.Series(left)):
+            self.failures.append(
+                Failure("left_blank", "LOOKUP_UNRESOLVED", message, source_id, fields=(name,))
+            )
+        return column
+
+    def preserved(self) -> Prepared:
+        """Writes nothing; matched rows are linked, so that children find them."""
+        found = self.open & self.found()
+        self._link_matched(found & (self.matches.states == Match.KEYED))
+        self.totals["unchanged"] += int(found.sum())
+        self.skip(self.open & ~found)
+        return self._prepared()
+
+    def deletes(self) -> Prepared:
+        """Matched rows leave the target; unmatched ones have nothing to leave."""
+        self.skip(~self.found())
+        made = self._prepared()
+        rows = self._engine_columns(self.open)
+        if rows.height:
+            made.deletes.append(rows.with_columns(Id=pl.col(TARGET)))
+        return made
+
+    def buckets(self) -> Prepared:
+        """Insert, update or unchanged."""
+        columns = list(self.step.columns)
+        frame = pl.DataFrame({name: self.columns[name] for name in columns})
+        frame = frame.with_columns(pl.when(pl.all() != "").then(pl.all()).name.keep())
+        hashes = row_hash(self.step, frame)
+        found = self.found()
+        same = found & self.matches.hashed & (hashes.to_numpy() == self.matches.hashes)
+        unchanged = self.open & same
+        self.totals["unchanged"] += int(unchanged.sum())
+        self.open &= ~unchanged
+        made = self._prepared()
+        extra = self._engine_columns(np.ones(self.page.height, dtype=np.bool_)).with_columns(
+            hashes.alias(HASH)
+        )
+        whole = extra.hstack(frame)
+        fresh, known = pl.Series(self.open & ~found), pl.Series(self.open & found)
+        if fresh.any():
+            made.inserts.append(_sendable(self.step, whole.filter(fresh)))
+        if known.any():
+            ours = pl.Series(self.matches.ours).filter(known)
+            made.updates.append(_sendable_update(self.step, whole.filter(known), ours))
+        self._note_waiting(made, extra)
+        return made
+
+    def _note_waiting(self, made: Prepared, extra: pl.DataFrame) -> None:
+        if not self.waits:
+            return
+        names = list(self.waits)
+        waiting = extra.select(SOURCE, HASH).with_columns(**self.waits)
+        sent = pl.Series(self.open)
+        waiting = waiting.filter(sent & pl.any_horizontal(pl.col(names).is_not_null()))
+        if waiting.height:
+            made.waiting.append(waiting)
+
+    def _engine_columns(self, mask: Mask) -> pl.DataFrame:
+        return pl.DataFrame(
+            {
+                SOURCE: self.sources,
+                TARGET: self.ids.decode(self.matches.targets),
+                HASH: pl.Series(self.matches.hashes),
+                TOUCHED: pl.Series(self.matches.touched),
+                LAST: pl.select(
+                    pl.when(pl.Series(self.matches.hashed)).then(pl.Series(self.matches.hashes))
+                ).to_series(),
+            }
+        ).filter(pl.Series(mask))
+
+    def _link_matched(self, mask: Mask) -> None:
+        if mask.any():
+            linked = self._engine_columns(mask).select(
+                source_id=pl.col(SOURCE),
+                target_id=pl.col(TARGET),
+                origin=pl.lit("matched"),
+                sent_hash=pl.lit(None, pl.Int64),
+            )
+            self.links.append(linked)
+
+    def _prepared(self) -> Prepared:
+        return Prepared(links=self.links, failures=self.failures, totals=self.totals)
+
+
+def may_wait(lookup: Lookup) -> bool:
+    """Its parent may come later than the row: the second pass fills it in."""
+    return (lookup.deferred or lookup.own) and lookup.field.nillable and lookup.field.updateable
+
+
+def _sendable(step: Step, rows: pl.DataFrame) -> pl.DataFrame:
+    """Insert columns; blanks are sent as null where the field may be null (rule 3.1)."""
+    kept = [name for name in step.columns if name in step.insert_fields]
+    blanks = [
+        pl.col(name).fill_null(BLANK)
+        for name in kept
+        if step.target.fields[name].nillable and step.mapping.blanks is not Blanks.KEEP
+    ]
+    return rows.select(*ENGINE_COLUMNS, *kept).with_columns(blanks)
+
+
+def _sendable_update(step: Step, rows: pl.DataFrame, ours: pl.Series) -> pl.DataFrame:
+    """Update columns with Id; a blank clears a field by policy, or on a row that we made."""
+    kept = [name for name in step.columns if name in step.update_fields]
+    policy = step.mapping.blanks
+    clears = pl.lit(policy is Blanks.CLEAR) if policy is not Blanks.DEFAULT else pl.lit(ours)
+    blanks = [
+        pl.when(pl.col(name).is_null() & clears)
+        .then(pl.lit(BLANK))
+        .otherwise(pl.col(name))
+        .alias(name)
+        for name in kept
+        if step.target.fields[name].nillable
+    ]
+    return rows.select(*ENGINE_COLUMNS, *kept).with_columns(blanks).with_columns(Id=pl.col(TARGET))

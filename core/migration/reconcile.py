@@ -1,0 +1,37 @@
+"""A closed job that nobody can tell of any more: the rows themselves are asked for, by their key.
+
+Updates and deletes are simply sent again, since the record is named. An insert with a stamped key is looked
+for; what is there is ours, what is not was never written. Without a key nobody can know: the rows are
+reported as not processed and not sent again, because a second copy is worse than a gap that is named.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from core.db.run_state import ChunkRow
+from core.errors import LostError
+from core.migration.context import RunContext
+from core.migration.load_collections import rows_by_key
+from core.migration.outcomes import ACCEPTED_SCHEMA, ROW, Outcomes, Refusal
+from core.migration.spec import Step
+
+
+def reconcile(
+    run: RunContext, step: Step, chunk: ChunkRow, page: pl.DataFrame, lost: LostError
+) -> Outcomes:
+    """What the org has of the rows of a chunk whose answers are gone for good."""
+    rows = list(range(page.height))
+    nobody = pl.DataFrame(schema=ACCEPTED_SCHEMA)
+    if chunk.operation in ("update", "delete", "hard_delete", "upsert"):
+        return Outcomes(nobody, [], rows, reason=lost.happened)
+    key = step.stamped_key
+    if key is None:
+        why = f"{lost.happened} Without a key it cannot be found out whether it was written."
+        return Outcomes(nobody, [Refusal(row, "ANSWER_LOST", why) for row in rows], [])
+    found = rows_by_key(run, step, key, page)
+    accepted = pl.DataFrame(
+        {ROW: list(found), "target_id": list(found.values())}, schema=ACCEPTED_SCHEMA
+    )
+    left = [row for row in rows if row not in found]
+    return Outcomes(accepted, [], left, reason=lost.happened)

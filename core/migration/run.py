@@ -1,0 +1,356 @@
+"""Carries one run from wherever it stands to its end, a pause, or a decision.
+
+    lease ─▶ plan version ─▶ describes ─▶ steps ─▶ waves: extract · match · load ─▶ second pass ─▶ finally
+          ─▶ verify ─▶ summary ─▶ release
+
+May be called by any worker at any time; whoever holds the lease carries, everybody else is told so.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from core.db import ledger, runs
+from core.db.plans import version_by_id
+from core.db.run_state import Lease, RunStore, StepRow, TakenOverError, claim
+from core.domain.describe import SObject
+from core.domain.hashing import HASH_VERSION
+from core.domain.plan import Plan, plan_from_document
+from core.domain.states import RunState, StepState
+from core.errors import (
+    DailyLimitError,
+    NotFoundError,
+    OrgbridgeError,
+    SessionLostError,
+    TransientError,
+    UserError,
+)
+from core.migration.context import Pulse, RunContext, StopRequested
+from core.migration.extract import extract, read_columns
+from core.migration.finally_ import set_finally
+from core.migration.idmap import IdCodes, IdMap
+from core.migration.load import load_step
+from core.migration.lookups import Translator
+from core.migration.match import match
+from core.migration.resolve import Resolved, resolve
+from core.migration.second_pass import second_pass
+from core.migration.spec import Step
+from core.migration.summary import objects_of, status_of
+from core.migration.transform import StepRules
+
+if TYPE_CHECKING:
+    from core.bootstrap import Orgbridge
+
+log = logging.getLogger(__name__)
+
+#: modes in which nothing is written to the target
+READ_ONLY_MODES = frozenset({"dry-run"})
+
+
+def carry(
+    bridge: Orgbridge,
+    workspace_id: UUID,
+    run_id: UUID,
+    *,
+    stop: Callable[[], str | None] = lambda: None,
+) -> RunState:
+    """Does what is left of a run; its state afterwards.
+
+    Args:
+        stop: asked now and then; ``pause`` or ``cancel`` ends the work at the next safe place.
+    Raises:
+        ConflictError: another worker carries it, or another run writes to the same org.
+        OrgbridgeError: why it failed; the run says so too and can be resumed.
+    """
+    with bridge.session(workspace_id) as session:
+        row = runs.run_by_id(session, run_id)
+        wrapped = runs.wrapped_key(session, run_id)
+        if row.plan_version_id is None:
+            raise NotFoundError("The plan version of this run was deleted.")
+        document = version_by_id(session, row.plan_version_id).document
+    lease = claim(bridge.owner_engine, run_id, lock_target=row.mode not in READ_ONLY_MODES)
+    store = RunStore(
+        bridge.owner_session, workspace_id=workspace_id, run_id=run_id, token=lease.token
+    )
+    pulse = Pulse(store, stop=stop)
+    pulse.start()
+    try:
+        return _Carrier(bridge, row, plan_from_document(document), store, pulse, wrapped).carry()
+    finally:
+        pulse.end()
+        lease.close()
+
+
+class _Carrier:
+    """One worker's work on one run."""
+
+    def __init__(  # noqa: PLR0913
+        self,
+        bridge: Orgbridge,
+        row: runs.RunRow,
+        plan: Plan,
+        store: RunStore,
+        pulse: Pulse,
+        wrapped_key: str,
+    ) -> None:
+        self._row = row
+        self._plan = plan
+        self._store = store
+        self._pulse = pulse
+        workspace, source, target = row.workspace_id, row.source_org_id, row.target_org_id
+        if source is None or target is None:
+            raise UserError(
+                "An org of this run is no longer registered.",
+                next_step="Connect it again and start a new run.",
+            )
+        self._source = bridge.org_client(workspace, source)
+        self._target = bridge.org_client(workspace, target)
+        self._spool = bridge.spool.run(row.id, wrapped_key)
+        self._begun = time.monotonic()
+        self._calls = (self._source.usage.calls_made, self._target.usage.calls_made)
+
+    def carry(self) -> RunState:
+        try:
+            self._work()
+        except TakenOverError:
+            log.warning("run was taken over", extra={"run": self._row.name})
+            raise
+        except StopRequested as stop:
+            return self._stopped(stop.wish)
+        except DailyLimitError as limit:
+            self._note(str(limit), level="warning")
+            self._end(RunState.PAUSED, reason=f"daily limit: {limit.happened}")
+            return RunState.PAUSED
+        except OrgbridgeError as error:
+            self._note(str(error), level="error")
+            resumable = isinstance(error, TransientError | SessionLostError)
+            self._end(RunState.FAILED, reason=str(error) if resumable else None)
+            raise
+        return self._finish()
+
+    def _work(self) -> None:
+        run, resolved = self._prepare()
+        for step in resolved.steps:
+            self._load(run, step)
+        self._pulse.check()
+        for step in resolved.steps:
+            if step.operation.is_delete:
+                continue
+            self._phase(run, step, "second_pass", lambda s, r: second_pass(run, s, r))
+        for step in reversed(resolved.steps):
+            if step.mapping.final_fields:
+                self._phase(run, step, "finally", lambda s, r: set_finally(run, s, r))
+        self._settle_links(run)
+
+    def _prepare(self) -> tuple[RunContext, Resolved]:
+        source, target = self._source, self._target
+        pair = f"{source.identity.organization_id}:{target.identity.organization_id}"
+        if target.identity.organization_id != self._row.target_organization_id:
+            raise UserError(
+                "The target connection leads to another org than when this run was launched.",
+                state="Nothing was sent.",
+                next_step="Start a new run of the plan.",
+            )
+        resolved = self._resolved()
+        if resolved.cycles:
+            raise UserError(
+                f"The order cannot be settled: {resolved.cycles[0].sentence}.",
+                state="Nothing was sent.",
+                next_step="Make one of the lookups wait (defer), or leave it out.",
+            )
+        ids = IdCodes()
+        maps = {step.name: IdMap() for step in resolved.steps}
+        watermark = self._watermark()
+        with self._store.commit() as commit:
+            sets = {
+                step.name: ledger.link_set(
+                    commit.session,
+                    self._store.workspace_id,
+                    org_pair=pair,
+                    mapping=step.name,
+                )
+                for step in resolved.steps
+            }
+            for step in resolved.steps:
+                self._add_steps(commit, step)
+        run = RunContext(
+            store=self._store,
+            spool=self._spool,
+            source=source,
+            target=target,
+            pulse=self._pulse,
+            translator=Translator(source, target, ids=ids, maps=maps),
+            org_pair=pair,
+            watermark=watermark,
+            ids=ids,
+            maps=maps,
+            link_sets={name: row.id for name, row in sets.items()},
+        )
+        self._sets = sets
+        return run, resolved
+
+    def _resolved(self) -> Resolved:
+        sources: dict[str, SObject] = {}
+        targets: dict[str, SObject] = {}
+        for found, org, names in (
+            (sources, self._source, {entry.source for entry in self._plan.objects}),
+            (targets, self._target, {entry.target for entry in self._plan.objects}),
+        ):
+            for sobject in org.describe_many(sorted(names)):
+                found[sobject.name.lower()] = sobject
+        return resolve(self._plan, sources, targets)
+
+    def _watermark(self) -> str:
+        if self._row.watermark is not None:
+            at = self._row.watermark
+        else:
+            at = self._source.server_time()
+            with self._store.commit() as commit:
+                commit.watermark(at)
+        return _iso(at)
+
+    def _add_steps(self, commit: Any, step: Step) -> None:
+        phases = ["load"]
+        if any(lookup.deferred or lookup.own for lookup in step.lookups):
+            phases.append("second_pass")
+        if step.mapping.final_fields:
+            phases.append("finally")
+        for phase in phases:
+            commit.add_step(
+                {
+                    "mapping_name": step.name,
+                    "source_object": step.source.name,
+                    "target_object": step.target.name,
+                    "operation": step.operation.value,
+                    "phase": phase,
+                    "wave": step.wave,
+                    "position": step.position,
+                }
+            )
+
+    def _step_row(self, name: str, phase: str) -> StepRow | None:
+        for row in self._store.steps():
+            if row.mapping_name == name and row.phase == phase:
+                return row
+        return None
+
+    def _load(self, run: RunContext, step: Step) -> None:
+        row = self._step_row(step.name, "load")
+        assert row is not None  # added in _prepare
+        with self._store.commit() as commit:
+            links = ledger.links(commit.session, run.link_sets[step.name])
+            if row.status in (StepState.PENDING, StepState.PAUSED, StepState.FAILED):
+                commit.step(row.id, status=StepState.RUNNING)
+        run.maps[step.name].add(
+            run.ids.encode(links.get_column("source_id")),
+            run.ids.encode(links.get_column("target_id")),
+        )
+        rules = StepRules(step, salt=str(self._row.plan_id).encode())
+        row = self._extract(run, step, row, rules)
+        run.sizes[step.name] = list(row.cursor["sizes"])
+        if row.status is StepState.SUCCEEDED:
+            return
+        matches = match(
+            step,
+            spool=run.spool,
+            target=run.target,
+            ids=run.ids,
+            links=links,
+            link_set=self._sets[step.name],
+            hash_scheme=HASH_VERSION,
+        )
+        load_step(run, step, row, rules=rules, matches=matches, pages=len(run.sizes[step.name]))
+        with self._store.commit() as commit:
+            commit.step(row.id, status=StepState.SUCCEEDED)
+            commit.event(f"{step.name}: every row is settled", step=step.name)
+
+    def _extract(self, run: RunContext, step: Step, row: StepRow, rules: StepRules) -> StepRow:
+        if "sizes" not in row.cursor:
+            got = extract(
+                run.source,
+                run.spool,
+                step,
+                columns=read_columns(step, rules.source_columns),
+                watermark=run.watermark,
+                keep=lambda page: rules.seal(self._scoped(run, step, page)),
+                beat=self._pulse.check,
+            )
+            with self._store.commit() as commit:
+                commit.step(row.id, cursor={"sizes": got.sizes, "drift": got.drift})
+                commit.event(f"{step.name}: {got.rows} rows read", step=step.name)
+        found = self._step_row(step.name, "load")
+        assert found is not None
+        return found
+
+    def _scoped(self, run: RunContext, step: Step, page: Any) -> Any:
+        return page
+
+    def _phase(
+        self, run: RunContext, step: Step, phase: str, act: Callable[[Step, StepRow], None]
+    ) -> None:
+        row = self._step_row(step.name, phase)
+        if row is None or row.status is StepState.SUCCEEDED:
+            return
+        with self._store.commit() as commit:
+            commit.step(row.id, status=StepState.RUNNING)
+        act(step, row)
+        with self._store.commit() as commit:
+            commit.step(row.id, status=StepState.SUCCEEDED)
+
+    def _settle_links(self, run: RunContext) -> None:
+        at = _iso(self._target.server_time())
+        with self._store.commit() as commit:
+            for set_id in run.link_sets.values():
+                ledger.settle(commit.session, set_id, hash_scheme=HASH_VERSION, at=at)
+
+    def _finish(self) -> RunState:
+        steps = self._store.steps()
+        status = status_of(steps)
+        self._end(status, over=True)
+        return status
+
+    def _stopped(self, wish: str) -> RunState:
+        if wish == "cancel":
+            self._end(RunState.CANCELLED, over=True)
+            return RunState.CANCELLED
+        self._end(RunState.PAUSED, reason="paused by a person")
+        return RunState.PAUSED
+
+    def _end(self, status: RunState, *, reason: str | None = None, over: bool = False) -> None:
+        before = self._row.summary
+        calls = before.get("api_calls", {})
+        with self._store.commit() as commit:
+            commit.summary(
+                {
+                    "objects": objects_of(self._store.steps()),
+                    "seconds": round(
+                        float(before.get("seconds", 0)) + time.monotonic() - self._begun, 3
+                    ),
+                    "api_calls": {
+                        "source": int(calls.get("source", 0))
+                        + self._source.usage.calls_made
+                        - self._calls[0],
+                        "target": int(calls.get("target", 0))
+                        + self._target.usage.calls_made
+                        - self._calls[1],
+                    },
+                }
+            )
+            commit.event(f"run is {status.value.lower()}")
+        self._store.release(status, wait_reason=reason, over=over)
+
+    def _note(self, message: str, *, level: str) -> None:
+        with self._store.commit() as commit:
+            commit.event(message, level=level)
+
+
+def _iso(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="milliseconds")[:23]
+
+
+__all__ = ["Lease", "carry"]

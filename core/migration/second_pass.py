@@ -1,0 +1,98 @@
+"""Lookups that had to wait: parents of a cycle, or of the same object, that were not there yet.
+
+Pages of waiting rows (``wait/…``) name the source's ids. Now every object is loaded: what can be translated is
+sent as an update of just these lookups, what cannot is counted as left blank and named. The rows' hashes
+become those of rows in which nothing ever waited, so that the next run finds them unchanged.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import polars as pl
+
+from core.db.run_state import Failure, StepRow
+from core.migration.chunks import plan_chunks
+from core.migration.context import RunContext
+from core.migration.idmap import NONE
+from core.migration.load import Lane
+from core.migration.prepare import (
+    ENGINE_COLUMNS,
+    HASH,
+    LAST,
+    SOURCE,
+    TARGET,
+    TOUCHED,
+    Prepared,
+    lookup_hash,
+)
+from core.migration.settle import SECOND_PASS
+from core.migration.spec import Step
+
+
+def second_pass(run: RunContext, step: Step, row: StepRow) -> None:
+    """Fills in the waiting lookups of one mapping; goes on where an earlier worker stopped."""
+    lane = Lane(run, step, SECOND_PASS)
+    try:
+        lane.add(run.store.chunks(row.id))
+        done = str(row.cursor.get("page", ""))
+        for name in run.spool.names(f"wait/{step.name}"):
+            if name <= done:
+                continue
+            run.pulse.check()
+            made = _updates(run, step, run.spool.read(name))
+            chunks = plan_chunks(step, made, run.spool, name=f"second-{name.rsplit('/', 1)[-1]}")
+            with run.store.commit() as commit:
+                commit.step(row.id, totals=made.totals, cursor={"page": name})
+                commit.failures(row.id, made.failures)
+                planned = commit.add_chunks(row.id, chunks)
+            lane.add(planned)
+        lane.drain()
+    finally:
+        lane.close()
+
+
+def _updates(run: RunContext, step: Step, waiting: pl.DataFrame) -> Prepared:
+    made = Prepared(totals=Counter())
+    codes = run.maps[step.name].look_up(run.ids.encode(waiting.get_column(SOURCE)))
+    # rows that did not arrive have no lookup to fill
+    there = pl.Series(codes != NONE)
+    waiting, targets = waiting.filter(there), run.ids.decode(codes[codes != NONE])
+    hashes = waiting.get_column(HASH)
+    names = [n for n in waiting.columns if n not in ENGINE_COLUMNS]
+    columns: dict[str, pl.Series] = {}
+    for name in names:
+        lookup = next(entry for entry in step.lookups if entry.field.name == name)
+        found = run.translator.translate(step, lookup, waiting.get_column(name))
+        ids, stand_in = found.ids, run.translator.fallback(lookup)
+        if stand_in is not None:
+            missing = pl.Series(found.unresolved)
+            ids = pl.select(pl.when(missing).then(pl.lit(stand_in)).otherwise(ids)).to_series()
+        elif found.unresolved.any():
+            _report(made, waiting, name, found.unresolved)
+        columns[name] = ids
+        hashes = hashes + lookup_hash(name, ids)
+    frame = pl.DataFrame(
+        {
+            SOURCE: waiting.get_column(SOURCE),
+            TARGET: targets,
+            HASH: hashes,
+            TOUCHED: pl.Series(np.zeros(waiting.height, dtype=np.bool_)),
+            LAST: pl.Series([None] * waiting.height, dtype=pl.Int64),
+            **columns,
+        }
+    ).with_columns(Id=pl.col(TARGET))
+    frame = frame.filter(pl.any_horizontal(pl.col(names).is_not_null()))
+    if frame.height:
+        made.updates.append(frame)
+    return made
+
+
+def _report(made: Prepared, waiting: pl.DataFrame, name: str, missing: np.ndarray) -> None:
+    message = f"The record that {name} names did not arrive in the target."
+    for source_id in waiting.get_column(SOURCE).filter(pl.Series(missing)):
+        made.failures.append(
+            Failure("left_blank", "LOOKUP_UNRESOLVED", message, source_id, fields=(name,))
+        )
+    made.totals["lookups_left_blank"] += int(missing.sum())

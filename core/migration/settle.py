@@ -1,0 +1,247 @@
+"""The end of a chunk: its outcomes become links, failures, totals and perhaps smaller chunks, in one commit.
+
+Rows that the org refused for a passing reason are sent again, the reason deciding how (`row_advice`): after a
+lock ordered by parent and alone, after a governor limit in ever smaller requests. What can never succeed
+becomes a row failure. A chunk is done when every one of its rows is in a bucket or in a new chunk.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from core.db.run_state import ChunkRow, Commit, Failure, NewChunk
+from core.domain.states import ChunkState
+from core.errors import DailyLimitError, RefusedError
+from core.migration.chunks import may_use_collections
+from core.migration.context import RunContext
+from core.migration.outcomes import ROW, Outcomes, Refusal
+from core.migration.prepare import BLANK, ENGINE_COLUMNS, HASH, SOURCE, TARGET
+from core.migration.spec import Step
+from core.salesforce.faults import RowAdvice, row_advice
+
+#: sendings of a row that is refused for a passing reason
+ATTEMPTS = 8
+#: rows of a request after automation ran out of a limit (rule 3.11)
+SMALLER = (50, 10, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """What success means in a pass over an object."""
+
+    #: load | second_pass | finally | undo
+    name: str
+    #: totals that a success, a final refusal and a row nobody processed add to
+    won: Callable[[str], str]
+    lost: str = "failed"
+    left: str = "not_processed"
+    #: links are written from what was accepted
+    links: bool = True
+
+
+LOAD = Phase(
+    "load", lambda operation: "inserted" if operation in ("insert", "upsert") else "updated"
+)
+#: the row itself arrived in the load; what failed now is its lookup
+SECOND_PASS = Phase(
+    "second_pass", lambda _: "second_pass", lost="lookups_left_blank", left="lookups_left_blank"
+)
+FINALLY = Phase("finally", lambda _: "updated", links=False)
+
+
+def settle(
+    run: RunContext,
+    step: Step,
+    chunk: ChunkRow,
+    page: pl.DataFrame,
+    outcomes: Outcomes,
+    phase: Phase,
+) -> list[ChunkRow]:
+    """Commits what became of a chunk; the new chunks for rows to be sent again.
+
+    Raises:
+        DailyLimitError, RefusedError: after the commit, when no further row could fare better.
+    """
+    sorted_out = _sort_out(step, chunk, outcomes)
+    totals: Counter[str] = Counter()
+    totals[phase.won(chunk.operation)] += outcomes.accepted.height
+    totals[phase.lost] += len(sorted_out.final)
+    totals[phase.left] += len(sorted_out.given_up)
+    totals["twins"] += outcomes.twins
+    won = _won(page, outcomes)
+    done_page = f"done/{step.name}/{phase.name}-{chunk.number:06d}"
+    run.spool.write(done_page, won.select(SOURCE, "target_id", ROW))
+    again = _again(run, step, chunk, page, sorted_out.again)
+    with run.store.commit() as commit:
+        commit.chunk(
+            chunk.id,
+            ChunkState.DONE,
+            outcome={
+                "ok": outcomes.accepted.height,
+                "failed": len(sorted_out.final),
+                "not_processed": len(sorted_out.given_up),
+                "again": sum(new.rows for new in again),
+                "done": done_page,
+            },
+        )
+        commit.step(chunk.step_id, totals=totals)
+        commit.failures(
+            chunk.step_id, _failures(page, sorted_out, outcomes.reason), chunk_id=chunk.id
+        )
+        new_chunks = commit.add_chunks(chunk.step_id, again)
+        if phase.links:
+            _write_links(run, step, chunk, commit, won)
+        if sorted_out.final and phase.name in ("second_pass", "finally"):
+            # the record is not as sent: the next run looks at it again
+            names = page.get_column(SOURCE).gather([r.row for r in sorted_out.final]).to_list()
+            commit.unsettle(run.link_sets[step.name], names)
+    if phase.links:
+        _remember(run, step, chunk, won)
+    if sorted_out.stop is not None:
+        raise _stopped(step, sorted_out.stop)
+    return new_chunks
+
+
+@dataclass(slots=True)
+class _SortedOut:
+    final: list[Refusal]
+    #: rows to be sent again, with the strictest advice among them
+    again: dict[RowAdvice, list[int]]
+    #: rows that no attempt got processed
+    given_up: list[int]
+    stop: Refusal | None = None
+
+
+def _sort_out(step: Step, chunk: ChunkRow, outcomes: Outcomes) -> _SortedOut:
+    made = _SortedOut(final=[], again={}, given_up=[])
+    last = chunk.attempt + 1 >= ATTEMPTS
+    for refusal in outcomes.refused:
+        advice = row_advice(refusal.code, refusal.message)
+        if advice is RowAdvice.STOP:
+            made.stop = refusal
+            made.given_up.append(refusal.row)
+        elif advice is RowAdvice.REJECT or last:
+            made.final.append(refusal)
+        elif advice is RowAdvice.VICTIM and step.mapping.load.all_or_none:
+            made.final.append(refusal)
+        else:
+            made.again.setdefault(advice, []).append(refusal.row)
+    if outcomes.left:
+        hopeless = last or _is_hopeless(outcomes.reason)
+        (made.given_up if hopeless else made.again.setdefault(RowAdvice.AGAIN, [])).extend(
+            outcomes.left
+        )
+    return made
+
+
+def _is_hopeless(reason: str) -> bool:
+    """A job that failed for its form fails again: a column unknown, a line ending, a right missing."""
+    return reason.startswith(("InvalidBatch", "ClientInputError", "FeatureNotEnabled"))
+
+
+def _again(
+    run: RunContext,
+    step: Step,
+    chunk: ChunkRow,
+    page: pl.DataFrame,
+    again: dict[RowAdvice, list[int]],
+) -> list[NewChunk]:
+    made = []
+    for advice, rows in again.items():
+        part = page[sorted(rows)]
+        api, size = chunk.api, part.height
+        if advice is RowAdvice.SMALLER and may_use_collections(step, chunk.operation):
+            api, size = "collections", SMALLER[min(chunk.attempt, len(SMALLER) - 1)]
+        elif advice is RowAdvice.LOCKED:
+            part = part.sort(_parents(step, part), nulls_last=True)
+        for number, start in enumerate(range(0, part.height, size)):
+            name = f"{chunk.page}~{advice.value}{number}"
+            piece = part.slice(start, size)
+            run.spool.write(name, piece)
+            made.append(
+                NewChunk(
+                    api=api,
+                    operation=chunk.operation,
+                    rows=piece.height,
+                    page=name,
+                    attempt=chunk.attempt + 1,
+                    outcome={"advice": advice.value},
+                )
+            )
+    return made
+
+
+def _parents(step: Step, page: pl.DataFrame) -> list[str]:
+    named = [lookup.field.name for lookup in step.lookups if lookup.field.name in page.columns]
+    return named or [SOURCE]
+
+
+def _won(page: pl.DataFrame, outcomes: Outcomes) -> pl.DataFrame:
+    rows = page.select(SOURCE, TARGET, HASH, pl.int_range(pl.len(), dtype=pl.UInt32).alias(ROW))
+    return rows.join(outcomes.accepted, on=ROW, how="inner")
+
+
+def _failures(page: pl.DataFrame, sorted_out: _SortedOut, reason: str) -> list[Failure]:
+    made = []
+    for refusal in sorted_out.final:
+        source, target, sent = _row(page, refusal.row)
+        made.append(
+            Failure("failed", refusal.code, refusal.message, source, target, refusal.fields, sent)
+        )
+    for row in sorted_out.given_up:
+        source, target, sent = _row(page, row)
+        message = f"The org did not process this row: {reason or 'no reason given'}."
+        made.append(Failure("not_processed", "NOT_PROCESSED", message, source, target, (), sent))
+    return made
+
+
+def _row(page: pl.DataFrame, number: int) -> tuple[str, str | None, dict[str, str | None]]:
+    row = page.row(number, named=True)
+    sent = {
+        name: (None if value == BLANK else value)
+        for name, value in row.items()
+        if name not in ENGINE_COLUMNS and name != ROW and value is not None
+    }
+    return row[SOURCE], row[TARGET], sent
+
+
+def _write_links(
+    run: RunContext, step: Step, chunk: ChunkRow, commit: Commit, won: pl.DataFrame
+) -> None:
+    set_id = run.link_sets[step.name]
+    if chunk.operation in ("delete", "hard_delete"):
+        commit.forget_links(set_id, won.get_column(SOURCE).to_list())
+        return
+    fresh = chunk.operation in ("insert", "upsert")
+    links = won.select(
+        source_id=pl.col(SOURCE),
+        target_id=pl.col("target_id"),
+        origin=pl.lit("inserted" if fresh else "updated"),
+        sent_hash=pl.col(HASH),
+    )
+    commit.links(set_id, links, new=fresh and chunk.attempt == 0)
+
+
+def _remember(run: RunContext, step: Step, chunk: ChunkRow, won: pl.DataFrame) -> None:
+    sources = run.ids.encode(won.get_column(SOURCE))
+    if chunk.operation in ("delete", "hard_delete"):
+        run.maps[step.name].add(sources, np.full(len(sources), -1, dtype=np.int64))
+    else:
+        run.maps[step.name].add(sources, run.ids.encode(won.get_column("target_id")))
+
+
+def _stopped(step: Step, refusal: Refusal) -> RefusedError:
+    kind = (
+        RefusedError if "STORAGE" in refusal.code or "LICENSE" in refusal.code else DailyLimitError
+    )
+    return kind(
+        f"The target org takes no more rows of {step.target.name}: {refusal.message}.",
+        state="What was written is noted; the rest was not sent.",
+        next_step="Free the limit, then resume the run.",
+        code=refusal.code,
+    )

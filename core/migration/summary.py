@@ -1,0 +1,70 @@
+"""A run's figures: one line per mapping, one status over all, one identity everywhere (rule 6.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from core.db.run_state import StepRow
+from core.domain.states import RunState
+
+#: read is the sum of the seven that follow it
+_SEVEN = ("inserted", "updated", "unchanged", "skipped", "blocked", "failed", "not_processed")
+
+
+def objects_of(steps: Iterable[StepRow]) -> dict[str, dict[str, int]]:
+    """Figures by mapping name; the passes after the load add only what they alone count."""
+    found: dict[str, dict[str, int]] = {}
+    for step in steps:
+        line = found.setdefault(step.mapping_name, {})
+        if step.phase == "load":
+            line["read"] = step.totals["read_rows"]
+            line.update({name: step.totals[name] for name in _SEVEN})
+            line["twins"] = step.totals["twins"]
+        if step.phase == "finally":
+            line["finally_failed"] = step.totals["failed"] + step.totals["not_processed"]
+        for name in ("lookups_left_blank", "second_pass"):
+            line[name] = line.get(name, 0) + step.totals[name]
+    return found
+
+
+def status_of(steps: Iterable[StepRow]) -> RunState:
+    """Succeeded only when every row is ok."""
+    bad = 0
+    for step in steps:
+        totals = step.totals
+        bad += totals["blocked"] + totals["failed"] + totals["not_processed"]
+        bad += totals["lookups_left_blank"]
+    return RunState.PARTIAL if bad else RunState.SUCCEEDED
+
+
+def run_document(row: Any, steps: Iterable[Any]) -> dict[str, Any]:
+    """The JSON of `run --json` and `runs show --json`.
+
+    Args:
+        row: a RunRow of core.db.runs.
+        steps: its step rows as mappings, in loading order.
+    """
+    lines: dict[str, dict[str, Any]] = {}
+    for step in steps:
+        line = lines.setdefault(
+            step["mapping_name"],
+            {
+                "as": step["mapping_name"],
+                "source": step["source_object"],
+                "target": step["target_object"],
+            },
+        )
+        if step["phase"] == "load":
+            line["read"] = int(step["read_rows"])
+            line.update({name: int(step[name]) for name in _SEVEN})
+        for name in ("lookups_left_blank", "twins", "second_pass"):
+            line[name] = line.get(name, 0) + int(step[name])
+    summary = row.summary
+    return {
+        "run_id": row.name,
+        "status": row.status.value,
+        "seconds": summary.get("seconds", 0),
+        "api_calls": summary.get("api_calls", {"source": 0, "target": 0}),
+        "objects": list(lines.values()),
+    }

@@ -1,0 +1,321 @@
+"""Starting runs and steering them: launch, pause, resume, cancel.
+
+A launch freezes the plan as a version, checks the confirmation, makes the run's row and puts its job into the
+queue in the same transaction. Whoever carries it (a worker, or the terminal itself) finds everything there.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from core.access import audit, roles
+from core.db import orgs, runs
+from core.domain.plan import Operation, Plan
+from core.domain.roles import Actor, Role
+from core.domain.states import CARRIED_RUNS, FINISHED_RUNS, RunState
+from core.errors import ConflictError, UserError
+from core.jobs import queue
+from core.services import approvals, plans
+from core.services.confirming import Confirmation, check_confirmation
+
+if TYPE_CHECKING:
+    from core.bootstrap import Orgbridge
+
+MODES = ("full", "delta", "dry-run", "trial", "canary")
+CANARY_PERCENT = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchRequest:
+    """How a plan is to be run."""
+
+    mode: str = "full"
+    canary_percent: int = CANARY_PERCENT
+    #: names of mappings; empty for all
+    only: tuple[str, ...] = ()
+    #: number of a plan version; None cuts one from the draft
+    version: int | None = None
+    start_at: dt.datetime | None = None
+    #: the target's registered name as typed, where it is asked for
+    confirm: str = ""
+    reason: str = ""
+    batch: int | None = None
+    api: str | None = None
+    stop_at_failed_percent: int | None = None
+    keep_undo: bool = True
+    verify: bool = True
+    #: how rehearsed e-mail is kept from people: who said what (rule 8.3)
+    email_answer: str = ""
+    #: queue on which the job is put; None: any worker's
+    queue: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def options(self) -> dict[str, Any]:
+        """What the run keeps of it."""
+        return {
+            "canary_percent": self.canary_percent,
+            "only": list(self.only),
+            "batch": self.batch,
+            "api": self.api,
+            "stop_at_failed_percent": self.stop_at_failed_percent,
+            "keep_undo": self.keep_undo,
+            "verify": self.verify,
+            "email_answer": self.email_answer,
+            **self.extra,
+        }
+
+
+def launch(
+    bridge: Orgbridge,
+    actor: Actor,
+    plan_id: UUID,
+    request: LaunchRequest,
+    *,
+    idempotency_key: str | None = None,
+    enqueue: bool = True,
+) -> str:
+    """Makes a run of a plan and queues it; the run's name.
+
+    Raises:
+        UserError: unknown mode or mapping, read-only target, confirmation missing; nothing was made.
+    """
+    roles.require(actor, Role.ANALYST, to="launch")
+    if idempotency_key is not None:
+        known = _answered(bridge, actor, idempotency_key)
+        if known is not None:
+            return known
+    view = plans.plan(bridge, actor, plan_id)
+    plan = view.plan
+    _check(request, plan)
+    source, target = _orgs(bridge, actor, view.row.source_org_id, view.row.target_org_id)
+    _confirm(target, plan, request)
+    version = _version(bridge, actor, plan_id, request)
+    needs = None
+    if request.mode != "dry-run":
+        needs = approvals.needed(bridge, actor, target_org_id=target.id)
+    client = bridge.org_client(actor.workspace_id, target.id)
+    new = runs.NewRun(
+        mode=request.mode,
+        plan_id=plan_id,
+        plan_version_id=version,
+        source_org_id=source.id,
+        target_org_id=target.id,
+        target_organization_id=client.identity.organization_id,
+        requested_by=actor.name,
+        requested_by_id=actor.user_id,
+        reason=request.reason.strip() or None,
+        options=request.options(),
+        wrapped_key=bridge.spool.new_wrapped_key(),
+        status=RunState.PENDING if needs is None else RunState.WAITING_APPROVAL,
+    )
+    name = runs.new_name(plan.name, bridge.clock())
+    with bridge.session(actor.workspace_id) as session:
+        run_id = runs.add_run(session, new, name=name)
+        audit.record(
+            session,
+            actor,
+            "run.launch",
+            subject_kind="run",
+            subject_id=run_id,
+            subject_name=name,
+            after={"mode": request.mode, "target": target.name, "plan": plan.name},
+            reason=new.reason,
+            run_id=run_id,
+        )
+        if idempotency_key is not None:
+            runs.remember_answer(session, idempotency_key, run_id)
+        if enqueue and needs is None:
+            _defer(session, actor, run_id, new.target_organization_id, request)
+    if needs is not None:
+        _ask_approval(bridge, actor, request, version=version, target=target.id, run_id=run_id)
+    return name
+
+
+def pause(bridge: Orgbridge, actor: Actor, name: str) -> None:
+    """Asks a run to stop after what is on its way; it can be resumed."""
+    _wish(bridge, actor, name, "pause")
+
+
+def cancel(bridge: Orgbridge, actor: Actor, name: str) -> None:
+    """Stops a run for good; rows sent until then stay and are in the ledger."""
+    roles.require(actor, Role.ANALYST, to="cancel runs")
+    with bridge.session(actor.workspace_id) as session:
+        run = runs.run_named(session, name)
+        if run.status in FINISHED_RUNS - {RunState.FAILED}:
+            raise ConflictError(
+                f"The run {name} is over ({run.status.value.lower()}).",
+                next_step="`runs undo` takes its writes back.",
+            )
+        if run.status in CARRIED_RUNS:
+            runs.ask(session, run, "cancel")
+        else:
+            runs.set_status(session, run, RunState.CANCELLED, over=True)
+        _note(session, actor, run, "run.cancel")
+
+
+def resume(bridge: Orgbridge, actor: Actor, name: str, *, enqueue: bool = True) -> None:
+    """Lets a paused, failed or abandoned run go on from where it stands."""
+    roles.require(actor, Role.ANALYST, to="resume runs")
+    with bridge.session(actor.workspace_id) as session:
+        run = runs.run_named(session, name)
+        if run.status in FINISHED_RUNS - {RunState.FAILED}:
+            raise ConflictError(
+                f"The run {name} is over ({run.status.value.lower()}).",
+                next_step="Launch the plan again, or `runs retry`.",
+            )
+        if run.status in (RunState.WAITING_APPROVAL, RunState.WAITING_DECISION):
+            raise ConflictError(
+                f"The run {name} is {run.status.value.lower()}.",
+                next_step="`runs decide`, or ask an approver.",
+            )
+        _note(session, actor, run, "run.resume")
+        if enqueue and not queue.is_queued(session, run.id):
+            queue.defer_run(
+                session,
+                workspace_id=actor.workspace_id,
+                run_id=run.id,
+                target=run.target_organization_id or "",
+            )
+
+
+def decide(
+    bridge: Orgbridge, actor: Actor, name: str, *, go_on: bool, enqueue: bool = True
+) -> None:
+    """Answers a run that waits for a decision: the rest is loaded, or the run ends here."""
+    roles.require(actor, Role.ANALYST, to="decide")
+    with bridge.session(actor.workspace_id) as session:
+        run = runs.run_named(session, name)
+        if run.status is not RunState.WAITING_DECISION:
+            raise ConflictError(
+                f"The run {name} does not wait for a decision; it is {run.status.value.lower()}.",
+                next_step="`runs show` tells where it stands.",
+            )
+        runs.merge_options(session, run.id, {"decided": "continue" if go_on else "stop"})
+        _note(session, actor, run, "run.decide", go_on=go_on)
+        if go_on:
+            runs.set_status(session, run, RunState.RUNNING)
+            if enqueue:
+                queue.defer_run(
+                    session,
+                    workspace_id=actor.workspace_id,
+                    run_id=run.id,
+                    target=run.target_organization_id or "",
+                )
+        else:
+            ended = RunState(run.summary.get("status_if_stopped", RunState.PARTIAL.value))
+            runs.set_status(session, run, ended, over=True)
+
+
+def _wish(bridge: Orgbridge, actor: Actor, name: str, wish: str) -> None:
+    roles.require(actor, Role.ANALYST, to=f"{wish} runs")
+    with bridge.session(actor.workspace_id) as session:
+        run = runs.run_named(session, name)
+        runs.ask(session, run, wish)
+        _note(session, actor, run, f"run.{wish}")
+
+
+def _note(session: Any, actor: Actor, run: runs.RunRow, action: str, **after: Any) -> None:
+    audit.record(
+        session,
+        actor,
+        action,
+        subject_kind="run",
+        subject_id=run.id,
+        subject_name=run.name,
+        after=after or None,
+        run_id=run.id,
+    )
+
+
+def _answered(bridge: Orgbridge, actor: Actor, key: str) -> str | None:
+    with bridge.session(actor.workspace_id) as session:
+        return runs.answer(session, key)
+
+
+def _check(request: LaunchRequest, plan: Plan) -> None:
+    if request.mode not in MODES:
+        raise UserError(
+            f"There is no mode {request.mode!r}.", next_step=f"There are {', '.join(MODES)}."
+        )
+    known = {entry.name for entry in plan.objects}
+    unknown = [name for name in request.only if name not in known]
+    if unknown:
+        raise UserError(
+            f"The plan has no mapping {unknown[0]!r}.",
+            state="Nothing was launched.",
+            next_step=f"There are {', '.join(sorted(known))}.",
+        )
+    if request.mode == "canary" and not 0 < request.canary_percent < 100:  # noqa: PLR2004
+        raise UserError("A canary is between 1 and 99 percent.", state="Nothing was launched.")
+
+
+def _orgs(
+    bridge: Orgbridge, actor: Actor, source: UUID | None, target: UUID | None
+) -> tuple[orgs.OrgRow, orgs.OrgRow]:
+    if source is None or target is None:
+        raise UserError(
+            "The plan names an org that is not registered.",
+            state="Nothing was launched.",
+            next_step="Connect the org under that name, or change the plan.",
+        )
+    with bridge.session(actor.workspace_id) as session:
+        return orgs.org_row(session, source), orgs.org_row(session, target)
+
+
+def _confirm(target: orgs.OrgRow, plan: Plan, request: LaunchRequest) -> None:
+    if request.mode == "dry-run":
+        return
+    chosen = [m for m in plan.objects if not request.only or m.name in request.only]
+    deletes = any(m.operation in (Operation.DELETE, Operation.HARD_DELETE) for m in chosen)
+    given = Confirmation(request.confirm, request.reason)
+    check_confirmation(target, given, deletes=deletes)
+
+
+def _version(bridge: Orgbridge, actor: Actor, plan_id: UUID, request: LaunchRequest) -> UUID:
+    if request.version is None:
+        return plans.cut_version(bridge, actor, plan_id, cut_for="launch").id
+    for version in plans.versions(bridge, actor, plan_id):
+        if version.number == request.version:
+            return version.id
+    raise UserError(
+        f"The plan has no version {request.version}.", state="Nothing was launched."
+    )
+
+
+def _defer(
+    session: Any, actor: Actor, run_id: UUID, target: str, request: LaunchRequest
+) -> None:
+    where = {"queue": request.queue} if request.queue else {}
+    queue.defer_run(
+        session,
+        workspace_id=actor.workspace_id,
+        run_id=run_id,
+        target=target,
+        start_at=request.start_at,
+        **where,
+    )
+
+
+def _ask_approval(  # noqa: PLR0913
+    bridge: Orgbridge,
+    actor: Actor,
+    request: LaunchRequest,
+    *,
+    version: UUID,
+    target: UUID,
+    run_id: UUID,
+) -> None:
+    approvals.ask(
+        bridge,
+        actor,
+        plan_version_id=version,
+        target_org_id=target,
+        mode=request.mode,
+        facts={},
+        reason=request.reason,
+        run_id=run_id,
+    )
