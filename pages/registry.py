@@ -63,6 +63,15 @@ PAGES: tuple[PageSpec, ...] = (
         "plans",
     ),
     PageSpec(
+        "verify/counts.py",
+        "Record counts",
+        ":material/balance:",
+        "Is everything there? Source against target",
+        "Verify",
+        Role.VIEWER,
+        "counts",
+    ),
+    PageSpec(
         "observe/audit.py",
         "Audit trail",
         ":material/history:",

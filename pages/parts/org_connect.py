@@ -143,6 +143,8 @@ def _field(name: str) -> str | Secret:
         type="password" if name in SECRETS else "default",
         autocomplete="off",
         placeholder=HINTS.get(name),
+        # A password box does not commit when its own eye button takes the focus (seen on 1.67).
+        live=True,
     )
     return Secret((given or "").strip()) if name in SECRETS else (given or "").strip()
 
@@ -223,7 +225,7 @@ def _test(request: orgs.ConnectRequest) -> None:
             "Org": f"{boxes.escaped(report.organization_name)} {kind.badge}",
             "Id": f"`{report.organization_id}`",
             "Edition": boxes.escaped(report.organization_type),
-            "User": boxes.escaped(report.username),
+            "User": f"`{report.username}`",
             "API version": report.api_version,
             "API calls today": f"{figures.count(report.calls_used)} of "
             f"{figures.count(report.calls_allowed)}",

@@ -1,0 +1,197 @@
+"""The parts of the counts page: figures, table with chart, the missing rows of one object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from pages.parts import boxes, export, figures, palette, tables, words
+from pages.parts.boxes import escaped
+
+Row = Mapping[str, Any]
+SHOWN = {"all": "All", "missing": "Missing", "extra": "Extra", "match": "Match"}
+VERDICTS = words.VERDICTS | {"unknown": words.Word("Unknown", "gray", "help")}
+COLUMNS = {
+    "name": st.column_config.TextColumn("Object", pinned=True, width=150),
+    "verdict": words.pills("Verdict", VERDICTS.values(), width=95),
+    "source": tables.rows_column("Source", width=85),
+    "target": tables.rows_column("Target", width=85),
+    "missing": tables.rows_column("Missing", width=80),
+    "extra": tables.rows_column("Extra", width=70),
+    "share": st.column_config.ProgressColumn(
+        "There", min_value=0, max_value=100, format="%.1f%%", width=110
+    ),
+}
+REASONS = {
+    "filtered": "Left out by the plan's filter",
+    "deleted_since": "Was there, deleted in the target since",
+    "failed": "Refused by the target",
+    "blocked": "Held back: a lookup, a key or a rule",
+    "not_processed": "Sent, the target did not come to it",
+    "never_sent": "No run has sent it yet",
+}
+CSV = ("name", "source_object", "target_object", "verdict", "source", "target", "missing", "extra")
+
+
+def metrics(found: Sequence[Row]) -> None:
+    """Four figures."""
+    plain: dict[str, Any] = {"delta_color": "off", "delta_arrow": "off", "border": True}
+    by = {name: sum(row["verdict"] == name for row in found) for name in VERDICTS}
+    missing = sum(row["missing"] for row in found)
+    match, scope, gone, more = st.columns(4)
+    match.metric(
+        "Objects that match",
+        f"{by['match']} of {len(found)}",
+        f"{len(found) - by['match']} need a look" if by["match"] < len(found) else "nothing to do",
+        **plain,
+    )
+    scope.metric(
+        "Rows in scope",
+        figures.short_count(sum(row["source"] or 0 for row in found)),
+        "in the source",
+        **plain,
+    )
+    gone.metric(
+        "Missing in target",
+        figures.short_count(missing),
+        f"in {by['missing']} objects",
+        delta_color="inverse" if missing else "off",
+        delta_arrow="off",
+        border=True,
+    )
+    more.metric(
+        "Extra in target",
+        figures.short_count(sum(row["extra"] for row in found)),
+        "not from this plan",
+        **plain,
+    )
+
+
+def share_there(row: Row) -> float | None:
+    """How much of the source is in the target, 0–100; None when a side could not be counted."""
+    if row["source"] is None or row["target"] is None:
+        return None
+    return 100.0 if not row["source"] else 100 * (row["source"] - row["missing"]) / row["source"]
+
+
+def frame(found: Sequence[Row]) -> pd.DataFrame:
+    """One row per object."""
+    return tables.frame(
+        [
+            {
+                **{name: row[name] for name in ("name", "source", "target", "missing", "extra")},
+                "verdict": [VERDICTS[row["verdict"]].label],
+                "share": share_there(row),
+            }
+            for row in found
+        ],
+        list(COLUMNS),
+    )
+
+
+def table_and_chart(found: Sequence[Row]) -> Row | None:
+    """The table left, the same numbers as bars right; the object that is chosen."""
+    left, right = st.columns([0.58, 0.42], gap="medium")
+    with left:
+        shown = st.segmented_control(
+            "Show",
+            list(SHOWN),
+            default="all",
+            required=True,
+            format_func=SHOWN.__getitem__,
+            key="verdict",
+            bind="query-params",
+            label_visibility="collapsed",
+        )
+        kept = [row for row in found if shown in {"all", row["verdict"]}]
+        if not kept:
+            boxes.empty("No object of this kind", "Choose another filter.")
+            return None
+        chosen = tables.show(
+            frame(kept),
+            COLUMNS,
+            key=f"counts.table.{shown}",
+            alt="Counts per object in both orgs",
+            on_select="rerun",
+            selection_mode="single-row-required",
+        )
+    with right:
+        _chart(found)
+    return kept[tables.picked(chosen) or 0]
+
+
+def _chart(found: Sequence[Row]) -> None:
+    scale = st.segmented_control(
+        "Scale",
+        ["share", "rows"],
+        default="share",
+        required=True,
+        format_func=str.capitalize,
+        key="scale",
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    known = [row for row in found if row["source"] is not None and row["target"] is not None]
+    worst_last = sorted(known, key=lambda row: -(share_there(row) or 0))
+    shades = palette.shades()
+    names = [row["name"] for row in worst_last]
+    figure = go.Figure()
+    for label, color, number in (
+        ("There", shades["green"], lambda row: row["source"] - row["missing"]),
+        ("Missing", shades["red"], lambda row: row["missing"]),
+        ("Extra", shades["orange"], lambda row: row["extra"]),
+    ):
+        whole = [row["source"] + row["extra"] for row in worst_last]
+        figures_ = [number(row) for row in worst_last]
+        if scale == "share":
+            figures_ = [figures.share(a, b) for a, b in zip(figures_, whole, strict=True)]
+        figure.add_bar(y=names, x=figures_, name=label, orientation="h", marker_color=color)
+    figure.update_layout(barmode="stack", bargap=0.35, hovermode="y unified")
+    figure.update_xaxes(rangemode="tozero", ticksuffix=" %" if scale == "share" else "")
+    palette.draw(
+        figure,
+        key="counts.chart",
+        alt="Share of rows that are there, missing and extra, per object",
+        height=max(180, 34 * len(names) + 60),
+    )
+
+
+def drill_down(row: Row, reasons: Mapping[str, Any] | None) -> None:
+    """The missing rows of one object with why they are missing."""
+    with st.container(border=True):
+        st.markdown(
+            f"**{escaped(row['name'])}** :gray[{figures.count(row['missing'])} rows missing, "
+            f"{figures.count(row['extra'])} extra in the target]"
+        )
+        for note in (row["note"], row["source_error"], row["target_error"]):
+            if note:
+                st.caption(f":orange[:material/warning: {escaped(note)}]")
+        if reasons is None:
+            return
+        for reason, number in reasons["reasons"].items():
+            st.markdown(f"**{REASONS.get(reason, reason)}** :gray[{figures.count(number)} rows]")
+        listed = pd.DataFrame(
+            [
+                {"Source id": record_id, "Reason": REASONS.get(reason, reason)}
+                for reason, ids in reasons["samples"].items()
+                for record_id in ids
+            ]
+        )
+        if not listed.empty:
+            st.dataframe(
+                listed,
+                hide_index=True,
+                row_height=tables.ROW_HEIGHT,
+                height=tables.height(len(listed)),
+                key=f"counts.missing.{row['name']}",
+                alt=f"Missing rows of {row['name']}",
+            )
+
+
+def csv_of(found: Sequence[Row]) -> bytes:
+    """The table as CSV."""
+    return export.csv_bytes(CSV, ([row[name] for name in CSV] for row in found))

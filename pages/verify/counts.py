@@ -1,0 +1,111 @@
+"""Record counts: is everything there? Source against target, object by object, with reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from core.domain.roles import Role
+from core.services import operations, orgs, plans
+from pages import registry
+from pages.parts import boxes, count_parts, export, figures, rows, visit, words
+from pages.parts.boxes import escaped
+
+KIND = "record_counts"
+
+
+def chosen_plan() -> plans.PlanRow | None:
+    """Which plan's objects are counted; the address names it."""
+    found = plans.plans(visit.bridge(), visit.actor())
+    names = [row.name for row in found]
+    picked = st.selectbox(
+        "Plan",
+        names,
+        index=0 if names else None,
+        key="counts_plan",
+        bind="query-params",
+        label_visibility="collapsed",
+        width=260,
+    )
+    return next((row for row in found if row.name == picked), None)
+
+
+def count(row: plans.PlanRow, *, explain: tuple[str, ...] = ()) -> None:
+    """Ask both orgs now; the result is kept as a log entry."""
+    given = {"plan": row.name, "explain": explain}
+    with st.skeleton(height=120):
+        went_well = boxes.acted(operations.launch, visit.bridge(), visit.actor(), KIND, given=given)
+    if went_well:
+        st.rerun()
+
+
+def last_of(row: plans.PlanRow) -> operations.LogEntry | None:
+    """The newest counts of this plan that ended."""
+    found = operations.entries(visit.bridge(), visit.actor(), KIND)
+    return next((e for e in found if e.parameters.get("plan") == row.name and e.result), None)
+
+
+def draw() -> None:
+    """The page."""
+    with rows.head("Record counts"):
+        row = chosen_plan()
+        place = st.container(horizontal=True, width="content")
+    if row is None:
+        boxes.empty("No plan yet", "Counts compare the objects of a plan in both orgs.")
+        if st.button("Open plans", type="primary", key="counts.plans"):
+            registry.go("plans")
+        return
+    entry = last_of(row)
+    may_count = visit.may(Role.ANALYST)
+    with place:
+        if entry is not None:
+            objects: Sequence[Mapping[str, Any]] = entry.result["objects"]
+            export.button("record-counts", lambda: count_parts.csv_of(objects), key="counts.csv")
+        if may_count and st.button(
+            "Count again" if entry else "Count now",
+            type="primary",
+            icon=":material/refresh:",
+            key="counts.act",
+        ):
+            count(row)
+    if entry is None:
+        boxes.empty(
+            "Not counted yet",
+            "Counting asks each org once for 25 objects and changes nothing.",
+            icon=":material/balance:",
+        )
+        return
+    result(row, entry, may_count=may_count)
+
+
+def result(row: plans.PlanRow, entry: operations.LogEntry, *, may_count: bool) -> None:
+    """What the last count said."""
+    found = entry.result
+    kinds = {card.name: card.environment for card in orgs.orgs(visit.bridge(), visit.actor())}
+    calls = found["api_calls"]
+    rows.facts(
+        words.org_pair(
+            (found["source"], kinds.get(found["source"], "not connected")),
+            (found["target"], kinds.get(found["target"], "not connected")),
+        ),
+        f"counted {figures.when(entry.finished_at)} by "
+        f"{escaped(figures.person(entry.requested_by))}",
+        f"{figures.count(calls['source'] + calls['target'])} API calls",
+    )
+    count_parts.metrics(found["objects"])
+    chosen = count_parts.table_and_chart(found["objects"])
+    if chosen is not None:
+        reasons = found.get("missing", {}).get(chosen["name"])
+        count_parts.drill_down(chosen, reasons)
+        if (
+            may_count
+            and reasons is None
+            and chosen["missing"]
+            and st.button(f"List the missing rows of {chosen['name']}", key="counts.explain")
+        ):
+            count(row, explain=(chosen["name"],))
+
+
+boxes.acted(draw)
