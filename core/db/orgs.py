@@ -311,7 +311,7 @@ def _flush(session: Session, org: RegisteredOrg) -> None:
         session.flush()
     except IntegrityError as error:
         constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", "") or ""
-        what = f"An org named “{name}”" if constraint.endswith("_name") else f"The org at {url}"
+        what = f"An org named “{name}”" if constraint.endswith("_id_name") else f"The org at {url}"
         raise ConflictError(
             f"{what} is registered in this workspace already.",
             state="Nothing was changed.",

@@ -139,6 +139,8 @@ def tried(bridge: Orgbridge, wanted: Credentials) -> Tried:
     client = OrgClient(held, clock=bridge.clock, on_token=latest.append)
     try:
         answered = asked(client, held)
+    except SessionLostError as lost:
+        raise _not_accepted(held, lost) from lost
     finally:
         client.close()
     return replace(answered, held=replace(latest[-1], api_version=answered.held.api_version))
@@ -299,8 +301,12 @@ def exchanged(bridge: Orgbridge, trip: RoundTrip, *, code: str, refusal: str) ->
 
 
 def revoke(held: Credentials) -> None:
-    """Make the stored tokens worthless at the org."""
-    flows.revoke(endpoint(), held)
+    """Make the stored tokens worthless at the org: the lasting one, then the session's."""
+    speaker = endpoint()
+    flows.revoke(speaker, held)
+    if held.refresh_token and held.access_token:
+        # orgs end the sessions of a revoked refresh token, but not at the same moment
+        speaker.revoke(held.token_host, held.access_token)
 
 
 def endpoint() -> TokenEndpoint:
@@ -325,6 +331,18 @@ _NEEDED = {
     "bulk_api_hard_delete": "Bulk API Hard Delete",
     "query_all_files": "Query All Files",
 }
+
+
+def _not_accepted(held: Credentials, lost: SessionLostError) -> UserError:
+    """Why a token that nobody has used before does not open the org."""
+    if held.flow is TokenFlow.ACCESS_TOKEN:
+        return UserError(
+            f"{urlsplit(held.instance_url).hostname} does not accept this access token: it is"
+            " wrong, has expired, or belongs to another org.",
+            state="Nothing was saved.",
+            next_step="Paste a fresh one, or connect in a way that renews itself.",
+        )
+    return UserError(lost.happened, state="Nothing was saved.", next_step=lost.next_step)
 
 
 def _missing(permissions: UserPermissions) -> tuple[str, ...]:
