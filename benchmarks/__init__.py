@@ -1,0 +1,1 @@
+"""Measurements, repeatable and side by side; results stand in RESULTS.md."""
