@@ -1,0 +1,139 @@
+"""The editor on two real schemas: rows, progress, previews, values, the object picker."""
+
+from __future__ import annotations
+
+from functools import partial
+from uuid import UUID
+
+import pytest
+
+from core.bootstrap import Orgbridge
+from core.domain.plan import ValueMapRule
+from core.domain.roles import Actor
+from core.errors import ConflictError, OrgbridgeError
+from core.plans import editing
+from core.plans.editing import FieldPlace
+from core.plans.field_rows import FieldState
+from core.services import editor, object_picker, plans, previews
+from core.services.previews import Pick
+from tests.org.connected import admin, connect, insert
+from tests.orgs import PracticeOrgs
+
+SOURCE = """
+objects:
+  Account:
+    fields:
+      Sector__c: {type: picklist, values: [Tech, Retail, Mining]}
+      Code__c: {type: text, length: 40}
+"""
+TARGET = """
+objects:
+  Account:
+    fields:
+      Sector__c: {type: picklist, values: [Technology, Retail], restricted: true}
+      Region__c: {type: picklist, values: [EMEA], required: true}
+      Code__c: {type: text, length: 5}
+"""
+PLAN = """
+orgbridge: 1
+name: sales
+source: old
+target: new
+objects:
+  - source: Account
+    auto_map: false
+    where: "Name LIKE 'A%'"
+    fields:
+      Name: Name
+      Sector__c: {from: Sector__c, values: {Tech: Technology}, review: suggested, confidence: 0.9}
+      Code__c: Code__c
+"""
+
+
+@pytest.fixture
+def ada(bridge: Orgbridge) -> Actor:
+    return admin(bridge)
+
+
+@pytest.fixture
+def plan_id(bridge: Orgbridge, ada: Actor, practice_org: PracticeOrgs) -> UUID:
+    source, target = practice_org(schema=SOURCE), practice_org(schema=TARGET)
+    connect(bridge, "old", source)
+    connect(bridge, "new", target)
+    accounts = insert(
+        source,
+        "Account",
+        {"Name": "A1", "Sector__c": "Tech", "Code__c": "ab"},
+        {"Name": "A2", "Sector__c": "Mining", "Code__c": "ab"},
+        {"Name": "A3", "Sector__c": "Retail", "Code__c": "too long"},
+        {"Name": "B4", "Sector__c": "Tech"},
+    )
+    insert(source, "Contact", {"LastName": "Ng", "AccountId": accounts[0]})
+    return plans.import_plan(bridge, ada, PLAN)
+
+
+def test_rows_and_progress_follow_both_schemas(
+    bridge: Orgbridge, ada: Actor, plan_id: UUID
+) -> None:
+    rows = editor.rows(bridge, ada, plan_id, mapping="account")
+    (shown,) = editor.view(bridge, ada, plan_id).objects
+
+    assert rows[0].target == "Region__c"
+    assert rows[0].is_required
+    by_target = {row.target: row for row in rows if row.target}
+    assert by_target["Sector__c"].state is FieldState.AUTO
+    assert shown.progress is not None
+    assert (shown.progress.mapped, shown.progress.required_unmapped) == (3, 1)
+
+
+def test_an_edit_is_saved_at_once_and_a_stale_one_is_told(
+    bridge: Orgbridge, ada: Actor, plan_id: UUID
+) -> None:
+    rule = ValueMapRule(source="Sector__c", values={"Tech": "Technology", "Mining": "Retail"})
+    change = partial(editing.set_rule, at=FieldPlace("account", "Sector__c"), rule=rule)
+
+    saved = editor.edit(bridge, ada, plan_id, revision=1, change=change)
+
+    assert saved.revision == 2
+    assert plans.plan(bridge, ada, plan_id).plan.mapping("account").fields["Sector__c"] == rule
+    with pytest.raises(ConflictError):
+        editor.edit(bridge, ada, plan_id, revision=1, change=change)
+
+
+def test_a_preview_shows_real_rows_with_their_verdict(
+    bridge: Orgbridge, ada: Actor, plan_id: UUID
+) -> None:
+    first = previews.preview(bridge, ada, plan_id, mapping="account")
+    issues = previews.preview(bridge, ada, plan_id, mapping="account", pick=Pick.ISSUES)
+
+    assert [row.after["Sector__c"] for row in first.rows] == ["Technology", "Mining", "Retail"]
+    assert [row.verdict for row in first.rows] == ["OK", "Not in picklist", "Too long"]
+    assert (first.looked_at, first.with_issues) == (3, 2)
+    assert [row.field for row in issues.rows] == ["Sector__c", "Code__c"]
+
+
+def test_values_are_counted_within_the_filter(bridge: Orgbridge, ada: Actor, plan_id: UUID) -> None:
+    found = previews.values(bridge, ada, plan_id, mapping="account", field="sector__c")
+
+    assert {(each.value, each.rows) for each in found} == {
+        ("Tech", 1),
+        ("Mining", 1),
+        ("Retail", 1),
+    }
+    assert previews.matching(bridge, ada, plan_id, mapping="account", where=None) == 4
+    with pytest.raises(OrgbridgeError):
+        previews.matching(bridge, ada, plan_id, mapping="account", where="Nope = 1")
+
+
+def test_the_picker_tells_why_an_object_cannot_be_chosen(
+    bridge: Orgbridge, ada: Actor, plan_id: UUID
+) -> None:
+    choices = {choice.name: choice for choice in object_picker.object_choices(bridge, ada, plan_id)}
+    found = object_picker.relatives(bridge, ada, plan_id, sobject="Account")
+
+    assert choices["Account"].is_in_plan
+    assert choices["Contact"].reason == ""
+    children = {(relative.sobject, relative.field): relative for relative in found.children}
+    assert children["Contact", "AccountId"].row_count == 1
+    assert found.row_count == 4
+    assert any(parent.field == "ParentId" for parent in found.parents)
