@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import uuid4
 
 import streamlit as st
@@ -12,14 +13,14 @@ from core.services import orgs, plans, runs
 from pages import registry
 from pages.parts import boxes, confirm, figures, visit, words
 
-MODES = {"dry_run": "Dry run", "canary": "Canary", "full": "Full", "delta": "Delta"}
+MODES = {"dry-run": "Dry run", "canary": "Canary", "full": "Full", "delta": "Delta"}
 MODE_HELP = (
     "Dry run: reads the source, applies the rules, checks against the target; writes nothing. "
     "Canary: a share of the rows with all their parents, then waits for your decision. "
     "Full: everything. Delta: what changed in the source since the last run."
 )
 LAUNCH_WORDS = {
-    "dry_run": "Start dry run",
+    "dry-run": "Start dry run",
     "canary": "Launch canary…",
     "full": "Launch full…",
     "delta": "Launch delta…",
@@ -33,7 +34,7 @@ def how_to_run(target: orgs.OrgCard) -> runs.LaunchRequest:
         mode = st.segmented_control(
             "Mode",
             list(MODES),
-            default="canary" if target.environment == "production" else "dry_run",
+            default="canary" if target.environment == "production" else "dry-run",
             required=True,
             format_func=MODES.__getitem__,
             key="mode",
@@ -59,7 +60,7 @@ def how_to_run(target: orgs.OrgCard) -> runs.LaunchRequest:
             "Keep undo data (before-images)",
             value=True,
             key="launch.undo",
-            disabled=mode == "dry_run",
+            disabled=mode == "dry-run",
         )
     return runs.LaunchRequest(mode=mode, canary_percent=share, keep_undo=keep_undo)
 
@@ -71,7 +72,7 @@ def ready(
     st.markdown("**Ready to launch?**")
     new = sum(step.new or 0 for step in found.steps)
     updated = sum(step.updated or 0 for step in found.steps)
-    writes = request.mode != "dry_run"
+    writes = request.mode != "dry-run"
     st.table(
         {
             "Writes to": words.org_badge(target.name, target.environment) if writes else "nothing",
@@ -138,7 +139,7 @@ def start(
             visit.bridge(),
             visit.actor(),
             row.id,
-            request.with_confirmation(confirmed, reason),
+            replace(request, confirm=confirmed, reason=reason),
             idempotency_key=key,
         )
     except OrgbridgeError as problem:

@@ -20,6 +20,7 @@ from pages.parts import (
     plan_grid,
     plan_inspector,
     plan_objects,
+    plan_preview,
     rows,
     state,
     visit,
@@ -43,7 +44,11 @@ def draw(plan_id: str) -> None:
     with right:
         focused = _fields(view, chosen, may_edit=may_edit)
     if focused is not None:
-        boxes.acted(plan_inspector.draw, view, chosen, focused, may_edit=may_edit)
+        below, beside = st.columns([0.62, 0.38], gap="medium")
+        with beside:
+            boxes.acted(plan_inspector.draw, view, chosen, focused, may_edit=may_edit)
+        with below:
+            plan_preview.draw(view, chosen, focused)
 
 
 def _head(view: editor.EditorView, *, may_edit: bool) -> None:

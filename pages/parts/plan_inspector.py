@@ -17,7 +17,6 @@ from core.services import editor
 from pages.parts import boxes, plan_grid, state, visit
 from pages.parts.boxes import escaped
 
-LEFT, RIGHT = 0.62, 0.38
 KINDS = {
     "copy": "Copy",
     "constant": "Constant",
@@ -38,8 +37,7 @@ def draw(
     view: editor.EditorView, chosen: editor.ObjectView, row: FieldRow, *, may_edit: bool
 ) -> None:
     """The card; keyboard: A accepts, J and K walk."""
-    _, right = st.columns([LEFT, RIGHT], gap="medium")
-    with right, st.container(border=True):
+    with st.container(border=True):
         _title(row)
         if row.reasons or row.confidence is not None:
             sure = "" if row.confidence is None else f"{round(100 * row.confidence)} % match"

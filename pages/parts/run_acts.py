@@ -45,7 +45,7 @@ def buttons(view: runs.RunView) -> None:
     if row.status not in CAN_FIX:
         return
     if (
-        row.mode != "dry_run"
+        row.mode != "dry-run"
         and view.written
         and st.button("Undo…", icon=":material/undo:", key="run.undo")
     ):
