@@ -149,6 +149,8 @@ def permissions(
         f"(SELECT PermissionSetId FROM PermissionSetAssignment WHERE AssigneeId = '{user_id}')"
     )
     rows = list(queries.rows(wire, api, soql))
+    if not rows:
+        return UserPermissions()
     held = {name: any(row.get(column) for row in rows) for name, column in asked.items()}
     if held.get("modify_all_data"):
         held["view_all_data"] = True
