@@ -22,6 +22,7 @@ from orgsim.faults.book import FaultBook
 from orgsim.schema import access, build
 from orgsim.schema.model import Schema
 from orgsim.store import Store, Transaction
+from orgsim.store.rows import first_row
 from orgsim.store.store import first_number
 from orgsim.usage import Usage
 
@@ -132,11 +133,16 @@ class Org:
             store=self.store, schema=self.schema_for(user_id), full=self.schema, user_id=user_id,
             now=self.clock.now(), facts=self.facts, permissions=self.permissions_of(user_id),
             options=options or SaveOptions(), before_commit=before_commit,
+            faults=self.faults.rows, rows_left=self._rows_left,
         )  # fmt: skip
 
     def storage_mb(self) -> tuple[int, int]:
         """Allowed and used data storage: 2 KB a row, as Salesforce counts most objects."""
         return self.usage.storage_mb, rows_stored(self.store, self.schema) * 2 // 1024
+
+    def _rows_left(self) -> int:
+        allowed, used = self.storage_mb()
+        return (allowed - used) * 512
 
     def change_schema(self, document: dict[str, Any]) -> None:
         """Puts a new metadata document in force, durably."""
@@ -182,10 +188,10 @@ def rows_stored(store: Store, schema: Schema) -> int:
     """How many rows count against data storage."""
     names = [name for name in schema.sobjects if name not in _WEIGHTLESS]
     with store.read() as cursor:
-        found = cursor.execute(
+        found = first_row(cursor.execute(
             "SELECT coalesce(sum(estimated_size), 0) FROM duckdb_tables() WHERE list_contains(?, table_name)",
             [names],
-        ).fetchone()
+        ))
     return int(found[0]) if found else 0
 
 

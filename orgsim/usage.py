@@ -9,8 +9,8 @@ from typing import Any
 from orgsim.clock import Clock
 from orgsim.store import Store
 
-#: Developer Edition. Source: "API Request Limits and Allocations".
-DAILY_CALLS = 15_000
+#: A full sandbox or a scratch org, as recorded (43/5000000); a Developer Edition has 15,000.
+DAILY_CALLS = 5_000_000
 
 
 class Usage:

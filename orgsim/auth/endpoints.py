@@ -18,6 +18,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from orgsim.auth.grants import GrantError, Grants
+from orgsim.store.rows import first_row
 
 _PAGE = """<!doctype html><html lang="en"><head><title>Allow access?</title></head><body>
 <main><h1>Allow access to {org}?</h1><p>{app} asks for: {scope}</p>
@@ -112,7 +113,7 @@ class _Desk:
         with self._org.store.read() as cursor:
             cursor.execute('SELECT * FROM "User" WHERE Id = ?', [user_id])
             names = [column[0] for column in cursor.description or ()]
-            row = cursor.fetchone()
+            row = first_row(cursor)
         return dict(zip(names, row or (), strict=False))
 
     def _userinfo(self, user: dict[str, Any], base: str) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from orgsim.auth import jwt
+from orgsim.store.rows import first_row
 
 #: a code is refused after this; pages give 2 to 15 minutes, so the shorter (assumed)
 CODE_LIFE_S = 120
@@ -240,9 +241,9 @@ class Grants:
         if not username:
             return str(self._org.identity.user_id)
         with self._org.store.read() as cursor:
-            row = cursor.execute(
+            row = first_row(cursor.execute(
                 'SELECT Id FROM "User" WHERE lower(Username) = lower(?) AND IsActive', [username]
-            ).fetchone()
+            ))
         if row is None:
             raise GrantError("invalid_grant", refusal)
         return str(row[0])

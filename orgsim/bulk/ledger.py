@@ -10,6 +10,7 @@ import duckdb
 
 from orgsim.bulk.model import Job, JobState, Operation
 from orgsim.store import Store
+from orgsim.store.rows import first_row
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS "@bulk_job" (
@@ -113,7 +114,7 @@ def write_batch(
 
 
 def _read(cursor: duckdb.DuckDBPyConnection, job_id: str) -> Job | None:
-    found = cursor.execute('SELECT document FROM "@bulk_job" WHERE id = ?', [job_id]).fetchone()
+    found = first_row(cursor.execute('SELECT document FROM "@bulk_job" WHERE id = ?', [job_id]))
     return None if found is None else _job(found[0])
 
 

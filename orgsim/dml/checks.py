@@ -14,6 +14,18 @@ _TEXTS = frozenset({"string", "picklist", "combobox", "textarea", "phone", "emai
 AUDIT_FIELDS = frozenset({"CreatedById", "CreatedDate", "LastModifiedById", "LastModifiedDate"})
 
 
+def check_limits(staged: Staged) -> None:
+    """Planted row faults, and STORAGE_LIMIT_EXCEEDED for rows that no longer fit."""
+    save, rows = staged.save, staged.frame[ROW].to_list()
+    if save.faults is not None:
+        operation = "insert" if staged.inserting else "update"
+        for at, refusal in save.faults(staged.sobject.name, operation, len(rows)).items():
+            staged.refusals.add(rows[at], refusal)
+    if staged.inserting and save.rows_left is not None and staged.sobject.createable:
+        over = rows[max(0, save.rows_left()) :] if rows else []
+        staged.refusals.all(over, Refusal("STORAGE_LIMIT_EXCEEDED", "storage limit exceeded"))
+
+
 def check_writeable(staged: Staged) -> None:
     """Refuses rows that name a field which may not be written."""
     visible = staged.save.schema.sobject(staged.sobject.name) or staged.sobject

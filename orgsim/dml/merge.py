@@ -12,6 +12,7 @@ from orgsim.dml.save import Save
 from orgsim.schema.model import SObject
 from orgsim.store import Transaction
 from orgsim.store.columns import quoted
+from orgsim.store.rows import first_row
 
 #: Objects that merge. Source: SOAP API guide, merge().
 MERGEABLE = frozenset({"Account", "Contact", "Lead", "Case"})
@@ -57,7 +58,7 @@ def merge(
 def _check_there(transaction: Transaction, sobject: SObject, ids: list[str]) -> None:
     marks = ", ".join("?" * len(ids))
     sql = f"SELECT count(*) FROM {quoted(sobject.name)} WHERE NOT IsDeleted AND Id IN ({marks})"
-    row = transaction.cursor.execute(sql, ids).fetchone()
+    row = first_row(transaction.cursor.execute(sql, ids))
     if row is None or row[0] != len(ids):
         raise MergeError("entity is deleted")
 
@@ -70,11 +71,11 @@ def _move(
         return 0
     transaction.touched.add(child)
     with transaction.lent(losers=losers):
-        row = transaction.cursor.execute(
+        row = first_row(transaction.cursor.execute(
             f"UPDATE {quoted(child)} SET {quoted(field)} = ?, SystemModstamp = ? "
             f"WHERE {quoted(field)} IN (SELECT Id FROM losers) AND NOT IsDeleted",
             [winner, save.stamp],
-        ).fetchone()
+        ))
     return int(row[0]) if row else 0
 
 

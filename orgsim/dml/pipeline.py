@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from orgsim.dml import (
+    addresses,
     checks,
     defaults,
     derive,
@@ -35,6 +36,7 @@ def insert_rows(
     """Inserts what passes; returns the ``saved`` frame (row, id, created). ``frame`` has ``@row``."""
     staged = Staged(save, transaction, sobject=sobject, inserting=True, refusals=refusals)
     take_in(staged, frame)
+    checks.check_limits(staged)
     checks.check_writeable(staged)
     staged.drop_refused()
     defaults.apply_defaults(staged)
@@ -57,6 +59,7 @@ def update_rows(
     """Updates what passes; ``frame`` has ``@row`` and ``Id`` (one row an Id). Returns ``saved``."""
     staged = Staged(save, transaction, sobject=sobject, inserting=False, refusals=refusals)
     take_in(staged, frame)
+    checks.check_limits(staged)
     checks.check_writeable(staged)
     standing.join_before(staged)
     staged.drop_refused()
@@ -73,6 +76,7 @@ def _change_and_check(staged: Staged) -> None:
     staged.drop_refused()
     hooks.before(staged)
     staged.drop_refused()
+    addresses.settle(staged)
     derive.derive(staged)
     checks.check_required(staged)
     checks.check_lengths(staged)

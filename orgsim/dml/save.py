@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from orgsim.dml.outcomes import Outcomes
+from orgsim.dml.outcomes import Outcomes, Refusal
 from orgsim.schema.model import Schema
 from orgsim.store import Store, Transaction
 from orgsim.store.store import first_number
@@ -54,6 +54,10 @@ class Save:
     options: SaveOptions = SaveOptions()
     #: Called with the outcomes just before the commit, inside the transaction.
     before_commit: Callable[[Transaction, Outcomes], None] | None = None
+    #: Planted faults: (object, operation, rows) → refusals by position.
+    faults: Callable[[str, str, int], Mapping[int, Refusal]] | None = None
+    #: How many more rows fit into the org's data storage; None: no limit.
+    rows_left: Callable[[], int] | None = None
 
     @property
     def stamp(self) -> datetime:

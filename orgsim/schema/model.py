@@ -398,6 +398,8 @@ class Schema:
     sobjects: NameMap[SObject]
     #: Switches of the org: person_accounts, multi_currency, state_country_picklists, set_audit_fields …
     features: frozenset[str] = frozenset()
+    #: Compiled formulas of this schema, by (object, text); filled by use.
+    formulas: dict[tuple[str, str, str], Any] = field(default_factory=dict, compare=False, repr=False)
 
     def sobject(self, name: str) -> SObject | None:
         """The object of that API name in any letter case, or None."""

@@ -19,6 +19,7 @@ from orgsim.soql.errors import QueryError
 from orgsim.soql.plan import Child, Plan, PlanKind
 from orgsim.soql.records import Record, Shape
 from orgsim.soql.rendering import rest_columns
+from orgsim.store.rows import first_row
 
 #: Rows of one answer. Source: REST API Developer Guide, "Query Options Header".
 PAGE_ROWS_MAX = 2000
@@ -88,7 +89,7 @@ class Runner:
         return plan
 
     def _count(self, plan: Plan) -> int:
-        row = self.db.execute(f"SELECT count(*) FROM ({plan.select(['1'])})").fetchone()
+        row = first_row(self.db.execute(f"SELECT count(*) FROM ({plan.select(['1'])})"))
         return int(row[0]) if row else 0
 
     def _grouped(self, plan: Plan, origin: Origin) -> Record:

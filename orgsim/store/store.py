@@ -22,6 +22,7 @@ import polars as pl
 
 from orgsim.schema.model import Schema, SObject
 from orgsim.store.columns import columns_of, quoted
+from orgsim.store.rows import first_row
 
 _BASE = """
 CREATE TABLE IF NOT EXISTS "@document" (name VARCHAR, body VARCHAR);
@@ -142,7 +143,7 @@ class Store:
     def document(self, name: str) -> Any:
         """A JSON document kept beside the rows, or None."""
         with self.read() as cursor:
-            row = cursor.execute('SELECT body FROM "@document" WHERE name = ?', [name]).fetchone()
+            row = first_row(cursor.execute('SELECT body FROM "@document" WHERE name = ?', [name]))
         return None if row is None else json.loads(row[0])
 
     def put_document(self, name: str, body: Mapping[str, Any]) -> None:

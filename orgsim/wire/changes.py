@@ -10,6 +10,7 @@ from typing import Any
 
 from orgsim.schema.model import SObject
 from orgsim.store.columns import quoted
+from orgsim.store.rows import first_row
 from orgsim.wire.errors import ApiError, not_found
 from orgsim.wire.router import Call, Reply, Rule
 
@@ -59,7 +60,7 @@ def _record_counts(call: Call) -> Reply:
             if sobject is None or not sobject.queryable:
                 continue
             live = " WHERE NOT IsDeleted" if sobject.field("IsDeleted") else ""
-            row = cursor.execute(f"SELECT count(*) FROM {quoted(sobject.name)}{live}").fetchone()
+            row = first_row(cursor.execute(f"SELECT count(*) FROM {quoted(sobject.name)}{live}"))
             if row and row[0]:
                 counted.append({"count": row[0], "name": sobject.name})
     return Reply(body={"sObjects": counted})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from orgsim.store.columns import quoted
+from orgsim.store.rows import first_row
 from orgsim.wire.router import Call, Reply, Rule
 
 #: first and last version that answers. Source: "API End-of-Life", 31 to 40 leave in Summer '27
@@ -89,7 +90,7 @@ def _used_mb(call: Call) -> int:
         if sobject.field("IsDeleted") is not None
     ]
     with call.org.store.read() as cursor:
-        row = cursor.execute(f"SELECT sum(n) FROM ({' UNION ALL '.join(counts)}) t(n)").fetchone()
+        row = first_row(cursor.execute(f"SELECT sum(n) FROM ({' UNION ALL '.join(counts)}) t(n)"))
     return int((row[0] if row else 0) or 0) * ROW_KB // 1024
 
 

@@ -28,6 +28,7 @@ from orgsim.dml.merge import merge
 from orgsim.dml.outcomes import Outcomes
 from orgsim.dml.save import Save
 from orgsim.store.columns import quoted
+from orgsim.store.rows import first_row
 from orgsim.wire.cells import frame_of
 
 if TYPE_CHECKING:
@@ -115,11 +116,11 @@ def _said(outcomes: Outcomes) -> list[dict[str, Any]]:
 def _user(org: Org, given: str | None) -> str:
     """The user by id or username; without one, any other than the administrator who can log in."""
     with org.store.read() as cursor:
-        row = cursor.execute(
+        row = first_row(cursor.execute(
             'SELECT Id FROM "User" WHERE ($1 IS NULL AND Id <> $2 AND IsActive) OR Id = $1 '
             "OR lower(Username) = lower($1) ORDER BY Id LIMIT 1",
             [given, org.identity.user_id],
-        ).fetchone()
+        ))
     return str(row[0]) if row else org.identity.user_id
 
 

@@ -1,0 +1,1 @@
+"""What Salesforce does to particular standard objects, one module a family of objects."""
