@@ -22,6 +22,8 @@ from core.secret import MASK
 LOG_MAX_BYTES = 10_000_000
 LOG_KEPT_FILES = 5
 
+#: libraries whose INFO is their own story, not ours
+_TALKATIVE = ("alembic", "apscheduler", "procrastinate", "urllib3", "httpx")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _context: ContextVar[dict[str, object]] = ContextVar("log_context", default={})  # noqa: B039 -- never mutated
 
@@ -127,6 +129,8 @@ def configure(
     for handler in handlers:
         handler.setFormatter(LineFormatter())
     logging.basicConfig(level=level, handlers=handlers or [logging.NullHandler()], force=True)
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
     if problem:
         logging.getLogger(__name__).warning("no log file", extra={"reason": str(problem)})
 

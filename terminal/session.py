@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from core import bootstrap
+from core import bootstrap, practice
 from core.bootstrap import MAIN_WORKSPACE, Orgbridge
 from core.config import load_settings, os_user
 from core.domain.roles import Actor, Role
@@ -27,6 +27,7 @@ def opened() -> Iterator[tuple[Orgbridge, Actor]]:
         NotFoundError: no such workspace.
     """
     with bootstrap.build(load_settings()) as bridge:
+        practice.keep_up(bridge.settings.home)  # one that was killed since the last command
         yield bridge, actor(bridge)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -30,9 +31,15 @@ def worker(
 
 def ports() -> Ports:
     """What carries runs and launches schedules."""
-    from core.operations import migrate_data
+    return Ports(carry=_carry, launch=_launch)
 
-    return Ports(carry=migrate_data.carry, launch=_launch)
+
+def _carry(
+    bridge: Orgbridge, workspace_id: UUID, run_id: UUID, /, *, stop: Callable[[], bool]
+) -> object:
+    from core.operations import migrate_data  # the engine, imported with the first run
+
+    return migrate_data.carry(bridge, workspace_id, run_id, stop=stop)
 
 
 def _launch(

@@ -20,11 +20,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from core import bootstrap
+from core import bootstrap, processes
 from core.bootstrap import Orgbridge
 from core.config import Settings
 from core.db import schema
-from core.db.embedded import EmbeddedServer, cluster, ensure_server
+from core.db.embedded import EmbeddedServer, ensure_server
 from core.db.embedded.layout import layout_of
 from core.secret import Secret
 
@@ -137,9 +137,9 @@ def home() -> Iterator[Path]:
     yield folder
     lock = layout_of(folder).lock
     pid = int(lock.read_text() or 0) if lock.exists() else 0
-    if pid and cluster.is_alive(pid):
+    if pid and processes.is_alive(pid):
         os.kill(pid, signal.SIGTERM)
-        assert cluster.wait_until(lambda: not cluster.is_alive(pid), timeout_s=30)
+        assert processes.wait_until(lambda: not processes.is_alive(pid), timeout_s=30)
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -47,13 +47,17 @@ class Scheduler:
 
     def __init__(self, bridge: Orgbridge) -> None:
         self._bridge = bridge
-        self._janitor_due = self._notices_due = bridge.clock()
+        self._janitor_due = bridge.clock()
         self._scheduler = BackgroundScheduler(
-            timezone="UTC", executors={"default": ThreadPoolExecutor(1)}
+            timezone="UTC", executors={"default": ThreadPoolExecutor(2)}
         )
         self._scheduler.add_job(
             self._tick, "interval", seconds=TICK_S, max_instances=1, coalesce=True,
             misfire_grace_time=None, next_run_time=datetime.now(UTC),
+        )  # fmt: skip
+        self._scheduler.add_job(  # a job of its own: a slow mail server holds up no schedule
+            self._deliver, "interval", seconds=NOTICES_EVERY_S, max_instances=1, coalesce=True,
+            misfire_grace_time=None,
         )  # fmt: skip
         self._scheduler.start()
 
@@ -73,7 +77,6 @@ class Scheduler:
                 if is_ours:
                     fire_due(self._bridge, now=self._bridge.clock())
             self._look_after_jobs()
-            self._deliver_notices()
         except (SQLAlchemyError, OrgbridgeError) as error:
             # The database is away for a moment (restart, failover): try again next second.
             log.warning("schedules were not looked at", extra={"reason": type(error).__name__})
@@ -85,14 +88,14 @@ class Scheduler:
             self._janitor_due = now + timedelta(seconds=JANITOR_EVERY_S)
             janitor.give_back_stalled(self._bridge.owner_engine)
 
-    def _deliver_notices(self) -> None:
-        """Send what waits in the outbox; each notice is claimed by one process."""
-        now = self._bridge.clock()
-        if now >= self._notices_due:
-            from core.notices import deliver
+    def _deliver(self) -> None:
+        """Send what waits in the outbox; a notice is claimed by one process."""
+        from core.notices import deliver
 
-            self._notices_due = now + timedelta(seconds=NOTICES_EVERY_S)
+        try:
             deliver(self._bridge)
+        except (SQLAlchemyError, OrgbridgeError) as error:
+            log.warning("notices were not sent", extra={"reason": type(error).__name__})
 
 
 @contextmanager

@@ -15,8 +15,8 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
+from core import processes
 from core.bootstrap import Orgbridge
-from core.db.embedded import cluster
 from core.jobs import janitor, queue
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -81,7 +81,7 @@ def has_ended(bridge: Orgbridge, run_id: UUID) -> bool:
 
 def wait(condition: Callable[[], bool], timeout_s: float = 45.0) -> None:
     """Wait for a condition, at most so long."""
-    assert cluster.wait_until(condition, timeout_s=timeout_s)
+    assert processes.wait_until(condition, timeout_s=timeout_s)
 
 
 def test_a_killed_worker_is_taken_over_within_30_seconds(bridge: Orgbridge, spawn: Spawn) -> None:

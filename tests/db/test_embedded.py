@@ -18,7 +18,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from core.db.embedded import cluster, ensure_server
+from core import processes
+from core.db.embedded import ensure_server
 from core.db.embedded.layout import layout_of
 from core.errors import ConfigError
 
@@ -57,7 +58,7 @@ def query(url: str, statement: str) -> tuple[object, ...] | None:
 
 def is_gone(home: Path, *pids: int | None) -> Callable[[], bool]:
     """True once none of the processes lives."""
-    return lambda: not any(pid and cluster.is_alive(pid) for pid in pids)
+    return lambda: not any(pid and processes.is_alive(pid) for pid in pids)
 
 
 def holder(home: Path) -> subprocess.Popen[str]:
@@ -124,7 +125,7 @@ def test_it_stops_seconds_after_its_last_holder_let_go(home: Path) -> None:
 
     assert query(second.urls.owner, "SELECT 1") == (1,)
     second.close()
-    assert cluster.wait_until(is_gone(home, *pids), timeout_s=20)
+    assert processes.wait_until(is_gone(home, *pids), timeout_s=20)
     assert not layout_of(home).control.exists()
 
 
@@ -136,7 +137,7 @@ def test_it_stops_when_its_last_holder_is_killed(home: Path, number: signal.Sign
     os.kill(process.pid, number)
     process.communicate()
 
-    assert cluster.wait_until(is_gone(home, *pids), timeout_s=20)
+    assert processes.wait_until(is_gone(home, *pids), timeout_s=20)
 
 
 def test_several_processes_share_one_server(home: Path) -> None:
@@ -178,7 +179,7 @@ def test_killed_server_is_back_at_once_with_its_rows(home: Path) -> None:
 
     os.kill(pid, signal.SIGKILL)
 
-    assert cluster.wait_until(lambda: _answers(server.urls.owner), timeout_s=20)
+    assert processes.wait_until(lambda: _answers(server.urls.owner), timeout_s=20)
     assert query(server.urls.owner, "SELECT answer FROM kept") == (42,)
     assert server_pid(home) != pid
     server.close()
@@ -191,7 +192,7 @@ def test_killed_supervisor_takes_its_server_along_and_both_come_back(home: Path)
     assert supervisor is not None
 
     os.kill(supervisor, signal.SIGKILL)
-    assert cluster.wait_until(is_gone(home, postgres), timeout_s=20)
+    assert processes.wait_until(is_gone(home, postgres), timeout_s=20)
     server.ensure()
 
     assert query(server.urls.owner, "SELECT answer FROM kept") == (42,)
@@ -205,7 +206,7 @@ def test_supervisor_and_server_killed_together_come_back(home: Path) -> None:
     for pid in pids:
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
-    assert cluster.wait_until(is_gone(home, *pids), timeout_s=20)
+    assert processes.wait_until(is_gone(home, *pids), timeout_s=20)
 
     server.ensure()
 
@@ -221,7 +222,7 @@ def test_a_path_longer_than_a_socket_allows_works(home: Path) -> None:
     assert len(os.fsencode(layout_of(deep).sockets)) <= 80
     server.close()
     pid = supervisor_pid(deep)
-    assert cluster.wait_until(is_gone(deep, pid), timeout_s=20)
+    assert processes.wait_until(is_gone(deep, pid), timeout_s=20)
 
 
 def test_a_half_made_cluster_is_made_anew(home: Path) -> None:
@@ -247,7 +248,7 @@ def test_data_of_another_version_is_refused_in_words(home: Path) -> None:
 def test_damaged_data_is_refused_with_what_postgres_says(home: Path) -> None:
     server = ensure_server(home)
     server.close()
-    assert cluster.wait_until(is_gone(home, supervisor_pid(home)), timeout_s=20)
+    assert processes.wait_until(is_gone(home, supervisor_pid(home)), timeout_s=20)
     (layout_of(home).cluster / "global" / "pg_control").write_bytes(b"")
 
     with pytest.raises(ConfigError, match="pg_control"):
@@ -273,7 +274,7 @@ def test_root_with_a_private_home_keeps_data_elsewhere(home: Path) -> None:
     assert folder.is_relative_to("/var/lib/orgbridge/clusters")
     server.close()
     pid = supervisor_pid(private)
-    assert cluster.wait_until(is_gone(private, pid), timeout_s=20)
+    assert processes.wait_until(is_gone(private, pid), timeout_s=20)
     shutil.rmtree(folder)
 
 
@@ -303,7 +304,7 @@ def test_a_normal_user_starts_it_too() -> None:
 
     assert done.stdout == "(1,)\n", done.stderr
     pid = int((folder / "postgres" / "supervisor.lock").read_text())
-    assert cluster.wait_until(is_gone(folder, pid), timeout_s=20)
+    assert processes.wait_until(is_gone(folder, pid), timeout_s=20)
     shutil.rmtree(folder)
 
 

@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from core import bootstrap
+from core import bootstrap, processes
 from core.bootstrap import Orgbridge
 from core.config import Settings
-from core.db.embedded import cluster
 from core.db.embedded.layout import layout_of
 from core.db.engine import check_server, database_url
 from core.errors import ConfigError, NotFoundError
@@ -127,7 +126,7 @@ def test_pages_go_on_after_the_embedded_server_was_killed(home: Path) -> None:
         pid_file = layout_of(home).cluster / "postmaster.pid"
         pid = int(pid_file.read_text().split("\n", 1)[0])
         os.kill(pid, signal.SIGKILL)
-        cluster.wait_until(lambda: not cluster.is_alive(pid), timeout_s=10)
+        processes.wait_until(lambda: not processes.is_alive(pid), timeout_s=10)
 
         assert bridge.database_answers()
         assert bridge.workspace_id() == workspace_id

@@ -9,10 +9,9 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import text
 
-from core import bootstrap
+from core import bootstrap, processes
 from core.bootstrap import Orgbridge
 from core.config import Settings
-from core.db.embedded import cluster
 from core.jobs import schedule
 from core.jobs.schedule import fire_due
 
@@ -147,7 +146,7 @@ def test_the_thread_fires_by_itself_and_stops(settings: Settings) -> None:
     with bootstrap.build(settings, clock=lambda: NOON) as bridge:
         add(bridge, due=NOON)
         with schedule.start(bridge):
-            assert cluster.wait_until(lambda: jobs(bridge) == 1, timeout_s=20)
+            assert processes.wait_until(lambda: jobs(bridge) == 1, timeout_s=20)
 
         names = [thread.name for thread in threading.enumerate()]
         assert not [name for name in names if "APScheduler" in name]

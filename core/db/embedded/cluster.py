@@ -11,14 +11,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TypedDict
 
 from core.db.embedded.binaries import POSTGRES_MAJOR, Binaries
 from core.db.embedded.layout import APP_ROLE, DATABASE, OWNER_ROLE, SUPERUSER, Layout
 from core.errors import ConfigError
+from core.processes import command_line, is_alive, wait_until
 
 #: a fast shutdown writes one checkpoint; beyond this it is ended at once and recovers next time
 STOP_TIMEOUT_S = 60.0
@@ -76,12 +75,12 @@ def end_stray_server(layout: Layout) -> None:
     pid = _first_number(pid_file)
     if pid is None:
         return
-    if is_alive(pid) and str(layout.cluster) in _command_line(pid):
+    if is_alive(pid) and str(layout.cluster) in command_line(pid):
         _signal(pid, signal.SIGINT)
         if not wait_until(lambda: not is_alive(pid), timeout_s=STOP_TIMEOUT_S):
             _signal(pid, signal.SIGQUIT)
             wait_until(lambda: not is_alive(pid), timeout_s=10.0)
-    if not is_alive(pid) or str(layout.cluster) not in _command_line(pid):
+    if not is_alive(pid) or str(layout.cluster) not in command_line(pid):
         pid_file.unlink(missing_ok=True)
 
 
@@ -131,31 +130,6 @@ def last_words(layout: Layout) -> str:
         return ""
     said = [line for line in lines if any(word in line for word in ("FATAL", "PANIC", "HINT"))]
     return " / ".join(line.split("] ", 1)[-1] for line in said[-2:])
-
-
-def is_alive(pid: int) -> bool:
-    """True for a process that runs; a zombie does not."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return sys.platform != "linux"
-    return fields[0] not in ("Z", "X")
-
-
-def wait_until(condition: Callable[[], bool], *, timeout_s: float) -> bool:
-    """Poll `condition` until it holds; False at the deadline."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def _check_version(layout: Layout) -> None:
@@ -251,13 +225,6 @@ def _first_number(path: Path) -> int | None:
         return int(path.read_text().split("\n", 1)[0])
     except (OSError, ValueError):
         return None
-
-
-def _command_line(pid: int) -> str:
-    done = subprocess.run(
-        ["ps", "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
-    return done.stdout
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

@@ -1,0 +1,36 @@
+# Few verbs; `make help` prints them. Everything runs from .venv, installed with uv from a hashed lock.
+PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3,$(shell command -v $(name) 2>/dev/null)))
+PY := .venv/bin/python
+JOBS ?= 2
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check bench lock
+
+help:  ## print this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/ready  ## install into .venv (Python 3.11 or newer with venv)
+
+run: setup  ## start the app; its address and, the first time, a code for the first admin are printed
+	$(PY) app.py
+
+test: setup  ## run every test (JOBS=2 processes side by side)
+	$(PY) -m pytest -n $(JOBS) --dist loadscope
+
+check: setup  ## format, lint, types, rooms, schema equals models
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	$(PY) -m pytest -q tests/rooms tests/db/test_schema.py
+
+bench: setup  ## measure, and write benchmarks/RESULTS.md
+	$(PY) -m benchmarks
+
+lock: setup  ## renew requirements.lock from requirements-dev.txt
+	$(PY) -m uv pip compile -q --generate-hashes --upgrade requirements-dev.txt -o requirements.lock
+
+.venv/ready: requirements.lock
+	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Orgbridge needs Python 3.11 or newer; make PYTHON=... names one")'
+	test -x $(PY) || $(PYTHON) -m venv .venv
+	$(PY) -m pip install --quiet --disable-pip-version-check uv
+	$(PY) -m uv pip install --quiet --compile-bytecode --require-hashes -r requirements.lock
+	touch $@
