@@ -11,13 +11,14 @@ from sqlalchemy import text
 from uuid_utils.compat import uuid7
 
 from core.bootstrap import Orgbridge
+from core.db import duplicates as duplicate_rows
 from core.db import operation_logs
 from core.domain.plan import parse_plan
 from core.domain.roles import Actor, Role
 from core.errors import NotAllowedError, NotFoundError, RefusedError, UserError
 from core.operations import registry
 from core.operations.carrying import carry
-from core.services import operations, plans
+from core.services import duplicates, operations, plans
 from tests.org.scripted_data import ScriptedData, analyst, described
 from tests.org.scripted_org import Reply
 
@@ -311,3 +312,48 @@ def test_every_operation_describes_itself_for_forms_and_routes(
         assert operation_logs.entries(session, found.log_table) == ()
         with pytest.raises(NotFoundError):
             operation_logs.entry(session, found.log_table, log_id=uuid7())
+
+
+def test_decisions_about_duplicates_are_kept_reused_and_reopened(pair: Pair) -> None:
+    fields = [{"name": name, "type": "string"} for name in ("FirstName", "LastName")]
+    pair.source.describes = {"Contact": described("Contact", *fields)}
+    people = [{"Id": f"00300000000000{n}AAA", "LastName": f"L{n % 3}"} for n in range(6)]
+    pair.source.rows = {"Contact": people}
+    given = {"org": "Legacy", "object": "Contact", "method": "exact", "fields": ["LastName"]}
+    first = duplicates.board(pair.bridge, pair.actor, log_id=pair.launch("duplicates", **given).id)
+    place = (first.org_id, first.sobject)
+    one, two, three = first.open
+
+    duplicates.decide(
+        pair.bridge,
+        pair.actor,
+        place,
+        record_ids=one.record_ids,
+        decision="keep",
+        survivor_id=one.record_ids[0],
+        values={"FirstName": one.record_ids[1]},
+    )
+    duplicates.decide(
+        pair.bridge, pair.actor, place, record_ids=two.record_ids, decision="not_duplicates"
+    )
+    again = duplicates.board(pair.bridge, pair.actor, log_id=pair.launch("duplicates", **given).id)
+
+    assert [cluster.key for cluster in again.open] == [three.key]
+    with pair.bridge.session(pair.actor.workspace_id) as session:
+        redirects = duplicate_rows.survivors(session, org_id=place[0], sobject="Contact")
+    assert redirects == {one.record_ids[1]: one.record_ids[0]}
+    assert duplicates.reopen(pair.bridge, pair.actor, place, key=one.key)
+    assert not duplicates.reopen(pair.bridge, pair.actor, place, key=one.key)
+    with pytest.raises(UserError, match="not one of the cluster"):
+        duplicates.decide(
+            pair.bridge,
+            pair.actor,
+            place,
+            record_ids=one.record_ids,
+            decision="keep",
+            survivor_id=two.record_ids[0],
+        )
+    with pytest.raises(UserError, match="Nobody survives"):
+        duplicates.decide(
+            pair.bridge, pair.actor, place, record_ids=one.record_ids, decision="keep"
+        )
