@@ -63,6 +63,15 @@ PAGES: tuple[PageSpec, ...] = (
         "plans",
     ),
     PageSpec(
+        "migrate/schedules.py",
+        "Schedules",
+        ":material/calendar_clock:",
+        "What runs by itself, and when next",
+        "Migrate",
+        Role.VIEWER,
+        "schedules",
+    ),
+    PageSpec(
         "verify/counts.py",
         "Record counts",
         ":material/balance:",

@@ -6,14 +6,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
+from core.domain.describe import Field
 from core.domain.plan import Convert, Mask, Plan, ReviewState, plan_document
 from core.domain.plan.rules import RuleBase
 from core.plans import editing
 from core.plans.editing import FieldPlace
 from core.plans.field_rows import FieldRow, FieldState
-from core.services import editor
+from core.services import editor, previews
 from pages.parts import boxes, plan_grid, state, visit
 from pages.parts.boxes import escaped
 
@@ -116,6 +118,9 @@ def _form(view: editor.EditorView, chosen: editor.ObjectView, row: FieldRow) -> 
             placeholder="Choose a field of the source",
             key=f"{at}.source",
         )
+    if kind == "values":
+        described = sides.target.fields.get(target) if target else None
+        _learn_values(view, chosen.name, target=described, source=wanted["from"], at=at)
     wanted |= PARAMETERS[kind](rule, at)
     _lookup(view, chosen.name, row, at=at)
     _buttons(view, chosen.name, row, target=target, wanted=wanted, now=rule)
@@ -175,22 +180,61 @@ def _convert(rule: dict[str, Any], at: str) -> dict[str, Any]:
 
 
 def _values(rule: dict[str, Any], at: str) -> dict[str, Any]:
-    known = rule.get("values", {})
+    """Every value that the source holds, with its rows, and what becomes of it."""
+    known: dict[str, str | None] = rule.get("values", {})
+    source, allowed, counted = st.session_state.get(f"{at}.facts", ("", [], {}))
+    listed = [*counted, *(value for value in known if value not in counted)]
     edited = st.data_editor(
-        {"Source value": list(known), "Target value": list(known.values())},
-        num_rows="dynamic",
-        key=f"{at}.values",
-        height=150,
-        alt="Value map",
+        pd.DataFrame(
+            {
+                "value": listed,
+                "rows": [counted.get(value) for value in listed],
+                "target": [known.get(value) for value in listed],
+            }
+        ).astype({"value": "string", "rows": "Int64", "target": "string"}),
+        column_config={
+            "value": st.column_config.TextColumn("Source value", width=130),
+            "rows": st.column_config.NumberColumn("Rows", format="localized", width=60),
+            "target": st.column_config.SelectboxColumn("Becomes", options=allowed, width=130)
+            if allowed
+            else st.column_config.TextColumn("Becomes", width=130),
+        },
+        disabled=["rows"] if not counted else ["value", "rows"],
+        num_rows="fixed" if counted else "dynamic",
+        hide_index=True,
+        key=f"{at}.values.{source}",
+        height=min(220, 40 + 35 * max(2, len(listed) + 1)),
+        alt="Source values and what becomes of them",
     )
-    pairs = zip(edited["Source value"], edited["Target value"], strict=False)
     otherwise = st.selectbox(
-        "Other values",
+        "Values without an entry",
         ["keep", "blank", "reject"],
         index=["keep", "blank", "reject"].index(rule.get("otherwise", "keep")),
+        format_func=lambda name: {
+            "keep": "Stay as they are",
+            "blank": "Become blank",
+            "reject": "Reject the row",
+        }[name],
         key=f"{at}.otherwise",
     )
-    return {"values": {str(a): b for a, b in pairs if a}, "otherwise": otherwise}
+    pairs = zip(edited["value"], edited["target"], strict=True)
+    return {
+        "values": {str(a): str(b) for a, b in pairs if pd.notna(a) and pd.notna(b)},
+        "otherwise": otherwise,
+    }
+
+
+def _learn_values(
+    view: editor.EditorView, mapping: str, *, target: Field | None, source: str | None, at: str
+) -> None:
+    """Keep what the value map's table needs: values with rows, and the target's picklist."""
+    if not source or st.session_state.get(f"{at}.facts", ("",))[0] == source:
+        return
+    found = previews.values(
+        visit.bridge(), visit.actor(), view.row.id, mapping=mapping, field=source
+    )
+    allowed = [value.value for value in target.picklist_values if value.active] if target else []
+    st.session_state[f"{at}.facts"] = (source, allowed, {each.value: each.rows for each in found})
 
 
 PARAMETERS: dict[str, Callable[[dict[str, Any], str], dict[str, Any]]] = {

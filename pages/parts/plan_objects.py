@@ -7,9 +7,10 @@ from functools import partial
 import streamlit as st
 
 from core.domain.plan import Operation, Plan, plan_document
+from core.errors import OrgbridgeError
 from core.plans import editing
-from core.services import editor
-from pages.parts import figures, plan_grid, plan_picker, state, tables, words
+from core.services import editor, previews
+from pages.parts import boxes, figures, plan_grid, plan_picker, state, tables, visit, words
 from pages.parts.boxes import escaped
 
 TODO = {
@@ -110,12 +111,15 @@ def settings_drawer(view: editor.EditorView, name: str) -> None:
         for each in plan_document(view.plan)["objects"]
         if each["source"] == entry.source and each.get("as", entry.name) == name
     )
-    operation = st.selectbox(
-        "Operation",
-        list(Operation),
-        index=list(Operation).index(entry.operation),
-        format_func=lambda each: words.word(words.OPERATIONS, each).label,
-        key="drawer.operation",
+    operation = (
+        st.selectbox(
+            "Operation",
+            list(Operation),
+            index=list(Operation).index(entry.operation),
+            format_func=lambda each: words.word(words.OPERATIONS, each).label,
+            key="drawer.operation",
+        )
+        or entry.operation
     )
     key = st.text_input(
         "Match on",
@@ -128,6 +132,7 @@ def settings_drawer(view: editor.EditorView, name: str) -> None:
     where = st.text_area(
         "Only rows where (SOQL)", value=entry.where or "", key="drawer.where", height=80
     )
+    _test_filter(view, name, (where or "").strip())
     blanks = st.selectbox(
         "A blank in the source",
         ["default", "clear", "keep"],
@@ -148,8 +153,8 @@ def settings_drawer(view: editor.EditorView, name: str) -> None:
             _save(view, partial(_remove, name=name))
         if st.button("Save", type="primary", key="drawer.save"):
             load = {**document.get("load", {}), "batch": batch or None, "serial": serial}
-            settings = {
-                "operation": (operation or entry.operation).value,
+            settings: dict[str, object] = {
+                "operation": operation.value,
                 "where": (where or "").strip() or None,
                 "blanks": blanks,
                 "load": {label: value for label, value in load.items() if value is not None},
@@ -157,6 +162,20 @@ def settings_drawer(view: editor.EditorView, name: str) -> None:
             if entry.key.source == entry.key.target and entry.key.value is None:
                 settings["key"] = _key(key or "ledger")
             _save(view, partial(_change, name=name, settings=settings))
+
+
+def _test_filter(view: editor.EditorView, name: str, where: str) -> None:
+    """Ask the source how many rows the filter lets through."""
+    if not st.button("Test filter", icon=":material/filter_alt:", key="drawer.where.test"):
+        return
+    try:
+        rows = previews.matching(
+            visit.bridge(), visit.actor(), view.row.id, mapping=name, where=where
+        )
+    except OrgbridgeError as problem:
+        boxes.error(problem)
+        return
+    st.caption(f"{figures.count(rows)} rows of the source match.")
 
 
 def _key(text: str) -> str | list[str]:

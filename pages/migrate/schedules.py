@@ -1,0 +1,98 @@
+"""Schedules: what runs by itself, when next, and what came of it."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from core.domain.roles import Role
+from core.services import plans, schedules
+from pages.parts import boxes, export, figures, rows, schedule_acts, tables, visit, words
+
+COLUMNS = {
+    "name": st.column_config.TextColumn("Schedule", pinned=True, width=200),
+    "what": st.column_config.TextColumn("What", width=230),
+    "rhythm": st.column_config.TextColumn("When", width=250),
+    "next": st.column_config.DatetimeColumn("Next", format="distance", width=120),
+    "last": words.pills("Last result", schedule_acts.OUTCOMES.values(), width=130),
+    "state": words.pills(
+        "State",
+        [words.Word("On", "green", ""), words.Word("Off", "gray", ""), words.STATUSES["late"]],
+        width=90,
+    ),
+}
+
+
+def state_of(view: schedules.ScheduleView) -> str:
+    """On, off, or late."""
+    if not view.row.enabled:
+        return "Off"
+    return words.STATUSES["late"].label if view.is_late else "On"
+
+
+def frame(found: tuple[schedules.ScheduleView, ...]) -> pd.DataFrame:
+    """One row per schedule."""
+    return tables.frame(
+        [
+            {
+                "name": view.row.name,
+                "what": schedule_acts.what(view),
+                "rhythm": view.words,
+                "next": view.next_times[0] if view.next_times else None,
+                "last": schedule_acts.last_words(view),
+                "state": [state_of(view)],
+            }
+            for view in found
+        ],
+        list(COLUMNS),
+    )
+
+
+def draw() -> None:
+    """The page."""
+    found = schedules.schedules(visit.bridge(), visit.actor())
+    known = plans.plans(visit.bridge(), visit.actor())
+    may_change = visit.may(Role.ANALYST)
+    data = frame(found)
+    with rows.head("Schedules"):
+        if found:
+            export.button(
+                "schedules",
+                lambda: export.csv_bytes(list(data.columns), data.itertuples(index=False)),
+                key="schedules.csv",
+            )
+        if (
+            may_change
+            and known
+            and st.button(
+                "New schedule…", type="primary", icon=":material/add:", key="schedules.new"
+            )
+        ):
+            schedule_acts.edit_drawer(known)
+    if not found:
+        told = "" if known else " Make a plan first."
+        boxes.empty(
+            "No schedule yet",
+            f"A schedule launches a plan by itself, for example every night as a delta.{told}",
+            icon=":material/calendar_clock:",
+        )
+        return
+    chosen = tables.show(
+        data,
+        COLUMNS,
+        key="schedules.table",
+        alt="Schedules, the next due first",
+        on_select="rerun",
+        selection_mode="single-row",
+    )
+    position = tables.picked(chosen)
+    if position is None:
+        st.caption(
+            "Pick a schedule to see its next times, change it or switch it off. "
+            f"Times are shown in {figures.zone()}."
+        )
+    else:
+        schedule_acts.card(found[position], known, may_change=may_change)
+
+
+boxes.acted(draw)
