@@ -32,8 +32,8 @@ from core.domain.states import ChunkState, RunState, StepState
 from core.errors import ConflictError, NotFoundError
 
 #: a worker that has not been heard of for so long is taken for dead
-LEASE_S = 15
-HEARTBEAT_S = 3
+LEASE_S = 10
+HEARTBEAT_S = 2
 
 #: columns of run_step that add up: what became of the rows (rule 6.1), and what is counted beside
 TOTALS = ("read_rows", "inserted", "updated", "unchanged", "skipped", "blocked", "failed") + (

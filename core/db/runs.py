@@ -271,3 +271,18 @@ def remember_answer(session: Session, key: str, run_id: UUID) -> None:
         ),
         {"key": key, "run": run_id},
     )
+
+
+def events(
+    session: Session, run_id: UUID, *, after: UUID | None, limit: int
+) -> list[dict[str, Any]]:
+    """Lines of the run's story behind one of them, in order."""
+    found = session.execute(
+        text(
+            "SELECT id, at, level, step, message FROM run_event WHERE run_id = :run"
+            " AND (CAST(:after AS uuid) IS NULL OR id > CAST(:after AS uuid))"
+            " ORDER BY id LIMIT :limit"
+        ),
+        {"run": run_id, "after": after, "limit": limit},
+    ).mappings()
+    return [dict(row) for row in found]

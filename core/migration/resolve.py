@@ -108,9 +108,9 @@ def _effective(
     for name, policy in mapping.lookups.items():
         if name in target.fields and target.fields[name].name not in named:
             named[target.fields[name].name] = CopyRule(source=policy.source or name)
+    named.update(_stamp(mapping, target, named))
     if mapping.auto_map:
         named.update(_auto(plan, mapping, source, target, named))
-    named.update(_stamp(mapping, target, named))
     return mapping.model_copy(update={"fields": named, "auto_map": False})
 
 

@@ -26,6 +26,7 @@ from core.errors import (
     DailyLimitError,
     NotFoundError,
     OrgbridgeError,
+    RefusedError,
     SessionLostError,
     TransientError,
     UserError,
@@ -42,6 +43,7 @@ from core.migration.second_pass import second_pass
 from core.migration.spec import Step
 from core.migration.summary import objects_of, status_of
 from core.migration.transform import StepRules
+from core.salesforce.client import OrgClient
 
 if TYPE_CHECKING:
     from core.bootstrap import Orgbridge
@@ -62,7 +64,8 @@ def carry(
     """Does what is left of a run; its state afterwards.
 
     Args:
-        stop: asked now and then; ``pause`` or ``cancel`` ends the work at the next safe place.
+        stop: asked now and then; ``pause``, ``cancel`` or ``yield`` (this worker
+            ends, another one goes on) ends the work at the next safe place.
     Raises:
         ConflictError: another worker carries it, or another run writes to the same org.
         OrgbridgeError: why it failed; the run says so too and can be resumed.
@@ -209,7 +212,7 @@ class _Carrier:
         if self._row.watermark is not None:
             at = self._row.watermark
         else:
-            at = self._source.server_time()
+            at = _clock_of(self._source)
             with self._store.commit() as commit:
                 commit.watermark(at)
         return _iso(at)
@@ -303,7 +306,7 @@ class _Carrier:
             commit.step(row.id, status=StepState.SUCCEEDED)
 
     def _settle_links(self, run: RunContext) -> None:
-        at = _iso(self._target.server_time())
+        at = _iso(_clock_of(self._target))
         with self._store.commit() as commit:
             for set_id in run.link_sets.values():
                 ledger.settle(commit.session, set_id, hash_scheme=HASH_VERSION, at=at)
@@ -318,6 +321,9 @@ class _Carrier:
         if wish == "cancel":
             self._end(RunState.CANCELLED, over=True)
             return RunState.CANCELLED
+        if wish == "yield":
+            self._end(RunState.RUNNING)
+            return RunState.RUNNING
         self._end(RunState.PAUSED, reason="paused by a person")
         return RunState.PAUSED
 
@@ -347,6 +353,16 @@ class _Carrier:
     def _note(self, message: str, *, level: str) -> None:
         with self._store.commit() as commit:
             commit.event(message, level=level)
+
+
+def _clock_of(org: OrgClient) -> datetime:
+    """The org's own clock; ours where the org does not tell it."""
+    try:
+        return org.server_time()
+    except RefusedError as refused:
+        if isinstance(refused, SessionLostError | DailyLimitError):
+            raise
+        return datetime.now(UTC)
 
 
 def _iso(at: datetime) -> str:

@@ -1,0 +1,61 @@
+"""Progress of a run on standard error, its figures on standard output, and the exit status they mean."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from terminal.exits import Exit
+from terminal.output import note, say, show_table
+
+#: between two looks at the run
+LOOK_S = 2.0
+_COLUMNS = ("read", "inserted", "updated", "unchanged", "skipped", "blocked", "failed")
+
+
+@contextmanager
+def following(bridge: Any, actor: Any, name: str) -> Iterator[None]:
+    """Tells the run's story while the block works."""
+    ended = threading.Event()
+    thread = threading.Thread(target=_tell, args=(bridge, actor, name, ended), daemon=True)
+    note(f"run {name}")
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def figures(document: Mapping[str, Any]) -> None:
+    """The figures of a run as a table."""
+    rows = [
+        (entry["as"], *(entry.get(name, 0) for name in _COLUMNS), entry.get("not_processed", 0))
+        for entry in document["objects"]
+    ]
+    show_table(("Object", *_COLUMNS, "not processed"), rows, empty="No object was reached.")
+    say(f"{document['run_id']}: {document['status']}, {document['seconds']} s")
+
+
+def status_of(document: Mapping[str, Any], *, interrupted: bool = False) -> int:
+    """The exit status of a run that stands as it does."""
+    status = str(document["status"])
+    if status.startswith("Waiting"):
+        return Exit.WAITS
+    if interrupted or status in ("Paused", "Running", "Pausing"):
+        return Exit.INTERRUPTED
+    if status == "Succeeded" or status == "Undone":
+        return Exit.OK
+    return Exit.LEFT_ROWS if status == "Partial" else Exit.FAILED
+
+
+def _tell(bridge: Any, actor: Any, name: str, ended: threading.Event) -> None:
+    from core.services import running
+
+    last = None
+    while not ended.wait(LOOK_S):
+        for event in running.events(bridge, actor, name, after=last):
+            last = event.id
+            note(event.message)

@@ -1,0 +1,92 @@
+"""``run``: launch a plan and carry it to its end in this process."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from terminal.exits import Exit
+from terminal.output import show_json
+from terminal.progress import figures, following, status_of
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def run(  # noqa: PLR0913  # the options of a launch
+    name: Annotated[str, typer.Argument(help="Name of the plan.")],
+    version: Annotated[int | None, typer.Option(help="A version; else the draft.")] = None,
+    mode: Annotated[str, typer.Option(help="full, delta, dry-run, trial or canary.")] = "full",
+    canary: Annotated[int | None, typer.Option(help="Percent of a canary.")] = None,
+    only: Annotated[str, typer.Option(help="Mappings, with commas.")] = "",
+    confirm: Annotated[str, typer.Option(help="The target's name, where it is asked for.")] = "",
+    reason: Annotated[str, typer.Option(help="Why; kept with the run.")] = "",
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> int:
+    """Run a plan and wait for its end."""
+    from core.services import launching, plans
+    from terminal.session import opened
+
+    request = launching.LaunchRequest(
+        mode="canary" if canary is not None and mode == "full" else mode,
+        canary_percent=canary or launching.CANARY_PERCENT,
+        only=tuple(part.strip() for part in only.split(",") if part.strip()),
+        version=version,
+        confirm=confirm,
+        reason=reason,
+    )
+    with opened() as (bridge, actor):
+        view = plans.plan(bridge, actor, name=name)
+        made = launching.launch(bridge, actor, view.row.id, request, enqueue=False)
+        return carried(bridge, actor, made, as_json=as_json)
+
+
+def carried(bridge: object, actor: object, name: str, *, as_json: bool) -> int:
+    """Carries a run here, tells its progress, shows its figures; the exit status."""
+    from core.services import running
+
+    with following(bridge, actor, name), interruptible() as stop:
+        running.carry_here(bridge, actor, name, stop=stop)  # type: ignore[arg-type]
+    document = running.document(bridge, actor, name)  # type: ignore[arg-type]
+    if as_json:
+        show_json(document)
+    else:
+        figures(document)
+    return status_of(document, interrupted=stop() is not None)
+
+
+class _Stop:
+    """What Ctrl-C or SIGTERM asked for."""
+
+    def __init__(self) -> None:
+        self.wish: str | None = None
+
+    def __call__(self) -> str | None:
+        return self.wish
+
+
+@contextmanager
+def interruptible() -> Iterator[_Stop]:
+    """The first Ctrl-C pauses the run at the next safe place; the second ends the process."""
+    stop = _Stop()
+    before = {}
+
+    def ask(number: int, frame: object) -> None:
+        stop.wish = "yield"
+        signal.signal(number, before[number])
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before[number] = signal.signal(number, ask)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+__all__ = ["Exit", "app", "carried"]

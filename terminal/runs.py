@@ -1,0 +1,139 @@
+"""``runs``: list, show, steer, retry and undo runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from terminal.exits import Exit
+from terminal.output import say, show_json, show_table
+from terminal.progress import figures, status_of
+
+app = typer.Typer(no_args_is_help=True, add_completion=False)
+Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
+
+
+@app.callback()
+def _runs() -> None:
+    """Runs: one execution of one version of a plan each."""
+
+
+@app.command("list")
+def list_runs(*, as_json: Json = False) -> None:
+    """All runs, the newest first."""
+    from core.services import running
+    from terminal.session import opened
+
+    with opened() as (bridge, actor):
+        rows = running.listed(bridge, actor)
+    if as_json:
+        show_json(
+            [
+                {
+                    "run_id": row.name,
+                    "status": row.status.value,
+                    "mode": row.mode,
+                    "plan": row.plan_name,
+                    "version": row.plan_version,
+                    "started_at": row.started_at,
+                    "finished_at": row.finished_at,
+                }
+                for row in rows
+            ]
+        )
+        return
+    show_table(
+        ("Run", "Status", "Mode", "Plan", "Source", "Target", "Started"),
+        [
+            (r.name, r.status.value, r.mode, r.plan_name, r.source_name, r.target_name, r.started_at)
+            for r in rows
+        ],
+        empty="No run yet: `run PLAN` starts one.",
+    )
+
+
+@app.command()
+def show(name: str, *, as_json: Json = False) -> int:
+    """Where a run stands, with its figures; exits as the run would have."""
+    from core.services import running
+    from terminal.session import opened
+
+    with opened() as (bridge, actor):
+        document = running.document(bridge, actor, name)
+    if as_json:
+        show_json(document)
+    else:
+        figures(document)
+    return status_of(document)
+
+
+@app.command()
+def pause(name: str) -> None:
+    """Let what is on its way end, then stop; resumable."""
+    from core.services import launching
+    from terminal.session import opened
+
+    with opened() as (bridge, actor):
+        launching.pause(bridge, actor, name)
+    say(f"{name} pauses as soon as what is on its way has ended.")
+
+
+@app.command()
+def resume(name: str, *, as_json: Json = False) -> int:
+    """Carry a run on in this process, from where it stands."""
+    from core.services import launching
+    from terminal.run import carried
+    from terminal.session import opened
+
+    with opened() as (bridge, actor):
+        launching.resume(bridge, actor, name, enqueue=False)
+        return carried(bridge, actor, name, as_json=as_json)
+
+
+@app.command()
+def cancel(name: str) -> None:
+    """Stop a run for good; rows sent until then stay."""
+    from core.services import launching
+    from terminal.session import opened
+
+    with opened() as (bridge, actor):
+        launching.cancel(bridge, actor, name)
+    say(f"{name} is being cancelled.")
+
+
+@app.command()
+def decide(
+    name: str,
+    answer: Annotated[str, typer.Argument(help="continue or stop")],
+    *,
+    as_json: Json = False,
+) -> int:
+    """Answer a run that waits for a decision."""
+    from core.services import launching
+    from terminal.run import carried
+    from terminal.session import opened
+
+    if answer not in ("continue", "stop"):
+        raise typer.BadParameter("continue or stop", param_hint="ANSWER")
+    with opened() as (bridge, actor):
+        launching.decide(bridge, actor, name, go_on=answer == "continue", enqueue=False)
+        if answer == "stop":
+            say(f"{name} ends here.")
+            return Exit.OK
+        return carried(bridge, actor, name, as_json=as_json)
+
+
+@app.command()
+def errors(
+    name: str, csv: Annotated[Path, typer.Option("--csv", help="File to write.")] = Path("errors.csv")
+) -> None:
+    """Write the rows that did not arrive to a CSV file, with the reasons and the values sent."""
+    from core.services import running
+    from terminal.session import opened
+
+    with opened() as (bridge, actor), csv.open("wb") as sink:
+        for block in running.failures_csv(bridge, actor, name):
+            sink.write(block)
+    say(str(csv))
