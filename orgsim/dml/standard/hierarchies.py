@@ -23,12 +23,12 @@ def check(staged: Staged) -> None:
         SELECT t.Id, coalesce(m.ParentId, t.ParentId) AS ParentId
         FROM {table} t LEFT JOIN "@moved" m ON m.Id = t.Id
       ), chain AS (
-        SELECT Id AS start, ParentId AS at, 1 AS level FROM "@moved"
+        SELECT Id AS start, ParentId AS place, 1 AS level FROM "@moved"
         UNION ALL
-        SELECT c.start, n.ParentId, c.level + 1 FROM chain c JOIN now n ON n.Id = c.at
-        WHERE c.at <> c.start AND n.ParentId IS NOT NULL AND c.level < {_LEVELS}
+        SELECT c.start, n.ParentId, c.level + 1 FROM chain c JOIN now n ON n.Id = c.place
+        WHERE c.place <> c.start AND n.ParentId IS NOT NULL AND c.level < {_LEVELS}
       )
-      SELECT DISTINCT start FROM chain WHERE at = start
+      SELECT DISTINCT start FROM chain WHERE place = start
     """
     with staged.transaction.lent(**{"@moved": moved}):
         circles = [row[0] for row in staged.transaction.cursor.execute(sql).fetchall()]
