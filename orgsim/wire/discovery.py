@@ -66,7 +66,8 @@ def _resources(call: Call) -> Reply:
     listed: dict[str, Any] = {
         name: f"{call.base}/{path}" for name, path in _RESOURCES.items() if path
     }
-    listed["identity"] = f"/id/{call.org.identity.organization_id}/{call.session.user_id}"
+    who = f"{call.org.identity.organization_id}/{call.session.user_id}"
+    listed["identity"] = f"{call.org.url}/id/{who}"
     return Reply(body=listed)
 
 
