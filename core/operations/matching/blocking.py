@@ -95,7 +95,7 @@ def blocks(
     Args:
         side: a code per row; only pairs of different sides are given (source against target).
     """
-    rows = fields[0].texts.len()
+    rows = len(fields[0].codes)
     budget = budget or Budget.for_rows(rows)
     chosen: list[Block] = []
     spent = 0
@@ -146,13 +146,13 @@ def _by_size(fields: Sequence[ComparedField], rows: int, budget: Budget) -> list
 
 def _rules(fields: Sequence[ComparedField], *, large: bool) -> Iterator[_Rule]:
     """Single values, pairs of beginnings; for many rows also pairs of values, three beginnings."""
-    wholes = [_Part(field.name, _hashes(field.texts), whole=True) for field in fields]
+    wholes = [_Part(field.name, _hashes(field, field.values), whole=True) for field in fields]
     affixes = [part for field in fields for part in _affixes(field)]
     for whole in wholes:
         yield _Rule((whole,))
     for field in fields:
         if field.kind is FieldKind.TEXT:
-            yield _Rule((_Part(field.name, _rarest_word(field.texts)),))
+            yield _Rule((_Part(field.name, _rarest_word(field)),))
     sets: list[Iterator[tuple[_Part, ...]]] = [itertools.combinations(affixes, 2)]
     if large:
         sets.append(itertools.combinations(wholes, 2))
@@ -163,31 +163,34 @@ def _rules(fields: Sequence[ComparedField], *, large: bool) -> Iterator[_Rule]:
 
 
 def _affixes(field: ComparedField) -> list[_Part]:
-    found = [_Part(field.name, _hashes(field.texts.str.slice(0, AFFIX)))]
+    found = [_Part(field.name, _hashes(field, field.values.str.slice(0, AFFIX)))]
     if field.kind is FieldKind.DIGITS:
-        found.append(_Part(field.name, _hashes(field.texts.str.slice(-AFFIX))))
+        found.append(_Part(field.name, _hashes(field, field.values.str.slice(-AFFIX))))
     return found
 
 
-def _hashes(texts: pl.Series) -> Hashes:
-    found: Hashes = texts.hash().set(texts.is_null(), 0).to_numpy()
-    return found
+def _hashes(field: ComparedField, texts: pl.Series) -> Hashes:
+    """A hash per row of something that is told of each value; 0 where the row is blank."""
+    return field.per_row(texts.hash().to_numpy())
 
 
-def _rarest_word(texts: pl.Series) -> Hashes:
+def _rarest_word(field: ComparedField) -> Hashes:
     """The word of each row that fewest other rows have, but some have."""
     words = (
-        texts.to_frame("text")
-        .with_row_index("row")
-        .select("row", pl.col("text").str.split(" ").list.eval(pl.element().hash()).alias("word"))
+        pl.DataFrame({"text": field.values, "rows": field.rows[: field.values.len()]})
+        .with_row_index("value")
+        .with_columns(pl.col("text").str.split(" ").list.eval(pl.element().hash()).alias("word"))
         .explode("word")
-        .drop_nulls()
     )
-    sized = words.with_columns(pl.len().over("word").alias("rows")).filter(pl.col("rows") > 1)
-    rarest = sized.group_by("row").agg(pl.col("word").get(pl.col("rows").arg_min()))
-    hashes = np.zeros(texts.len(), np.uint64)
-    hashes[rarest["row"].to_numpy()] = rarest["word"].to_numpy()
-    return hashes
+    sized = words.with_columns(pl.col("rows").sum().over("word").alias("held"))
+    rarest = (
+        sized.filter(pl.col("held") > 1)
+        .group_by("value")
+        .agg(pl.col("word").get(pl.col("held").arg_min()))
+    )
+    hashes = np.zeros(max(field.values.len(), 1), np.uint64)
+    hashes[rarest["value"].to_numpy()] = rarest["word"].to_numpy()
+    return field.per_row(hashes)
 
 
 def _pairs_of(key: Hashes) -> int:

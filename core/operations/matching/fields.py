@@ -20,6 +20,8 @@ LEVELS = 4
 MISSING = -1
 #: pairs compared at a time, which bounds the texts in memory
 CHUNK_PAIRS = 250_000
+#: rows by which the kind of a field is known
+SAMPLE_ROWS = 5_000
 
 
 class FieldKind(StrEnum):
@@ -37,14 +39,24 @@ class ComparedField:
 
     name: str
     kind: FieldKind
-    #: normal form per row, null for blank
-    texts: pl.Series
-    #: distinct texts; a code is a position in it
+    #: distinct values in normal form; a code is a position in it
     values: pl.Series
     #: code per row, -1 for blank
     codes: Ints
-    #: share of filled rows that hold a value, by code
-    frequency: NDArray[np.float64]
+    #: rows that hold a value, by code
+    rows: Ints
+
+    @property
+    def frequency(self) -> NDArray[np.float64]:
+        """Share of the filled rows that hold a value, by code."""
+        return self.rows / max(int(self.rows.sum()), 1)
+
+    def per_row(self, by_code: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        """What every row gets of something that each value has; 0 where the row is blank."""
+        found = np.zeros(len(self.codes), np.uint64)
+        filled = self.codes >= 0
+        found[filled] = by_code[self.codes[filled]]
+        return found
 
     def agreement(self, left: Ints, right: Ints) -> Levels:
         """EXACT, MISSING, or DIFFERENT where a look at the texts has yet to tell."""
@@ -71,27 +83,30 @@ class ComparedField:
 
 
 def compared_field(frame: pl.DataFrame, name: str) -> ComparedField:
-    """The column in normal form, coded."""
-    texts = normal_text(frame[name].cast(pl.String))
-    kind = kind_of(texts)
+    """The column in normal form, coded; each distinct text is looked at once."""
+    texts = frame[name].cast(pl.String)
+    kind = kind_of(normal_text(texts.head(SAMPLE_ROWS)))
+    distinct = texts.unique()
+    normal = normal_text(distinct)
     if kind is FieldKind.DIGITS:
-        texts = texts.str.replace_all(" ", "")
-    values = texts.drop_nulls().unique()
-    coded = (
-        texts.to_frame("text")
-        .join(
-            pl.DataFrame({"text": values}).with_row_index("code"),
-            on="text",
-            how="left",
-            maintain_order="left",
-        )["code"]
-        .cast(pl.Int64)
-        .fill_null(-1)
-        .to_numpy()
+        normal = normal.str.replace_all(" ", "")
+    values = normal.drop_nulls().unique()
+    codes = _positions(normal, values)[_positions(texts, distinct)]
+    rows = np.bincount(codes[codes >= 0], minlength=max(values.len(), 1))
+    if kind is FieldKind.EMPTY and values.len():
+        kind = kind_of(values.head(SAMPLE_ROWS))
+    return ComparedField(name, kind, values, codes, rows)
+
+
+def _positions(texts: pl.Series, among: pl.Series) -> Ints:
+    """Where each text stands among the others; -1 for one that is not there (or null)."""
+    places = pl.DataFrame({"text": among}).with_row_index("at")
+    found = (
+        texts.alias("text")
+        .to_frame()
+        .join(places, on="text", how="left", maintain_order="left", nulls_equal=True)
     )
-    filled = coded[coded >= 0]
-    frequency = np.bincount(filled, minlength=max(values.len(), 1)) / max(len(filled), 1)
-    return ComparedField(name, kind, texts, values, coded, frequency)
+    return np.asarray(found["at"].cast(pl.Int64).fill_null(-1).to_numpy(), np.int64)
 
 
 def normal_text(texts: pl.Series) -> pl.Series:
@@ -109,8 +124,8 @@ def normal_text(texts: pl.Series) -> pl.Series:
 
 
 def kind_of(texts: pl.Series) -> FieldKind:
-    """What the field holds, by a look at its first 2,000 values in normal form."""
-    sample = texts.drop_nulls().head(2_000)
+    """What the field holds, by a look at some of its values in normal form."""
+    sample = texts.drop_nulls()
     if sample.len() == 0:
         return FieldKind.EMPTY
     characters = int(sample.str.len_chars().sum())

@@ -72,7 +72,7 @@ def estimate(fields: Sequence[ComparedField], blocks: Sequence[Block], *, seed: 
 
 
 def _strangers(fields: Sequence[ComparedField], rand: np.random.Generator) -> dict[str, Floats]:
-    rows = fields[0].texts.len()
+    rows = len(fields[0].codes)
     left, right = rand.integers(0, rows, RANDOM_PAIRS), rand.integers(0, rows, RANDOM_PAIRS)
     apart = left != right
     left, right = left[apart], right[apart]
