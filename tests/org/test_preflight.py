@@ -9,6 +9,7 @@ import pytest
 from core.domain.findings import Finding, Severity
 from core.domain.plan import parse_plan
 from core.migration.preflight import PreflightInput, PreflightReport, preflight
+from core.migration.preflight.schema import schema_findings
 from core.salesforce.client import OrgClient
 from core.salesforce.credentials import Credentials
 from core.secret import Secret
@@ -20,6 +21,8 @@ objects:
     fields:
       Code__c: {type: text, length: 20}
       Sector__c: {type: picklist, values: [Tech, Retail, Mining]}
+      Note__c: {type: text, length: 200}
+      Size__c: {type: number, precision: 10, scale: 2}
 """
 TARGET = """
 objects:
@@ -27,6 +30,8 @@ objects:
     fields:
       Code__c: {type: text, length: 20, external_id: true, unique: true}
       Sector__c: {type: picklist, values: [Tech, Retail], restricted: true}
+      Note__c: {type: text, length: 20}
+      Size__c: {type: number, precision: 8, scale: 0}
     validation_rules: {Name_Ok: {formula: "LEN(Name) < 2", message: Too short, field: Name}}
 """
 PLAN = """
@@ -56,7 +61,7 @@ def check(orgs: tuple[PracticeOrg, PracticeOrg]) -> Callable[[str], PreflightRep
 
     def run(text: str) -> PreflightReport:
         given = PreflightInput(parse_plan(text), source=clients[0], target=clients[1])
-        return preflight(given, schema_checks=lambda _given, _resolved: ())
+        return preflight(given, schema_checks=schema_findings)
 
     return run
 
@@ -125,3 +130,38 @@ def test_preflight_writes_nothing(
     assert report.is_ready
     assert [org.rows("Account") + org.rows("Contact") for org in orgs] == before
     assert report.count(Severity.BLOCKER) == 0
+
+
+def test_schemas_are_compared_field_by_field(check: Callable[[str], PreflightReport]) -> None:
+    found = {finding.field: finding.code for finding in check(PLAN).findings if finding.field}
+
+    assert found["Note__c"] == "shorter"
+    assert found["Size__c"] == "scale"
+
+
+def test_a_required_field_that_nothing_fills_is_a_blocker(
+    check: Callable[[str], PreflightReport],
+) -> None:
+    report = check(PLAN.replace("source: Contact", "source: Contact\n    skip: [LastName]"))
+
+    finding = _by_code(report)["required_unmapped"]
+    assert (finding.mapping, finding.field, finding.severity) == (
+        "contact",
+        "LastName",
+        Severity.BLOCKER,
+    )
+
+
+def test_rule_2_5_keyless_rows_by_collections_are_a_blocker(
+    check: Callable[[str], PreflightReport],
+) -> None:
+    by_call = PLAN.replace("source: Contact", "source: Contact\n    load: {api: collections}")
+
+    found = _by_code(check(by_call))
+
+    assert found["keyless_by_call"].mapping == "contact"
+    assert found["keyless_by_call"].severity is Severity.BLOCKER
+    accepted = by_call.replace(
+        "api: collections", "api: collections, accept_keyless: small and watched"
+    )
+    assert "keyless_by_call" not in _by_code(check(accepted))
