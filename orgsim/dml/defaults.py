@@ -85,7 +85,8 @@ def check_owners(staged: Staged) -> None:
     with staged.transaction.lent(owners=pl.DataFrame({"Id": owners})):
         inactive = _column(staged, 'SELECT u.Id FROM owners JOIN "User" u USING (Id) '
                                    "WHERE NOT u.IsActive")  # fmt: skip
-        idle = _column(staged, _IDLE_QUEUES, [staged.sobject.name])
+        queues = "Group" in staged.sobject.fields["OwnerId"].reference_to
+        idle = _column(staged, _IDLE_QUEUES, [staged.sobject.name]) if queues else []
     if "UpdateWithInactiveOwner" in staged.save.permissions:
         inactive = []
     for row, owner in named.filter(pl.col("OwnerId").is_in(inactive + idle)).iter_rows():

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from orgsim.dml import totals
 from orgsim.dml.outcomes import Refusal, Refusals
 from orgsim.dml.save import Save
 from orgsim.schema.model import ChildRelationship, SObject
@@ -28,6 +29,8 @@ def delete_rows(
 ) -> pl.DataFrame:
     """Deletes the rows of ``frame`` (``@row``, ``Id``) that may go; returns those."""
     _check_standing(transaction, sobject, frame, refusals)
+    frame = _without(frame, refusals)
+    _check_guarded(transaction, sobject, frame, refusals)
     frame = _without(frame, refusals)
     _check_restricted(save, transaction, sobject=sobject, frame=frame, refusals=refusals)
     frame = _without(frame, refusals)
@@ -54,6 +57,28 @@ def _check_standing(
         code = "INVALID_CROSS_REFERENCE_KEY" if missing else "ENTITY_IS_DELETED"
         text = "invalid cross reference id" if missing else "entity is deleted"
         refusals.add(row, Refusal(code, text))
+
+
+#: Rows that go only with another one, or never: object → (condition, why).
+_GUARDED = {
+    "Contact": ("IsPersonAccount", "A person contact is deleted with its account"),
+    "Pricebook2": ("IsStandard", "The standard price book cannot be deleted"),
+    "AccountContactRelation": ("IsDirect", "A direct relationship goes with the contact's account"),
+}
+
+
+def _check_guarded(
+    transaction: Transaction, sobject: SObject, frame: pl.DataFrame, refusals: Refusals
+) -> None:
+    column, why = _GUARDED.get(sobject.name, ("", ""))
+    if not sobject.field(column):
+        return
+    with transaction.lent(wanted=frame):
+        rows = transaction.cursor.execute(
+            f'SELECT w."@row" FROM wanted w JOIN {quoted(sobject.name)} t ON t.Id = w.Id '
+            f"WHERE t.{quoted(column)}"
+        ).fetchall()
+    refusals.all([row for (row,) in rows], Refusal("DELETE_FAILED", why))
 
 
 def _check_restricted(
@@ -150,6 +175,7 @@ def _remove(
     transaction.touched.add(sobject.name)
     gone = hard or not sobject.undeletable
     table = quoted(sobject.name)
+    summed = totals.concerned(save.full, transaction, sobject=sobject, rows=doomed)
     with transaction.lent(doomed=doomed):
         transaction.cursor.execute(
             'INSERT INTO "@deleted" SELECT ?, Id, ?, root, ? FROM doomed',
@@ -157,12 +183,13 @@ def _remove(
         )
         if gone:
             transaction.cursor.execute(f"DELETE FROM {table} WHERE Id IN (SELECT Id FROM doomed)")
-            return
-        transaction.cursor.execute(
-            f"UPDATE {table} SET IsDeleted = true, LastModifiedDate = $1, SystemModstamp = $1, "
-            "LastModifiedById = $2 WHERE Id IN (SELECT Id FROM doomed)",
-            [save.stamp, save.user_id],
-        )
+        else:
+            transaction.cursor.execute(
+                f"UPDATE {table} SET IsDeleted = true, LastModifiedDate = $1, SystemModstamp = $1, "
+                "LastModifiedById = $2 WHERE Id IN (SELECT Id FROM doomed)",
+                [save.stamp, save.user_id],
+            )
+    totals.renew(save, transaction, sobject=sobject, parents=summed)
 
 
 def undelete_rows(
@@ -199,12 +226,16 @@ def _restore(save: Save, transaction: Transaction, *, roots: pl.DataFrame) -> No
         transaction.cursor.execute('DELETE FROM "@deleted" WHERE root IN (SELECT Id FROM roots) AND NOT gone')
         transaction.cursor.execute('DELETE FROM "@cleared" WHERE root IN (SELECT Id FROM roots)')
     for (name,), group in back.group_by("sobject"):
+        transaction.touched.add(str(name))
         with transaction.lent(back=group):
             transaction.cursor.execute(
                 f"UPDATE {quoted(str(name))} SET IsDeleted = false, SystemModstamp = $1, "
                 "LastModifiedDate = $1, LastModifiedById = $2 WHERE Id IN (SELECT Id FROM back)",
                 [save.stamp, save.user_id],
             )
+        target = save.full.sobjects[str(name)]
+        summed = totals.concerned(save.full, transaction, sobject=target, rows=group)
+        totals.renew(save, transaction, sobject=target, parents=summed)
     for (name, field), group in cleared.group_by("sobject", "field"):
         column = quoted(str(field))
         with transaction.lent(cleared=group):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import polars as pl
 
 from orgsim.dml.delete import delete_rows
 from orgsim.dml.outcomes import Refusals
 from orgsim.dml.save import Save
-from orgsim.schema.model import SObject
+from orgsim.schema.model import ChildRelationship, SObject
 from orgsim.store import Transaction
 from orgsim.store.columns import quoted
 from orgsim.store.rows import first_row
@@ -22,10 +22,8 @@ class MergeError(ValueError):
     """The merge is not possible; nothing was changed."""
 
 
-def merge(
-    save: Save, *, winner: str, losers: Sequence[str], fields: Mapping[str, str]
-) -> int:
-    """Merges at most two losers into the winner, durably; returns how many children moved.
+def merge(save: Save, *, winner: str, losers: Sequence[str]) -> list[str]:
+    """Merges at most two losers into the winner, durably; returns the ids of the children that moved.
 
     Raises:
         MergeError: wrong objects, or rows that are not there.
@@ -39,8 +37,10 @@ def merge(
     with save.store.write() as transaction:
         _check_there(transaction, sobject, [winner, *losers])
         frame = pl.DataFrame({"Id": list(losers)})
-        moved = sum(_move(save, transaction, child.child_sobject, child.field, frame, winner)
-                    for child in sobject.children if child.field != "MasterRecordId")  # fmt: skip
+        moved: list[str] = []
+        for child in sobject.children:
+            if child.field != "MasterRecordId":
+                moved += _move(save, transaction, child=child, losers=frame, winner=winner)
         numbered = frame.with_row_index("@row")
         refusals = Refusals()
         delete_rows(save, transaction, sobject=sobject, frame=numbered, refusals=refusals)
@@ -64,19 +64,28 @@ def _check_there(transaction: Transaction, sobject: SObject, ids: list[str]) -> 
 
 
 def _move(
-    save: Save, transaction: Transaction, child: str, field: str, losers: pl.DataFrame, winner: str
-) -> int:
-    other = save.full.sobject(child)
+    save: Save,
+    transaction: Transaction,
+    *,
+    child: ChildRelationship,
+    losers: pl.DataFrame,
+    winner: str,
+) -> list[str]:
+    other = save.full.sobject(child.child_sobject)
     if other is None:
-        return 0
-    transaction.touched.add(child)
+        return []
+    transaction.touched.add(other.name)
+    table, column = quoted(other.name), quoted(child.field)
     with transaction.lent(losers=losers):
-        row = first_row(transaction.cursor.execute(
-            f"UPDATE {quoted(child)} SET {quoted(field)} = ?, SystemModstamp = ? "
-            f"WHERE {quoted(field)} IN (SELECT Id FROM losers) AND NOT IsDeleted",
+        found = transaction.frame(
+            f"SELECT Id FROM {table} WHERE {column} IN (SELECT Id FROM losers) AND NOT IsDeleted"
+        )
+    with transaction.lent(moved=found):
+        transaction.cursor.execute(
+            f"UPDATE {table} SET {column} = ?, SystemModstamp = ? WHERE Id IN (SELECT Id FROM moved)",
             [winner, save.stamp],
-        ))
-    return int(row[0]) if row else 0
+        )
+    return found["Id"].to_list()
 
 
 def _stamp(save: Save, transaction: Transaction, sobject: SObject, record_id: str) -> None:

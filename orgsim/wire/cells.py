@@ -20,6 +20,8 @@ def frame_of(records: Sequence[Mapping[str, Any]], sobject: SObject) -> pl.DataF
     """
     rows = [_cells(record, sobject) for record in records]
     names = list(dict.fromkeys(name for row in rows for name in row))
+    # A frame without columns has no rows: records that say nothing still are records.
+    names = names or [next(one.name for one in sobject.fields.values() if one.createable)]
     columns = {name: [row.get(name) for row in rows] for name in names}
     return pl.DataFrame(columns, schema=dict.fromkeys(names, pl.String))
 

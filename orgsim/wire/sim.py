@@ -98,7 +98,7 @@ def _edit(org: Org, request: Request, body: Any) -> Any:
         made += _said(dml.undelete(save, body["undelete"]))
     if body.get("merge"):
         wanted = body["merge"]
-        merge(save, winner=wanted["winner"], losers=wanted["losers"], fields={})
+        merge(save, winner=wanted["winner"], losers=wanted["losers"])
         made.append({"success": True, "id": wanted["winner"]})
     return made
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.orgs import practice_org
+from tests.orgs import module_practice_org, practice_org
 
-__all__ = ["practice_org"]
+__all__ = ["module_practice_org", "practice_org"]
