@@ -21,8 +21,10 @@ from tests.db.planting import plant, workspace
 
 
 @pytest.fixture
-def by_file(settings: Settings) -> Settings:
-    """The same installation without ORGBRIDGE_KEY: its key lies in the home folder."""
+def by_file(settings: Settings, bridge: Orgbridge) -> Settings:
+    """A young installation without ORGBRIDGE_KEY: its key will lie in the home folder."""
+    with bridge.owner_session() as session:
+        session.execute(sa.text("DELETE FROM vault_canary"))
     return replace(settings, key=None)
 
 
