@@ -92,6 +92,48 @@ def firings(session: Session, schedule_id: UUID) -> tuple[FiringRow, ...]:
     return tuple(FiringRow(**dict(row)) for row in session.execute(statement).mappings())
 
 
+def firing(session: Session, schedule_id: UUID, due_at: dt.datetime) -> FiringRow | None:
+    """What came of one due time, if it fired."""
+    found = [row for row in firings(session, schedule_id) if row.due_at == due_at]
+    return found[0] if found else None
+
+
+def goes_still(session: Session, schedule_id: UUID) -> bool:
+    """A run that the schedule launched is not over."""
+    statement = (
+        select(DataMigration.id)
+        .join(ScheduleFiring, ScheduleFiring.run_id == DataMigration.id)
+        .where(ScheduleFiring.schedule_id == schedule_id, DataMigration.finished_at.is_(None))
+        .limit(1)
+    )
+    return session.scalar(statement) is not None
+
+
+def note_firing(
+    session: Session,
+    schedule_id: UUID,
+    due_at: dt.datetime,
+    *,
+    outcome: str | None = None,
+    run: str | None = None,
+) -> None:
+    """Writes down what a firing led to: skipped, or the run of that name."""
+    values: dict[str, Any] = {} if outcome is None else {"outcome": outcome}
+    if run is not None:
+        found = select(DataMigration.id).where(DataMigration.data_schedule_id == run)
+        values["run_id"] = found.scalar_subquery()
+        session.execute(
+            update(DataMigration)
+            .where(DataMigration.data_schedule_id == run)
+            .values(schedule_id=schedule_id)
+        )
+    session.execute(
+        update(ScheduleFiring)
+        .where(ScheduleFiring.schedule_id == schedule_id, ScheduleFiring.due_at == due_at)
+        .values(**values)
+    )
+
+
 def add(session: Session, values: dict[str, Any]) -> UUID:
     """A new schedule.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -17,16 +17,17 @@ from core.db import orgs as org_rows
 from core.db import plans as plan_rows
 from core.db import schedules as rows
 from core.db.schedules import FiringRow, ScheduleRow
-from core.domain.roles import Role
+from core.domain.roles import Actor, Role
 from core.errors import UserError
 from core.jobs import cron
+from core.services import launching, operations
 from core.services.confirming import Confirmation, check_confirmation
+from core.services.launching import LaunchRequest
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from core.bootstrap import Orgbridge
-    from core.domain.roles import Actor
 
 NEXT_TIMES = 5
 #: a firing that is this much overdue is shown as late
@@ -187,6 +188,33 @@ def remove(bridge: Orgbridge, actor: Actor, schedule_id: UUID) -> None:
         )
 
 
+def launch_due(
+    bridge: Orgbridge, workspace_id: UUID, schedule_id: UUID, *, due_at: dt.datetime
+) -> str | None:
+    """Launches what a schedule names for one due time; the run's name, None if nothing had to be.
+
+    A second call for the same due time launches nothing, whoever makes it. The confirmation was
+    given when the schedule was made, so the launch carries it.
+    """
+    with bridge.session(workspace_id) as session:
+        row = rows.schedule(session, schedule_id)
+        firing = rows.firing(session, schedule_id, due_at)
+        if firing is None or firing.run is not None or not row.enabled:
+            return None
+        if row.overlap_policy == "skip" and rows.goes_still(session, schedule_id):
+            rows.note_firing(session, schedule_id, due_at, outcome="skipped")
+            return None
+    actor = Actor(workspace_id, None, f"schedule:{row.name}", Role.ANALYST, origin="schedule")
+    key = f"schedule:{row.id}:{due_at.isoformat()}"
+    if row.plan_id is None:
+        operations.launch(bridge, actor, row.operation, given=row.options)
+        return None
+    name = launching.launch(bridge, actor, row.plan_id, _launch_request(row), idempotency_key=key)
+    with bridge.session(workspace_id) as session:
+        rows.note_firing(session, schedule_id, due_at, run=name)
+    return name
+
+
 def words(cron_line: str, time_zone: str) -> str:
     """A rhythm as people say it; the line itself where no sentence is short enough.
 
@@ -253,6 +281,19 @@ def _confirm(session: Session, request: ScheduleRequest, given: Confirmation) ->
     )
     target = org_rows.org_row(session, target_id)
     check_confirmation(target, given, deletes=deletes, act="write on a schedule to")
+
+
+def _launch_request(row: ScheduleRow) -> LaunchRequest:
+    known = {f.name for f in fields(LaunchRequest)}
+    options = {name: value for name, value in row.options.items() if name in known}
+    options["only"] = tuple(options.get("only", ()))
+    return LaunchRequest(
+        **{
+            **options,
+            "confirm": row.target_org or "",
+            "reason": f"schedule {row.name}, confirmed by {row.created_by} when it was set up",
+        }
+    )
 
 
 def _columns(request: ScheduleRequest) -> dict[str, Any]:
