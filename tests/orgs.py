@@ -53,6 +53,8 @@ class PracticeOrg:
     organization_id: str = ""
     access_token: str = ""
     process: subprocess.Popen[str] | None = None
+    #: ids that `rows` leaves out: what other tests made in a shared org
+    ignored: set[str] = field(default_factory=set)
     http: urllib3.PoolManager = field(default_factory=lambda: urllib3.PoolManager(retries=False))
 
     def start(self) -> None:
@@ -126,7 +128,14 @@ class PracticeOrg:
     def rows(self, sobject: str) -> list[dict[str, Any]]:
         """Return the stored rows of an sobject, deleted ones too: the oracle of tests."""
         found: list[dict[str, Any]] = self.json("GET", f"/_sim/rows/{sobject}")
-        return found
+        return [row for row in found if row["Id"] not in self.ignored]
+
+    def begin_afresh(self, *sobjects: str) -> None:
+        """Forget what is there: faults go, settings return, and `rows` shows later rows only."""
+        self.clear_faults()
+        self.options(**_QUICK, bulk_batch_rows=10_000)
+        for sobject in sobjects:
+            self.ignored |= {row["Id"] for row in self.rows(sobject)}
 
     def options(self, **options: Any) -> None:
         """Change settings of the running org."""
