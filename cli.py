@@ -34,7 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "schedules": ("terminal.schedules", "Launch plans again and again."),
     "worker": ("terminal.worker", "Carry jobs until told to end."),
     "practice": ("terminal.practice", "Start, reset and stop the two practice orgs."),
-    "db": ("terminal.database", "Bring the database's schema up."),
+    "db": ("terminal.database", "Bring the schema up; copy the database."),
     "keys": ("terminal.keys", "Rotate the keys of stored secrets."),
 }
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 from terminal.output import say
@@ -22,3 +25,14 @@ def upgrade() -> None:
 
     with opened():
         say(f"The schema is at revision {HEAD_REVISION}.")
+
+
+@app.command()
+def backup(file: Annotated[Path, typer.Argument(help="A new file, for pg_restore.")]) -> None:
+    """Copy the whole database into one file (the key is kept apart)."""
+    from core.services.backup import write_backup
+    from terminal.session import opened
+
+    with opened() as (bridge, actor):
+        size = write_backup(bridge, actor, file=file)
+    say(f"{file} holds the database ({size:,} bytes). Keep the key elsewhere.")
