@@ -1,7 +1,8 @@
 """The plan editor: what its tables show, and every edit as one saved step.
 
     view(plan)  ─▶ objects with their progress
-    rows(plan, mapping) ─▶ one row per field, with the issues of the schema check
+    rows(plan, mapping) ─▶ one row per field
+    suggest(plan) ─▶ the auto-map, saved as suggestions
     edit(plan, revision, change) ─▶ the draft with the change, saved at once under a new revision
 
 An edit is any function of `core.plans.editing` with its arguments bound. It is applied to the draft
@@ -17,11 +18,12 @@ from uuid import UUID
 
 from core.access import roles
 from core.db import plans as plan_rows
+from core.domain import automap
 from core.domain.describe import SObject
-from core.domain.plan import Plan, plan_from_document
+from core.domain.plan import ObjectMapping, Plan, ReviewState, RuleBase, plan_from_document
 from core.domain.roles import Role
 from core.errors import ConflictError, OrgbridgeError, UserError
-from core.plans import field_rows
+from core.plans import editing, field_rows
 from core.plans.field_rows import FieldRow, MappingProgress
 from core.services import plans
 
@@ -31,6 +33,11 @@ if TYPE_CHECKING:
     from core.domain.roles import Actor
 
 Edit = Callable[[Plan], Plan]
+
+#: source rows whose values help to tell fields apart
+SAMPLE_ROWS = 50
+#: types that say nothing by their values, or cannot be selected in bulk
+_UNSAMPLED = frozenset({"address", "location", "base64", "id", "reference", "boolean"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +76,16 @@ class EditorSaved:
 
     plan: Plan
     revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Suggested:
+    """What an auto-map left."""
+
+    plan: Plan
+    revision: int
+    #: suggestions that were not there before
+    added: int
 
 
 def view(bridge: Orgbridge, actor: Actor, plan_id: UUID) -> EditorView:
@@ -130,6 +147,46 @@ def edit(
     return EditorSaved(plan=changed, revision=saved)
 
 
+def suggest(
+    bridge: Orgbridge,
+    actor: Actor,
+    plan_id: UUID,
+    *,
+    revision: int,
+    mapping: str | None = None,
+) -> Suggested:
+    """Auto-maps one object mapping, or all, and saves what was found as suggestions.
+
+    What a person approved, questioned, rejected or skipped stays as it is.
+
+    Cost: one describe per object and org (cached), one query of sample rows per object.
+
+    Raises:
+        ConflictError: somebody saved in between; nothing was written.
+    """
+    roles.require(actor, Role.ANALYST)
+    draft = _draft(bridge, actor, plan_id)
+    plan = plan_from_document(draft.document)
+    names = [mapping] if mapping else [entry.name for entry in plan.objects]
+    made: dict[str, dict[str, RuleBase]] = {}
+    for name in names:
+        both = describes(bridge, actor, draft=draft, plan=plan, mapping=name)
+        samples = _samples(bridge, actor, draft, entry=plan.mapping(name), source=both.source)
+        made[name] = {
+            found.target: found.rule
+            for found in automap.suggest(both.source, both.target, samples=samples)
+        }
+
+    def change(current: Plan) -> Plan:
+        for name, rules in made.items():
+            current = editing.merge_suggestions(current, name, rules)
+        return current
+
+    saved = edit(bridge, actor, plan_id, revision=revision, change=change)
+    before, after = (_suggested(plan), _suggested(saved.plan))
+    return Suggested(saved.plan, saved.revision, added=len(after - before))
+
+
 def describes(
     bridge: Orgbridge, actor: Actor, *, draft: PlanDraft, plan: Plan, mapping: str
 ) -> Describes:
@@ -151,6 +208,32 @@ def describes(
     source = bridge.org_client(actor.workspace_id, source_id)
     target = bridge.org_client(actor.workspace_id, target_id)
     return Describes(source.describe(entry.source), target.describe(entry.target))
+
+
+def _suggested(plan: Plan) -> set[tuple[str, str]]:
+    return {
+        (entry.name, name)
+        for entry in plan.objects
+        for name, rule in entry.fields.items()
+        if rule.review is ReviewState.SUGGESTED
+    }
+
+
+def _samples(
+    bridge: Orgbridge, actor: Actor, draft: PlanDraft, *, entry: ObjectMapping, source: SObject
+) -> dict[str, list[str]]:
+    """Some filled values of each field of the source, by which fields are told apart."""
+    org_id = draft.row.source_org_id
+    if org_id is None:
+        return {}
+    names = [field.name for field in source.fields.values() if field.type not in _UNSAMPLED]
+    soql = f"SELECT {', '.join(names)} FROM {source.name} LIMIT {SAMPLE_ROWS}"  # noqa: S608 names of the describe
+    client = bridge.org_client(actor.workspace_id, org_id)
+    found: dict[str, list[str]] = {}
+    for frame in client.query_frames(soql, api="rest"):
+        for column in frame.columns:
+            found.setdefault(column, []).extend(frame.get_column(column).drop_nulls().to_list())
+    return found
 
 
 def _draft(bridge: Orgbridge, actor: Actor, plan_id: UUID) -> PlanDraft:

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from core.bootstrap import Orgbridge
-from core.domain.plan import ValueMapRule
+from core.domain.plan import ReviewState, ValueMapRule
 from core.domain.roles import Actor
 from core.errors import ConflictError, OrgbridgeError
 from core.plans import editing
@@ -137,3 +137,19 @@ def test_the_picker_tells_why_an_object_cannot_be_chosen(
     assert children["Contact", "AccountId"].row_count == 1
     assert found.row_count == 4
     assert any(parent.field == "ParentId" for parent in found.parents)
+
+
+def test_auto_map_adds_suggestions_and_leaves_what_people_said(
+    bridge: Orgbridge, ada: Actor, plan_id: UUID
+) -> None:
+    skipped = partial(editing.skip_field, at=FieldPlace("account", "Fax"))
+    revision = editor.edit(bridge, ada, plan_id, revision=1, change=skipped).revision
+
+    found = editor.suggest(bridge, ada, plan_id, revision=revision)
+
+    fields = found.plan.mapping("account").fields
+    assert found.added > 10
+    assert fields["Phone"].review is ReviewState.SUGGESTED
+    assert fields["Phone"].confidence == 1.0
+    assert fields["Name"].review is ReviewState.APPROVED
+    assert "Fax" not in fields
