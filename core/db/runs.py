@@ -286,3 +286,14 @@ def events(
         {"run": run_id, "after": after, "limit": limit},
     ).mappings()
     return [dict(row) for row in found]
+
+
+def chunks_done(session: Session, run_id: UUID) -> int:
+    """Chunks of a run whose outcomes are in the ledger."""
+    return int(
+        session.scalar(
+            text("SELECT count(*) FROM run_chunk WHERE run_id = :id AND state = 'done'"),
+            {"id": run_id},
+        )
+        or 0
+    )

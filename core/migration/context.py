@@ -90,6 +90,8 @@ class RunContext:
     maps: dict[str, IdMap]
     #: link_set of every mapping of the plan
     link_sets: dict[str, int]
+    #: false in a dry run: nothing goes to the target or into the ledger
+    writes: bool = True
     sleep: Callable[[float], None] = time.sleep
     #: rows of every spooled page of every mapping
     sizes: dict[str, list[int]] = field(default_factory=dict)

@@ -19,6 +19,7 @@ from core.db.run_state import ChunkRow, NewChunk, StepRow
 from core.domain.states import ChunkState
 from core.errors import RefusedError
 from core.migration.before import keep_before
+from core.migration.buckets import Buckets
 from core.migration.chunks import plan_chunks
 from core.migration.context import RunContext, StopRequested
 from core.migration.extract import source_folder
@@ -26,7 +27,7 @@ from core.migration.load_bulk import JobGoneError, load_by_bulk
 from core.migration.load_collections import load_by_collections
 from core.migration.match import Matches
 from core.migration.outcomes import ACCEPTED_SCHEMA, Outcomes
-from core.migration.prepare import Prepared, prepare
+from core.migration.prepare import SOURCE, Prepared, prepare
 from core.migration.reconcile import reconcile
 from core.migration.settle import LOAD, Phase, settle
 from core.migration.spec import Step
@@ -194,6 +195,7 @@ class _Buffer:
         self._generation = generation
         self._held = Prepared()
         self._pages = 0
+        self._buckets = Buckets.of(row.cursor.get("buckets", {}))
         self.number = 0
 
     @property
@@ -221,17 +223,23 @@ class _Buffer:
         name = f"{self._generation:02d}-{self.number:06d}"
         if held.updates:
             keep_before(run, step, held, name=name)
-        chunks: list[NewChunk] = plan_chunks(step, held, run.spool, name=name)
+        self._buckets.add(held)
+        chunks: list[NewChunk] = []
+        if run.writes:
+            chunks = plan_chunks(step, held, run.spool, name=name)
+        else:
+            self._pretend(held)
         if held.waiting:
             run.spool.write(f"wait/{step.name}/{name}", pl.concat(held.waiting))
+        where = {"generation": self._generation, "page": self.number}
         with run.store.commit() as commit:
             commit.step(
                 self._row.id,
                 totals=held.totals,
-                cursor={"generation": self._generation, "page": self.number},
+                cursor={**where, "buckets": self._buckets.document()},
             )
             commit.failures(self._row.id, held.failures)
-            for links in held.links:
+            for links in held.links if run.writes else ():
                 commit.links(run.link_sets[step.name], links)
             planned = commit.add_chunks(self._row.id, chunks)
         for links in held.links:
@@ -240,3 +248,11 @@ class _Buffer:
                 run.ids.encode(links.get_column("target_id")),
             )
         return planned
+
+    def _pretend(self, held: Prepared) -> None:
+        """Counts what would be sent; children find these rows under their source's ids."""
+        held.totals["inserted"] += sum(frame.height for frame in held.inserts)
+        held.totals["updated"] += sum(f.height for f in (*held.updates, *held.deletes))
+        for frame in held.inserts:
+            codes = self._run.ids.encode(frame.get_column(SOURCE))
+            self._run.maps[self._step.name].add(codes, codes)

@@ -168,13 +168,12 @@ def _targets(
     parts = [pl.DataFrame(schema=schema)]
     for frame in rows:
         stamps = frame.get_column(MODSTAMP).str.slice(0, 23) if stamp else pl.lit(None, pl.String)
-        keys = (
-            frame.select(key_columns(step, side="target"))
-            if keyed
-            else frame.select(key=pl.lit(0, pl.UInt64), blank=pl.lit(True))  # noqa: FBT003
-        )
-        code = pl.Series("code", ids.encode(frame.get_column(ID)))
-        parts.append(keys.with_columns(code, stamp=stamps).select(*schema))
+        made = pl.DataFrame({"code": ids.encode(frame.get_column(ID))}).with_columns(stamp=stamps)
+        if keyed:
+            made = made.hstack(frame.select(key_columns(step, side="target")))
+        else:
+            made = made.with_columns(key=pl.lit(0, pl.UInt64), blank=pl.lit(value=True))
+        parts.append(made.select(*schema))
     return pl.concat(parts)
 
 

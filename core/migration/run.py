@@ -138,14 +138,21 @@ class _Carrier:
 
     def _work(self) -> None:
         run, resolved = self._prepare()
+        only = set(self._row.options.get("only") or ())
+        chosen = [step for step in resolved.steps if not only or step.name in only]
         for step in resolved.steps:
-            self._load(run, step)
+            if step in chosen:
+                self._load(run, step)
+            else:
+                self._known_links(run, step)
         self._pulse.check()
-        for step in resolved.steps:
+        if not run.writes:
+            return
+        for step in chosen:
             if step.operation.is_delete:
                 continue
             self._phase(run, step, "second_pass", lambda s, r: second_pass(run, s, r))
-        for step in reversed(resolved.steps):
+        for step in reversed(chosen):
             if step.mapping.final_fields:
                 self._phase(run, step, "finally", lambda s, r: set_finally(run, s, r))
         self._settle_links(run)
@@ -179,8 +186,10 @@ class _Carrier:
                 )
                 for step in resolved.steps
             }
+            only = set(self._row.options.get("only") or ())
             for step in resolved.steps:
-                self._add_steps(commit, step)
+                if not only or step.name in only:
+                    self._add_steps(commit, step)
         run = RunContext(
             store=self._store,
             spool=self._spool,
@@ -193,6 +202,7 @@ class _Carrier:
             ids=ids,
             maps=maps,
             link_sets={name: row.id for name, row in sets.items()},
+            writes=self._row.mode not in READ_ONLY_MODES,
         )
         self._sets = sets
         return run, resolved
@@ -246,13 +256,9 @@ class _Carrier:
         row = self._step_row(step.name, "load")
         assert row is not None  # added in _prepare
         with self._store.commit() as commit:
-            links = ledger.links(commit.session, run.link_sets[step.name])
             if row.status in (StepState.PENDING, StepState.PAUSED, StepState.FAILED):
                 commit.step(row.id, status=StepState.RUNNING)
-        run.maps[step.name].add(
-            run.ids.encode(links.get_column("source_id")),
-            run.ids.encode(links.get_column("target_id")),
-        )
+        links = self._known_links(run, step)
         rules = StepRules(step, salt=str(self._row.plan_id).encode())
         row = self._extract(run, step, row, rules)
         run.sizes[step.name] = list(row.cursor["sizes"])
@@ -271,6 +277,18 @@ class _Carrier:
         with self._store.commit() as commit:
             commit.step(row.id, status=StepState.SUCCEEDED)
             commit.event(f"{step.name}: every row is settled", step=step.name)
+            found = self._step_row(step.name, "load")
+            commit.buckets({step.name: found.cursor.get("buckets", {}) if found else {}})
+
+    def _known_links(self, run: RunContext, step: Step) -> Any:
+        """The ledger's links of a mapping, put into its id map."""
+        with self._store.commit() as commit:
+            links = ledger.links(commit.session, run.link_sets[step.name])
+        run.maps[step.name].add(
+            run.ids.encode(links.get_column("source_id")),
+            run.ids.encode(links.get_column("target_id")),
+        )
+        return links
 
     def _extract(self, run: RunContext, step: Step, row: StepRow, rules: StepRules) -> StepRow:
         if "sizes" not in row.cursor:

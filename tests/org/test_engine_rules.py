@@ -1,0 +1,238 @@
+"""The numbered rules, each between two practice orgs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from core.bootstrap import Orgbridge
+from tests.org.engine import SCHEMA, Pair, check_identity, connect, line
+from tests.orgs import PracticeOrg, PracticeOrgs
+
+KEYED = """
+orgbridge: 1
+name: rules
+source: legacy
+target: new
+objects:
+  - source: Account
+    key: {source: Id, target: Legacy_Id__c}
+"""
+
+
+@pytest.fixture(scope="module")
+def orgs(module_practice_org: PracticeOrgs) -> tuple[PracticeOrg, PracticeOrg]:
+    """Two orgs of one schema; a start takes seconds, so the tests share them and clean up."""
+    return (
+        module_practice_org(name="Legacy", schema=SCHEMA),
+        module_practice_org(name="New", schema=SCHEMA),
+    )
+
+
+@pytest.fixture
+def pair(bridge: Orgbridge, orgs: tuple[PracticeOrg, PracticeOrg]) -> Pair:
+    """The two orgs, empty."""
+    for org in orgs:
+        org.clear_faults()
+        ids = [row["Id"] for name in ("Contact", "Account") for row in live(org, name)]
+        org.json("POST", "/_sim/edit", {"delete": ids})
+    return connect(bridge, *orgs)
+
+
+def live(org: PracticeOrg, sobject: str) -> list[dict[str, Any]]:
+    """Rows that are not in the recycle bin."""
+    return [row for row in org.rows(sobject) if not row["IsDeleted"]]
+
+
+def create(org: PracticeOrg, sobject: str, *rows: dict[str, Any]) -> list[str]:
+    """Records made over REST; their ids."""
+    records = [{"attributes": {"type": sobject}, **row} for row in rows]
+    said = org.json("POST", "composite/sobjects", {"records": records})
+    assert all(row["success"] for row in said), said
+    return [row["id"] for row in said]
+
+
+def test_rule_8_1_a_dry_run_writes_nothing_and_says_what_would_happen(pair: Pair) -> None:
+    parent, *_ = create(pair.source, "Account", {"Name": "A"}, {"Name": "B"})
+    create(pair.source, "Account", {"Name": "C", "ParentId": parent})
+    create(pair.source, "Contact", {"LastName": "X", "AccountId": parent})
+    before = live(pair.target, "Account")
+
+    document = pair.run(mode="dry-run")
+
+    check_identity(document)
+    assert line(document, "account")["inserted"] == 3
+    assert line(document, "contact")["inserted"] == 1
+    assert live(pair.target, "Account") == before
+    assert pair.run()["status"] == "Succeeded"
+
+
+def test_rule_2_7_insert_skips_matched_rows(pair: Pair) -> None:
+    one, two = create(pair.source, "Account", {"Name": "A"}, {"Name": "B"})
+    create(pair.target, "Account", {"Name": "Other", "Legacy_Id__c": one})
+
+    document = pair.run(KEYED + "    operation: insert\n")
+
+    assert line(document, "account")["inserted"] == 1
+    assert line(document, "account")["skipped"] == 1
+    names = {row["Legacy_Id__c"]: row["Name"] for row in live(pair.target, "Account")}
+    assert names == {one: "Other", two: "B"}
+
+
+def test_rule_2_7_update_skips_unmatched_rows(pair: Pair) -> None:
+    one, _ = create(pair.source, "Account", {"Name": "A"}, {"Name": "B"})
+    create(pair.target, "Account", {"Name": "Other", "Legacy_Id__c": one})
+
+    document = pair.run(KEYED + "    operation: update\n")
+
+    assert line(document, "account")["updated"] == 1
+    assert line(document, "account")["skipped"] == 1
+    assert {row["Name"] for row in live(pair.target, "Account")} == {"A"}
+
+
+def test_rule_2_3_repeated_keys_block_their_whole_group(pair: Pair) -> None:
+    create(
+        pair.source,
+        "Account",
+        {"Name": "same"},
+        {"Name": " same "},
+        {"Name": "other"},
+    )
+    plan = KEYED.replace("{source: Id, target: Legacy_Id__c}", "Name")
+
+    document = pair.run(plan)
+
+    check_identity(document)
+    assert line(document, "account")["blocked"] == 2
+    assert line(document, "account")["inserted"] == 1
+    assert document["status"] == "Partial"
+
+
+def test_rule_2_5_keyless_twins_arrive_one_to_one_and_are_counted(pair: Pair) -> None:
+    create(pair.source, "Account", *({"Name": f"Twin {n % 3}"} for n in range(9)))
+    plan = KEYED.replace("    key: {source: Id, target: Legacy_Id__c}\n", "")
+
+    document = pair.run(plan)
+    again = pair.run(plan)
+
+    check_identity(document)
+    assert line(document, "account")["inserted"] == 9
+    assert line(document, "account")["twins"] == 6
+    assert len(live(pair.target, "Account")) == 9
+    assert line(again, "account")["unchanged"] == 9
+
+
+def test_rule_3_1_a_blank_clears_what_we_made_and_keeps_what_others_made(pair: Pair) -> None:
+    ours, theirs = create(
+        pair.source, "Account", {"Name": "A", "Phone": "1"}, {"Name": "B", "Phone": None}
+    )
+    create(pair.target, "Account", {"Name": "B0", "Legacy_Id__c": theirs, "Phone": "9"})
+    pair.run(KEYED)
+    pair.source.json("PATCH", f"sobjects/Account/{ours}", {"Phone": None})
+
+    document = pair.run(KEYED)
+
+    phones = {row["Legacy_Id__c"]: row["Phone"] for row in live(pair.target, "Account")}
+    assert phones == {ours: None, theirs: "9"}
+    assert line(document, "account")["updated"] == 1
+
+
+def test_rule_3_2_what_a_person_changed_in_the_target_is_reported_not_overwritten(
+    pair: Pair,
+) -> None:
+    one, two = create(pair.source, "Account", {"Name": "A", "Phone": "1"}, {"Name": "B"})
+    pair.run(KEYED)
+    there = {row["Legacy_Id__c"]: row["Id"] for row in live(pair.target, "Account")}
+    pair.target.json("PATCH", f"sobjects/Account/{there[one]}", {"Phone": "by hand"})
+    pair.source.json("PATCH", f"sobjects/Account/{one}", {"Name": "A2"})
+    pair.source.json("PATCH", f"sobjects/Account/{two}", {"Name": "B2"})
+
+    document = pair.run(KEYED)
+    named = {row["Legacy_Id__c"]: row["Name"] for row in live(pair.target, "Account")}
+    overwritten = pair.run(KEYED + "    on_target_change: overwrite\n")
+
+    assert line(document, "account")["blocked"] == 1
+    assert named == {one: "A", two: "B2"}
+    assert line(overwritten, "account")["updated"] == 1
+
+
+@pytest.mark.parametrize(("policy", "rows", "bucket"), [
+    ("report", 1, "blocked"), ("skip", 1, "skipped"), ("recreate", 2, "inserted"),
+])
+def test_rule_3_2_a_target_row_that_is_gone_follows_the_policy(
+    pair: Pair, policy: str, rows: int, bucket: str
+) -> None:
+    one, _ = create(pair.source, "Account", {"Name": "A"}, {"Name": "B"})
+    pair.run(KEYED)
+    there = {row["Legacy_Id__c"]: row["Id"] for row in live(pair.target, "Account")}
+    pair.target.json("DELETE", f"sobjects/Account/{there[one]}")
+
+    document = pair.run(KEYED + f"    on_target_missing: {policy}\n")
+
+    assert line(document, "account")[bucket] == 1
+    assert pair.target.count("SELECT COUNT() FROM Account") == rows
+
+
+def test_rule_5_1_an_unresolved_lookup_follows_its_policy(pair: Pair) -> None:
+    lost, kept = create(pair.source, "Account", {"Name": "lost"}, {"Name": "kept"})
+    create(
+        pair.source,
+        "Contact",
+        {"LastName": "X", "AccountId": lost},
+        {"LastName": "Y", "AccountId": kept},
+    )
+    plan = KEYED + (
+        "    where: \"Name != 'lost'\"\n"
+        "  - source: Contact\n    key: {source: Id, target: Legacy_Id__c}\n"
+        "    lookups: {AccountId: {missing: %s}}\n"
+    )
+
+    rejected = pair.run(plan % "reject")
+    blank = pair.run(plan % "blank")
+
+    assert line(rejected, "contact")["blocked"] == 1
+    assert line(blank, "contact")["inserted"] == 1
+    assert line(blank, "contact")["lookups_left_blank"] == 1
+    assert blank["status"] == "Partial"
+
+
+def test_rule_4_1_a_circle_of_self_lookups_is_closed_in_the_second_pass(pair: Pair) -> None:
+    one, two = create(pair.source, "Contact", {"LastName": "X"}, {"LastName": "Y"})
+    pair.source.json("PATCH", f"sobjects/Contact/{one}", {"ReportsToId": two})
+    pair.source.json("PATCH", f"sobjects/Contact/{two}", {"ReportsToId": one})
+    plan = KEYED.replace("Account", "Contact")
+
+    document = pair.run(plan)
+    again = pair.run(plan)
+
+    assert line(document, "contact")["second_pass"] == 2
+    rows = {row["Legacy_Id__c"]: row for row in live(pair.target, "Contact")}
+    assert rows[one]["ReportsToId"] == rows[two]["Id"]
+    assert rows[two]["ReportsToId"] == rows[one]["Id"]
+    assert line(again, "contact")["unchanged"] == 2
+
+
+def test_a_change_of_one_row_writes_one_row(pair: Pair) -> None:
+    ids = create(pair.source, "Account", *({"Name": f"A{n}"} for n in range(50)))
+    pair.run(KEYED)
+    pair.source.json("PATCH", f"sobjects/Account/{ids[7]}", {"Phone": "7"})
+
+    document = pair.run(KEYED)
+
+    assert line(document, "account")["updated"] == 1
+    assert line(document, "account")["unchanged"] == 49
+
+
+def test_deletes_remove_matched_rows_only(pair: Pair) -> None:
+    one, two = create(pair.source, "Account", {"Name": "A"}, {"Name": "B"})
+    create(pair.target, "Account", {"Name": "x", "Legacy_Id__c": one}, {"Name": "stays"})
+
+    document = pair.run(
+        KEYED + "    operation: delete\n", confirm="new", reason="clean the rehearsal"
+    )
+
+    assert line(document, "account")["updated"] == 1
+    assert line(document, "account")["skipped"] == 1
+    assert pair.target.count("SELECT COUNT() FROM Account") == 1
+    assert two
