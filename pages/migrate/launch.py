@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 import streamlit as st
 
 from core.domain.roles import Role
 from core.errors import OrgbridgeError
-from core.services import orgs, plans, runs
+from core.services import orgs, plans, preflight
 from pages import registry
 from pages.parts import boxes, launch_checks, launch_form, launch_steps, rows, visit, words
 from pages.parts.boxes import escaped
@@ -41,11 +39,11 @@ def chosen_plan() -> plans.PlanRow | None:
     return None
 
 
-def preflight(plan_id: UUID, request: runs.LaunchRequest) -> runs.Preflight | None:
-    """What the launch would do and what speaks against it; asked again when the request changes."""
+def checked(row: plans.PlanRow) -> preflight.Report | None:
+    """What the launch would do and what speaks against it; asked again when the plan changes."""
     try:
         with st.skeleton(height=280):
-            return launch_checks.preflight(str(plan_id), request)
+            return launch_checks.report(row)
     except OrgbridgeError as problem:
         boxes.error(problem)
         return None
@@ -71,11 +69,11 @@ def draw() -> None:
     with right:
         request = launch_form.how_to_run(target)
     with left:
-        found = preflight(row.id, request)
+        found = checked(row)
         if found is None:
             return
         with st.container(border=True):
-            launch_steps.draw(found)
+            launch_steps.draw(row, found)
         with st.container(border=True):
             launch_checks.draw(row, found)
     with right, st.container(border=True):

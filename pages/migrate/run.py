@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.domain.states import FINISHED_RUNS
-from core.services import runs
+from core.services import run_reads
 from pages import registry
 from pages.parts import (
     boxes,
@@ -34,7 +34,7 @@ TAB_WORDS = {
 
 def draw(name: str) -> None:
     """The page of one run."""
-    view = runs.run(visit.bridge(), visit.actor(), name)
+    view = run_reads.shown(visit.bridge(), visit.actor(), name)
     row = view.row
     with rows.head(f"Run {row.name}", badge=words.word(words.STATUSES, row.status).badge):
         run_acts.buttons(view)
@@ -43,8 +43,8 @@ def draw(name: str) -> None:
             (row.source_name or figures.MISSING, row.source_environment),
             (row.target_name or figures.MISSING, row.target_environment),
         ),
-        f"**{escaped(row.plan_name or '')}** v{row.version}",
-        row.mode.replace("_", " "),
+        f"**{escaped(row.plan_name or '')}** v{row.plan_version}",
+        row.mode.replace("-", " "),
         f"by {escaped(figures.person(row.requested_by))}",
         f"{figures.when(row.started_at or row.created_at)}",
     )
@@ -53,10 +53,10 @@ def draw(name: str) -> None:
     tabs(view)
 
 
-def tabs(view: runs.RunView) -> None:
+def tabs(view: run_reads.RunView) -> None:
     """Only the open tab is computed."""
     shown = [tab for tab in TABS if tab != "canary" or view.row.mode == "canary"]
-    failed = view.row.rows_failed
+    failed = view.totals.failed
     titles = {tab: TAB_WORDS[tab] for tab in shown}
     if failed:
         titles["errors"] = f"Errors :red-badge[{figures.count(failed)}]"

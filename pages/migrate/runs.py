@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from core.domain.states import RunState
-from core.services import runs
+from core.services import run_reads
 from pages import registry
 from pages.parts import boxes, export, figures, palette, rows, tables, visit, words
 
@@ -38,7 +38,7 @@ COLUMNS = {
 }
 
 
-def frame(found: Sequence[runs.RunRow]) -> pd.DataFrame:
+def frame(found: Sequence[run_reads.RunLine]) -> pd.DataFrame:
     """One row per run."""
     return tables.frame(
         [
@@ -46,12 +46,12 @@ def frame(found: Sequence[runs.RunRow]) -> pd.DataFrame:
                 "run": row.name,
                 "plan": row.plan_name or figures.MISSING,
                 "target": row.target_name or figures.MISSING,
-                "mode": row.mode.replace("_", " ").capitalize(),
+                "mode": row.mode.replace("-", " ").capitalize(),
                 "status": [words.word(words.STATUSES, row.status).label],
-                "done": figures.share(row.rows_done, row.rows_planned),
-                "rows": row.rows_planned,
-                "failed": row.rows_failed,
-                "by": row.requested_by,
+                "done": figures.share(row.totals.done, row.totals.planned),
+                "rows": row.totals.planned,
+                "failed": row.totals.failed,
+                "by": figures.person(row.requested_by),
                 "started": figures.when(row.started_at or row.created_at),
                 "took": figures.duration(took_s(row)),
             }
@@ -61,14 +61,14 @@ def frame(found: Sequence[runs.RunRow]) -> pd.DataFrame:
     )
 
 
-def took_s(row: runs.RunRow) -> float | None:
+def took_s(row: run_reads.RunLine) -> float | None:
     """Seconds from start to end, None while it has not ended."""
     if row.started_at is None or row.finished_at is None:
         return None
     return (row.finished_at - row.started_at).total_seconds()
 
 
-def asked() -> runs.RunFilter:
+def asked() -> run_reads.RunFilter:
     """The filter row."""
     states, words_typed = st.columns([0.7, 0.3], vertical_alignment="bottom")
     chosen = states.pills(
@@ -89,10 +89,10 @@ def asked() -> runs.RunFilter:
         placeholder="Plan, person or run…",
         label_visibility="collapsed",
     )
-    return runs.RunFilter(statuses=tuple(chosen or ()), text=(text or "").strip())
+    return run_reads.RunFilter(statuses=tuple(chosen or ()), text=(text or "").strip())
 
 
-def durations(found: Sequence[runs.RunRow]) -> None:
+def durations(found: Sequence[run_reads.RunLine]) -> None:
     """Bars of how long the ended runs of this page took, coloured by what became of them."""
     ended = [row for row in reversed(found) if took_s(row) is not None]
     if len(ended) < 2:
@@ -114,10 +114,12 @@ def durations(found: Sequence[runs.RunRow]) -> None:
 
 
 @st.fragment(run_every=TICK, key="runs.live")
-def listing(wanted: runs.RunFilter) -> None:
+def listing(wanted: run_reads.RunFilter) -> None:
     """The table, fresh every few seconds; a click opens a run."""
     page = int(st.session_state.get("runs.page", 1))
-    found = runs.runs(visit.bridge(), visit.actor(), wanted, page=page, page_rows=tables.PAGE_ROWS)
+    found = run_reads.listed(
+        visit.bridge(), visit.actor(), wanted, page=page, page_rows=tables.PAGE_ROWS
+    )
     if not found.total:
         nothing_yet(is_filtered=bool(wanted.statuses or wanted.text))
         return
@@ -160,9 +162,9 @@ def draw() -> None:
     listing(wanted)
 
 
-def csv_of(wanted: runs.RunFilter) -> bytes:
+def csv_of(wanted: run_reads.RunFilter) -> bytes:
     """All runs that the filter matches."""
-    everything = runs.runs(visit.bridge(), visit.actor(), wanted, page=1, page_rows=100_000)
+    everything = run_reads.listed(visit.bridge(), visit.actor(), wanted, page=1, page_rows=100_000)
     data = frame(everything.rows)
     return export.csv_bytes(list(data.columns), data.itertuples(index=False))
 

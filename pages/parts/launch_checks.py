@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 import streamlit as st
 
 from core.domain.findings import Finding, Fix, Severity
-from core.services import plans, runs
+from core.services import plans, preflight
 from pages import registry
-from pages.parts import boxes, export, figures, visit, words
+from pages.parts import boxes, export, figures, state, visit, words
 from pages.parts.boxes import escaped
 
 FIX_WORDS = {
@@ -28,11 +29,18 @@ IN_PLAN = frozenset({Fix.FIELD, Fix.LOOKUP, Fix.KEY, Fix.FILTER, Fix.LOAD, Fix.O
 
 
 @st.cache_data(ttl="5m", max_entries=64, show_spinner=False)
-def _cached(_turn: tuple[object, ...], plan_id: str, request: runs.LaunchRequest) -> runs.Preflight:
-    return runs.preflight(visit.bridge(), visit.actor(), UUID(plan_id), request)
+def _cached(asked: tuple[Any, ...], plan_id: str) -> preflight.Report:
+    """One check per revision of the plan; ``asked`` is part of the key."""
+    return preflight.check(visit.bridge(), visit.actor(), UUID(plan_id))
 
 
-def draw(row: plans.PlanRow, found: runs.Preflight) -> None:
+def report(row: plans.PlanRow) -> preflight.Report:
+    """The check's result; asked of the orgs again when the plan changed or the person says so."""
+    turn = st.session_state.get(state.CHECK_TURN, 0)
+    return _cached((str(visit.actor().workspace_id), row.revision, turn), str(row.id))
+
+
+def draw(row: plans.PlanRow, found: preflight.Report) -> None:
     """The card."""
     heavy = [f for f in found.findings if f.severity is not Severity.PASSED]
     passed = [f for f in found.findings if f.severity is Severity.PASSED]
@@ -40,12 +48,12 @@ def draw(row: plans.PlanRow, found: runs.Preflight) -> None:
         st.markdown("**Pre-flight checks**", width="stretch")
         st.markdown(" ".join(counts(found.findings)), width="content")
         if st.button("Run again", type="tertiary", icon=":material/refresh:", key="launch.again"):
-            st.session_state["launch.turn"] = st.session_state.get("launch.turn", 0) + 1
+            st.session_state[state.CHECK_TURN] = st.session_state.get(state.CHECK_TURN, 0) + 1
             st.rerun()
     if not heavy:
         boxes.empty("Nothing speaks against it", "All checks passed.", icon=":material/task_alt:")
     for number, finding in enumerate(heavy):
-        _line(row, finding, number)
+        _line(row, finding, number=number)
     if passed:
         with st.expander(f"{len(passed)} passed checks", type="compact", key="launch.passed"):
             for finding in passed:
@@ -67,7 +75,7 @@ def counts(findings: Sequence[Finding]) -> list[str]:
     return shown
 
 
-def _line(row: plans.PlanRow, finding: Finding, number: int) -> None:
+def _line(row: plans.PlanRow, finding: Finding, *, number: int) -> None:
     kind = words.word(words.SEVERITIES, finding.severity)
     effect = "" if finding.rows is None else f" :gray[— {figures.count(finding.rows)} rows]"
     with st.container(horizontal=True, vertical_alignment="center", wrap=False):

@@ -9,9 +9,9 @@ import streamlit as st
 
 from core.domain.findings import Severity
 from core.errors import OrgbridgeError
-from core.services import orgs, plans, runs
+from core.services import launching, orgs, plans, preflight
 from pages import registry
-from pages.parts import boxes, confirm, figures, visit, words
+from pages.parts import boxes, confirm, figures, launch_steps, state, visit, words
 
 MODES = {"dry-run": "Dry run", "canary": "Canary", "full": "Full", "delta": "Delta"}
 MODE_HELP = (
@@ -27,7 +27,7 @@ LAUNCH_WORDS = {
 }
 
 
-def how_to_run(target: orgs.OrgCard) -> runs.LaunchRequest:
+def how_to_run(target: orgs.OrgCard) -> launching.LaunchRequest:
     """The card of options."""
     with st.container(border=True):
         st.markdown("**How to run**")
@@ -62,22 +62,25 @@ def how_to_run(target: orgs.OrgCard) -> runs.LaunchRequest:
             key="launch.undo",
             disabled=mode == "dry-run",
         )
-    return runs.LaunchRequest(mode=mode, canary_percent=share, keep_undo=keep_undo)
+    return launching.LaunchRequest(mode=mode, canary_percent=share, keep_undo=keep_undo)
 
 
 def ready(
-    row: plans.PlanRow, target: orgs.OrgCard, *, request: runs.LaunchRequest, found: runs.Preflight
+    row: plans.PlanRow,
+    target: orgs.OrgCard,
+    *,
+    request: launching.LaunchRequest,
+    found: preflight.Report,
 ) -> None:
     """What will happen in four lines, and the button that does it."""
     st.markdown("**Ready to launch?**")
-    new = sum(step.new or 0 for step in found.steps)
-    updated = sum(step.updated or 0 for step in found.steps)
+    rows = sum(found.preflight.rows.values())
     writes = request.mode != "dry-run"
     st.table(
         {
             "Writes to": words.org_badge(target.name, target.environment) if writes else "nothing",
-            "Rows": figures.count(found.rows),
-            "Creates / updates": f"{figures.count(new)} / {figures.count(updated)}",
+            "Rows in scope": _scope(rows, request),
+            "Objects": figures.count(len(found.preflight.rows)),
             "Undo": "Yes" if request.keep_undo and writes else "—",
         },
         border="horizontal",
@@ -101,16 +104,27 @@ def ready(
         st.caption(f":red[:material/cancel:] {told}{'' if writes else '; a dry run is possible'}.")
 
 
+def _scope(rows: int, request: launching.LaunchRequest) -> str:
+    if request.mode != "canary":
+        return figures.count(rows)
+    share = round(rows * request.canary_percent / 100)
+    return f"about {figures.count(share)} of {figures.count(rows)} (canary)"
+
+
 @st.dialog("Launch?", width="medium", icon=":material/rocket_launch:")
 def confirm_dialog(
-    row: plans.PlanRow, target: orgs.OrgCard, *, request: runs.LaunchRequest, found: runs.Preflight
+    row: plans.PlanRow,
+    target: orgs.OrgCard,
+    *,
+    request: launching.LaunchRequest,
+    found: preflight.Report,
 ) -> None:
     """Facts; for a protected org the typed name and a reason."""
     st.markdown(
-        f"This writes up to **{figures.count(found.rows)} rows** into "
+        f"This writes up to **{figures.count(sum(found.preflight.rows.values()))} rows** into "
         f"{words.org_badge(target.name, target.environment)}."
     )
-    deletes = any("delete" in step.operation for step in found.steps)
+    deletes = launch_steps.deletes_rows(row)
     needs_name = target.protected or target.environment == "production" or deletes
     is_ready, reason = True, ""
     if needs_name:
@@ -130,12 +144,12 @@ def confirm_dialog(
 
 
 def start(
-    row: plans.PlanRow, request: runs.LaunchRequest, *, confirmed: str = "", reason: str = ""
+    row: plans.PlanRow, request: launching.LaunchRequest, *, confirmed: str = "", reason: str = ""
 ) -> None:
     """Launch once per click, however often the browser sends it, and open the run."""
-    key = st.session_state.setdefault("launch.key", str(uuid4()))
+    key = st.session_state.setdefault(state.LAUNCH_KEY, str(uuid4()))
     try:
-        name = runs.launch(
+        name = launching.launch(
             visit.bridge(),
             visit.actor(),
             row.id,
@@ -145,5 +159,5 @@ def start(
     except OrgbridgeError as problem:
         boxes.error(problem)
         return
-    st.session_state.pop("launch.key", None)
+    st.session_state.pop(state.LAUNCH_KEY, None)
     registry.go("run", run=name)

@@ -5,28 +5,30 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from core.services import runs
-from pages.parts import export, figures, tables, words
+from core.domain.ordering import LoadOrder
+from core.domain.plan import Plan
+from core.services import plans, preflight
+from pages.parts import export, figures, tables, visit, words
 
 COLUMNS = {
     "wave": st.column_config.NumberColumn("Wave", width=60),
-    "object": st.column_config.TextColumn("Object", pinned=True, width=150),
+    "object": st.column_config.TextColumn("Object", pinned=True, width=170),
     "operation": words.pills("Operation", words.OPERATIONS.values(), width=95),
-    "match": st.column_config.TextColumn("Match on", width=160),
-    "rows": tables.rows_column("Rows", width=85),
-    "new": tables.rows_column("New", width=85),
-    "update": tables.rows_column("Update", width=85),
+    "match": st.column_config.TextColumn("Match on", width=170),
+    "rows": tables.rows_column("Rows", width=95),
+    "waits": st.column_config.TextColumn("Filled in the second pass", width=220),
 }
 
 
-def draw(found: runs.Preflight) -> None:
+def draw(row: plans.PlanRow, found: preflight.Report) -> None:
     """The card."""
-    waves = len({step.wave for step in found.steps})
-    told = [f"{len(found.steps)} steps in {waves} waves", f"{figures.count(found.rows)} rows"]
-    if found.seconds is not None:
-        told.append(f"about {figures.duration(found.seconds)}")
-    if found.api_calls is not None:
-        told.append(f"≈ {figures.count(found.api_calls)} API calls")
+    order, rows = found.preflight.order, found.preflight.rows
+    told = [
+        f"{len(order.order)} objects in {len(order.waves)} waves",
+        f"{figures.count(sum(rows.values()))} rows",
+    ]
+    if found.preflight.api_calls:
+        told.append(f"≈ {figures.count(found.preflight.api_calls)} API calls")
     with st.container(horizontal=True, vertical_alignment="center", wrap=False):
         st.markdown(f"**Plan** :gray[{' · '.join(told)}]", width="stretch")
         shown = st.segmented_control(
@@ -40,10 +42,10 @@ def draw(found: runs.Preflight) -> None:
             label_visibility="collapsed",
         )
     if shown == "graph":
-        st.mermaid_chart(mermaid(found))
+        st.mermaid_chart(mermaid(order))
         return
-    data = frame(found)
-    tables.show(data, COLUMNS, key="launch.steps", alt="Steps of the launch in their order")
+    data = frame(_plan(row), found)
+    tables.show(data, COLUMNS, key="launch.steps", alt="Objects of the launch in their order")
     export.button(
         "launch-plan",
         lambda: export.csv_bytes(list(data.columns), data.itertuples(index=False)),
@@ -51,37 +53,48 @@ def draw(found: runs.Preflight) -> None:
     )
 
 
-def frame(found: runs.Preflight) -> pd.DataFrame:
-    """One row per step; a second pass is a step of its own."""
+def deletes_rows(row: plans.PlanRow) -> bool:
+    """Whether some object of the plan deletes in the target."""
+    return any(entry.operation.is_delete for entry in _plan(row).objects)
+
+
+def frame(plan: Plan, found: preflight.Report) -> pd.DataFrame:
+    """One row per object, in loading order."""
+    order, rows = found.preflight.order, found.preflight.rows
+    entries = {entry.name: entry for entry in plan.objects}
+    listed = [name for name in order.order if name in entries]
     return tables.frame(
         [
             {
-                "wave": step.wave,
-                "object": step.mapping_name
-                + (" (2nd pass)" if step.phase == "second_pass" else ""),
-                "operation": [words.word(words.OPERATIONS, step.operation).label],
-                "match": step.match_on or figures.MISSING,
-                "rows": step.rows,
-                "new": step.new,
-                "update": step.updated,
+                "wave": order.wave_of(name) + 1,
+                "object": name,
+                "operation": [words.word(words.OPERATIONS, entries[name].operation).label],
+                "match": " + ".join(entries[name].key.target) or "ledger",
+                "rows": rows.get(name),
+                "waits": ", ".join(order.deferred.get(name, ())),
             }
-            for step in found.steps
+            for name in listed
         ],
         list(COLUMNS),
     )
 
 
-def mermaid(found: runs.Preflight) -> str:
-    """The order between objects, left to right; names are plain words by the plan's own rule.
+def _plan(row: plans.PlanRow) -> Plan:
+    return plans.plan(visit.bridge(), visit.actor(), row.id).plan
 
-    >>> from types import SimpleNamespace as S
-    >>> mermaid(S(steps=[S(mapping_name="account")], edges=[("account", "contact")]))
-    'graph LR\\n  n_account["account"]\\n  n_account --> n_contact["contact"]'
+
+def mermaid(order: LoadOrder) -> str:
+    """The order between objects, parents left.
+
+    >>> from types import SimpleNamespace as Some
+    >>> edge = Some(parent="account", child="contact")
+    >>> mermaid(Some(order=["account", "contact"], edges=[edge]))
+    'graph LR\\n  n_account["account"]\\n  n_contact["contact"]\\n  n_account --> n_contact'
     """
     lines = ["graph LR"]
-    names = dict.fromkeys(step.mapping_name for step in found.steps)
-    lines += [f'  {_node(name)}["{_safe(name)}"]' for name in names]
-    lines += [f'  {_node(a)} --> {_node(b)}["{_safe(b)}"]' for a, b in found.edges]
+    lines += [f'  {_node(name)}["{_safe(name)}"]' for name in order.order]
+    pairs = dict.fromkeys((edge.parent, edge.child) for edge in order.edges)
+    lines += [f"  {_node(a)} --> {_node(b)}" for a, b in pairs if a != b]
     return "\n".join(lines)
 
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core.services import practice
 from pages.parts import boxes, confirm, state, visit
 
 
 def create() -> None:
     """Start both practice orgs and register them; says how far it got."""
-    from core.services import practice
-
     with st.status("Creating practice orgs", type="step", expanded=True) as progress:
-        st.write("Starting Northwind Legacy and Northwind New, loading records, reading metadata")
-        done = boxes.acted(practice.up, visit.bridge(), visit.actor())
+        done = boxes.acted(practice.up, visit.bridge(), visit.actor(), tell=st.write)
         progress.update(
             label="Practice orgs are ready" if done else "Practice orgs could not be created",
             state="complete" if done else "error",
@@ -40,8 +38,6 @@ def card() -> None:
 def reset_dialog() -> None:
     """Everything that was migrated into them is lost."""
     st.markdown("Both practice orgs lose every change and get their first records back.")
-    from core.services import practice
-
     if confirm.buttons("Reset practice orgs", key="practice.reset") and boxes.acted(
         practice.reset, visit.bridge(), visit.actor()
     ):

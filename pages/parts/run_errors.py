@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from core.domain.roles import Role
-from core.services import runs
+from core.services import run_reads, running
 from pages import registry
-from pages.parts import boxes, export, figures, run_acts, tables, visit, words
+from pages.parts import boxes, export, figures, tables, visit, words
 from pages.parts.boxes import escaped
 
 #: where one goes to mend it; violet and gray stay readable on a selected row
@@ -30,11 +29,13 @@ COLUMNS = {
     "place": words.pills("Fix in", PLACES.values(), width=120),
 }
 SAMPLE_ROWS = 20
+#: rows of one group in its CSV; the CSV of the whole run holds all
+GROUP_ROWS = 100_000
 
 
-def draw(view: runs.RunView) -> None:
+def draw(view: run_reads.RunView) -> None:
     """The groups left, the chosen one right."""
-    groups = runs.failure_groups(visit.bridge(), visit.actor(), view.row.name)
+    groups = run_reads.failure_groups(visit.bridge(), visit.actor(), view.row.name)
     if not groups:
         boxes.empty("No row failed", "Every row that was sent arrived.", icon=":material/task_alt:")
         return
@@ -50,7 +51,7 @@ def draw(view: runs.RunView) -> None:
         )
         export.button(
             f"failed-rows-{view.row.name}",
-            lambda: b"".join(runs.failures_csv(visit.bridge(), visit.actor(), view.row.name)),
+            lambda: b"".join(running.failures_csv(visit.bridge(), visit.actor(), view.row.name)),
             key="run.failures.csv",
             label="All failed rows",
             help="Sent values and reason of every failed row, as CSV",
@@ -59,16 +60,16 @@ def draw(view: runs.RunView) -> None:
         _group(view, groups[tables.picked(chosen) or 0])
 
 
-def frame(groups: Sequence[runs.FailureGroup]) -> pd.DataFrame:
+def frame(groups: Sequence[run_reads.FailureGroup]) -> pd.DataFrame:
     """One row per group."""
     return tables.frame(
         [
             {
-                "rows": group.rows,
-                "object": group.mapping_name,
-                "reason": group.code,
-                "message": group.message,
-                "place": [words.word(PLACES, group.fix_in).label],
+                "rows": group.line.rows,
+                "object": group.line.mapping_name,
+                "reason": group.line.code,
+                "message": group.line.message,
+                "place": [words.word(PLACES, group.fix.place).label],
             }
             for group in groups
         ],
@@ -76,49 +77,33 @@ def frame(groups: Sequence[runs.FailureGroup]) -> pd.DataFrame:
     )
 
 
-def _group(view: runs.RunView, group: runs.FailureGroup) -> None:
-    name = view.row.name
+def _group(view: run_reads.RunView, group: run_reads.FailureGroup) -> None:
+    name, line = view.row.name, group.line
     with st.container(border=True):
         st.markdown(
-            f"**{escaped(group.code)}** "
-            f":gray[{escaped(group.mapping_name)} · {figures.count(group.rows)} rows]"
+            f"**{escaped(line.code)}** "
+            f":gray[{escaped(line.mapping_name)} · {figures.count(line.rows)} rows]"
         )
-        st.caption(f"“{escaped(group.message)}”. {escaped(group.usual_fix)}")
-        found = runs.failures(
+        st.caption(f"“{escaped(line.message)}”. {escaped(group.fix.sentence)}")
+        found = run_reads.failures(
             visit.bridge(),
             visit.actor(),
             name,
-            fingerprint=group.fingerprint,
-            page=1,
-            page_rows=SAMPLE_ROWS,
+            fingerprint=line.fingerprint,
+            limit=SAMPLE_ROWS,
         )
         st.dataframe(
-            samples(found.rows, group.fields),
+            samples(found, line.fields),
             hide_index=True,
             row_height=tables.ROW_HEIGHT,
-            height=tables.height(len(found.rows)) if len(found.rows) < 6 else 230,
-            key=f"run.samples.{group.fingerprint}",
+            height="content" if len(found) < 6 else 230,
+            key=f"run.samples.{line.fingerprint}",
             alt="Rows of this group with the values that were sent",
         )
         with st.container(horizontal=True):
-            if (
-                visit.may(Role.ANALYST)
-                and view.row.status in run_acts.CAN_FIX
-                and st.button(
-                    f"Retry {figures.count(group.rows)} rows…",
-                    type="primary",
-                    icon=":material/restart_alt:",
-                    key="run.group.retry",
-                )
-            ):
-                run_acts.retry_dialog(view, group)
             export.button(
-                f"failed-{name}-{group.code.lower()}",
-                lambda: b"".join(
-                    runs.failures_csv(
-                        visit.bridge(), visit.actor(), name, fingerprint=group.fingerprint
-                    )
-                ),
+                f"failed-{name}-{line.code.lower()}",
+                lambda: group_csv(name, line.fingerprint),
                 key="run.group.csv",
             )
             if view.row.plan_id and st.button(
@@ -127,10 +112,27 @@ def _group(view: runs.RunView, group: runs.FailureGroup) -> None:
                 icon=":material/conversion_path:",
                 key="run.group.plan",
             ):
-                registry.go("plans", plan=str(view.row.plan_id), object=group.mapping_name)
+                where = {"plan": str(view.row.plan_id), "object": line.mapping_name}
+                registry.go("plans", **where, **({"q": line.fields[0]} if line.fields else {}))
 
 
-def samples(found: Sequence[runs.FailureRow], guilty: Sequence[str]) -> pd.DataFrame:
+def group_csv(name: str, fingerprint: str) -> bytes:
+    """All rows of one group, with the values that were sent."""
+    found = run_reads.failures(
+        visit.bridge(), visit.actor(), name, fingerprint=fingerprint, limit=GROUP_ROWS
+    )
+    columns = sorted({field for row in found for field in row.sent})
+    return export.csv_bytes(
+        ["source_id", "target_id", "code", "message", *columns],
+        (
+            [row.source_id, row.target_id, row.code, row.message]
+            + [row.sent.get(field) for field in columns]
+            for row in found
+        ),
+    )
+
+
+def samples(found: Sequence[run_reads.FailureLine], guilty: Sequence[str]) -> pd.DataFrame:
     """Source id, then the guilty fields, then the other values that were sent."""
     records = [{"Source id": row.source_id, **dict(row.sent or {})} for row in found]
     data = pd.DataFrame(records).fillna("")

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.services import runs
+from core.services import run_reads, running
 from pages.parts import export, visit
 
 
-def draw(view: runs.RunView) -> None:
+def draw(view: run_reads.RunView) -> None:
     """Failed rows, the id map, the log."""
     name = view.row.name
     with st.container(horizontal=True, vertical_alignment="center", wrap=False):
         st.markdown("**Failed rows** :gray[sent values and reason]", width="stretch")
         export.button(
             f"failed-rows-{name}",
-            lambda: b"".join(runs.failures_csv(visit.bridge(), visit.actor(), name)),
+            lambda: b"".join(running.failures_csv(visit.bridge(), visit.actor(), name)),
             key="run.files.failed",
         )
     with st.container(horizontal=True, vertical_alignment="center", wrap=False):
@@ -24,7 +24,7 @@ def draw(view: runs.RunView) -> None:
 
 
 def _log(name: str) -> bytes:
-    found = runs.events(visit.bridge(), visit.actor(), name, limit=1_000_000)
+    found = running.events(visit.bridge(), visit.actor(), name, limit=1_000_000)
     return export.csv_bytes(
         ["at", "level", "object", "message"],
         ([event.at, event.level, event.step, event.message] for event in found),

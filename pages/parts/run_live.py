@@ -7,16 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
 from core.domain.states import FINISHED_RUNS, RunState
-from core.services import runs
+from core.services import run_reads
 from pages.parts import figures, palette, tables, visit, words
 
 TICK = "2s"
+#: how the passes after the load are told apart
+PASSES = {
+    "extract": " (read)",
+    "second_pass": " (2nd pass)",
+    "finally": " (finally)",
+    "verify": " (verify)",
+    "undo": " (undo)",
+}
 COLUMNS = {
     "object": st.column_config.TextColumn("Object", pinned=True, width=150),
     "status": words.pills("Status", words.STATUSES.values(), width=105),
@@ -24,7 +33,7 @@ COLUMNS = {
     "written": tables.rows_column("Written", width=80),
     "failed": tables.rows_column("Failed", width=70),
     "rows": tables.rows_column("Rows", width=80),
-    "speed": tables.rows_column("Rows/s", width=70),
+    "took": st.column_config.TextColumn("Took", width=80),
 }
 
 
@@ -33,7 +42,7 @@ def draw(name: str, *, is_moving: bool) -> None:
 
     @st.fragment(run_every=TICK if is_moving else None, key="run.live")
     def part() -> None:
-        view = runs.run(visit.bridge(), visit.actor(), name)
+        view = run_reads.shown(visit.bridge(), visit.actor(), name)
         if is_moving and view.row.status in FINISHED_RUNS:
             st.rerun()
         _progress(view)
@@ -47,23 +56,23 @@ def draw(name: str, *, is_moving: bool) -> None:
                 alt="Progress of every object of this run",
             )
         with right:
-            _throughput(runs.throughput(visit.bridge(), visit.actor(), name))
+            _throughput(run_reads.throughput(visit.bridge(), visit.actor(), name))
 
     part()
 
 
-def steps_frame(steps: Sequence[runs.StepRow]) -> pd.DataFrame:
+def steps_frame(steps: Sequence[run_reads.StepLine]) -> pd.DataFrame:
     """One row per object and pass."""
     return tables.frame(
         [
             {
-                "object": step.mapping_name,
+                "object": step.mapping_name + PASSES.get(step.phase, ""),
                 "status": [words.word(words.STATUSES, step.status).label],
-                "done": figures.share(step.done, step.planned),
+                "done": share_done(step),
                 "written": step.written,
-                "failed": step.failed,
-                "rows": step.planned,
-                "speed": step.rows_per_s,
+                "failed": step.not_ok,
+                "rows": step.read_rows,
+                "took": figures.duration(took_s(step)),
             }
             for step in steps
         ],
@@ -71,34 +80,50 @@ def steps_frame(steps: Sequence[runs.StepRow]) -> pd.DataFrame:
     )
 
 
-def _progress(view: runs.RunView) -> None:
+def share_done(step: run_reads.StepLine) -> float:
+    """How much of a step is settled, 0–100; a step that ended without a row is done."""
+    if step.finished_at is not None:
+        return 100.0
+    return figures.share(step.done, step.read_rows)
+
+
+def took_s(step: run_reads.StepLine) -> float | None:
+    """Seconds that a step took, or has taken so far."""
+    if step.started_at is None:
+        return None
+    return ((step.finished_at or datetime.now(UTC)) - step.started_at).total_seconds()
+
+
+def _progress(view: run_reads.RunView) -> None:
     row = view.row
     told = [
-        f"**{figures.percent(row.rows_done, row.rows_planned)}**",
-        f"{figures.count(row.rows_done)} of {figures.count(row.rows_planned)} rows",
+        f"**{figures.percent(view.totals.done, view.totals.planned)}**",
+        f"{figures.count(view.totals.done)} of {figures.count(view.totals.planned)} rows",
     ]
     if row.status is RunState.RUNNING and view.seconds_left is not None:
         told.append(f"about {figures.duration(view.seconds_left)} left")
     if row.wait_reason:
         told.append(row.wait_reason)
-    st.progress(min(1.0, figures.share(row.rows_done, row.rows_planned) / 100), " · ".join(told))
+    st.progress(
+        min(1.0, figures.share(view.totals.done, view.totals.planned) / 100), " · ".join(told)
+    )
 
 
-def _figures(view: runs.RunView) -> None:
+def _figures(view: run_reads.RunView) -> None:
     row = view.row
     written, failed, speed, calls, elapsed = st.columns(5)
-    plain = {"delta_color": "off", "delta_arrow": "off", "border": True}
+    plain: dict[str, Any] = {"delta_color": "off", "delta_arrow": "off", "border": True}
     written.metric(
         "Rows written",
-        figures.count(view.written),
-        f"{figures.percent(view.written, row.rows_planned)} of plan",
+        figures.count(view.totals.written),
+        f"{figures.percent(view.totals.written, view.totals.planned)} of plan",
         **plain,
     )
     failed.metric(
         "Failed rows",
-        figures.count(row.rows_failed),
-        f"{figures.percent(row.rows_failed, row.rows_done)} of rows",
-        delta_color="inverse" if row.rows_failed else "off",
+        figures.count(view.totals.failed),
+        f"{figures.percent(view.totals.failed, view.totals.done)} of rows",
+        delta_color="inverse" if view.totals.failed else "off",
         delta_arrow="off",
         border=True,
     )
@@ -109,22 +134,16 @@ def _figures(view: runs.RunView) -> None:
         "source and target",
         **plain,
     )
-    elapsed.metric("Elapsed", figures.duration(_elapsed(row)), _ends(row), **plain)
+    elapsed.metric("Elapsed", figures.duration(view.seconds), _ends(row), **plain)
 
 
-def _elapsed(row: runs.RunRow) -> float | None:
-    if row.started_at is None:
-        return None
-    return ((row.finished_at or datetime.now(UTC)) - row.started_at).total_seconds()
-
-
-def _ends(row: runs.RunRow) -> str:
+def _ends(row: run_reads.RunRow) -> str:
     if row.finished_at is not None:
         return f"finished {figures.when(row.finished_at)}"
     return "not started" if row.started_at is None else f"since {figures.when(row.started_at)}"
 
 
-def _throughput(ticks: Sequence[runs.Tick]) -> None:
+def _throughput(ticks: Sequence[run_reads.Tick]) -> None:
     if not ticks:
         st.caption("Throughput appears with the first rows.")
         return

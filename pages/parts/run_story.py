@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.services import runs
+from core.services import run_reads, running
 from pages.parts import boxes, export, figures, tables, visit, words
 
 EVENTS_SHOWN = 500
@@ -33,9 +33,9 @@ COUNTS = {
 }
 
 
-def log(view: runs.RunView) -> None:
+def log(view: run_reads.RunView) -> None:
     """The run's story in order, newest last."""
-    found = runs.events(visit.bridge(), visit.actor(), view.row.name, limit=EVENTS_SHOWN)
+    found = running.events(visit.bridge(), visit.actor(), view.row.name, limit=EVENTS_SHOWN)
     if not found:
         boxes.empty("Nothing happened yet", "The story starts when a worker takes the run.")
         return
@@ -65,7 +65,7 @@ def log(view: runs.RunView) -> None:
     tables.show(data, LOG_COLUMNS, key="run.log", alt="Log of the run", height=420)
 
 
-def objects(view: runs.RunView) -> None:
+def objects(view: run_reads.RunView) -> None:
     """Every object with the sum that must come out: read = what became of each row."""
     columns = {
         "object": st.column_config.TextColumn("Object", pinned=True, width=150),
@@ -104,16 +104,16 @@ def objects(view: runs.RunView) -> None:
     )
 
 
-def canary(view: runs.RunView) -> None:
+def canary(view: run_reads.RunView) -> None:
     """What the canary showed, per object."""
     st.caption(
-        f"The canary took whole parent trees: {figures.count(view.row.rows_planned)} rows. "
-        f"{figures.count(view.row.rows_failed)} failed."
+        f"The canary took whole parent trees: {figures.count(view.totals.planned)} rows. "
+        f"{figures.count(view.totals.failed)} failed."
     )
     objects(view)
 
 
-def settings(view: runs.RunView) -> None:
+def settings(view: run_reads.RunView) -> None:
     """The frozen options that the run was launched with."""
-    st.caption(f"Plan version v{view.row.version}, frozen at launch.")
-    st.json(dict(view.options), expanded=True)
+    st.caption(f"Plan version v{view.row.plan_version}, frozen at launch.")
+    st.json(dict(view.row.options), expanded=True)

@@ -20,3 +20,7 @@ GRID_ORDER = "plan.grid.order"
 GRID_TURN = "plan.grid.turn"
 #: the clicked button of a row
 GRID_CLICK = "plan.grid.click"
+#: counts how often the checks of a launch were asked for again
+CHECK_TURN = "launch.turn"
+#: what makes one click one launch
+LAUNCH_KEY = "launch.key"

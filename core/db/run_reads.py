@@ -1,0 +1,315 @@
+"""What pages read of runs: lists with totals, steps, throughput, failures by group, a trace.
+
+Every function takes the caller's session and reads only; figures come from the same step totals as
+the terminal's.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import RowMapping, text
+from sqlalchemy.orm import Session
+
+from core.domain.states import RunState
+
+#: throughput is told in this many steps at most
+TICKS = 60
+
+_TOTALS = """
+    SELECT coalesce(sum(read_rows), 0) AS planned,
+           coalesce(sum(inserted + updated), 0) AS written,
+           coalesce(sum(inserted + updated + unchanged + skipped + blocked + failed
+                        + not_processed), 0) AS done,
+           coalesce(sum(blocked + failed + not_processed), 0) AS failed
+    FROM run_step WHERE run_id = m.id AND phase = 'load'
+"""
+_FILTER = """
+    WHERE (CAST(:plan AS uuid) IS NULL OR m.plan_id = CAST(:plan AS uuid))
+      AND (:needle = '' OR concat_ws(' ', m.data_schedule_id, p.name, m.requested_by, t.name)
+           ILIKE '%' || :needle || '%')
+"""
+_FROM = """
+    FROM data_migration m
+    LEFT JOIN migration_plan p ON p.id = m.plan_id
+    LEFT JOIN registered_org t ON t.id = m.target_org_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RunTotals:
+    """Rows of a run over all its objects, second passes not counted twice."""
+
+    planned: int
+    written: int
+    done: int
+    #: refused by the org, held back by us, or never looked at
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunLine:
+    """One run in a list."""
+
+    name: str
+    status: RunState
+    mode: str
+    plan_id: UUID | None
+    plan_name: str | None
+    target_name: str | None
+    requested_by: str
+    created_at: dt.datetime
+    started_at: dt.datetime | None
+    finished_at: dt.datetime | None
+    wait_reason: str | None
+    pinned: bool
+    totals: RunTotals
+
+
+@dataclass(frozen=True, slots=True)
+class StepLine:
+    """One object in one phase of a run."""
+
+    mapping_name: str
+    source_object: str
+    target_object: str
+    operation: str
+    phase: str
+    wave: int
+    status: str
+    read_rows: int
+    inserted: int
+    updated: int
+    unchanged: int
+    skipped: int
+    blocked: int
+    failed: int
+    not_processed: int
+    lookups_left_blank: int
+    second_pass: int
+    started_at: dt.datetime | None
+    finished_at: dt.datetime | None
+
+    @property
+    def written(self) -> int:
+        """Rows that the org took."""
+        return self.inserted + self.updated + self.second_pass
+
+    @property
+    def not_ok(self) -> int:
+        """Rows that did not arrive as asked."""
+        return self.blocked + self.failed + self.not_processed
+
+    @property
+    def done(self) -> int:
+        """Rows whose outcome is known."""
+        return self.inserted + self.updated + self.unchanged + self.skipped + self.not_ok
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Rows settled in one stretch of time, per second."""
+
+    at: dt.datetime
+    rows: float
+    failed: float
+
+
+@dataclass(frozen=True, slots=True)
+class GroupLine:
+    """Failures of one object with the same code and, names and ids apart, the same message."""
+
+    fingerprint: str
+    mapping_name: str
+    target_object: str
+    kind: str
+    code: str
+    message: str
+    fields: tuple[str, ...]
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class FailureLine:
+    """One row that did not arrive as asked."""
+
+    source_id: str | None
+    target_id: str | None
+    kind: str
+    code: str
+    message: str
+    fields: tuple[str, ...]
+    sent: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkLine:
+    """Where one record went, or where it came from."""
+
+    org_pair: str
+    mapping_name: str
+    source_id: str
+    target_id: str
+    origin: str
+    run: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Week:
+    """Runs that began within a span of time."""
+
+    runs: int
+    rows: int
+    failed: int
+
+
+def lines(
+    session: Session,
+    *,
+    statuses: Sequence[str] = (),
+    plan_id: UUID | None = None,
+    needle: str = "",
+    offset: int = 0,
+    limit: int = 200,
+) -> list[RunLine]:
+    """Runs that a filter matches, the newest first."""
+    found = session.execute(
+        text(
+            "SELECT m.data_schedule_id AS name, m.status, m.mode, m.plan_id, p.name AS plan_name,"
+            " t.name AS target_name, m.requested_by, m.created_at, m.started_at, m.finished_at,"
+            f" m.wait_reason, m.pinned, s.* {_FROM} LEFT JOIN LATERAL ({_TOTALS}) s ON true"
+            f" {_FILTER} AND (:any_status OR m.status = ANY(:statuses))"
+            " ORDER BY m.created_at DESC, m.id DESC LIMIT :limit OFFSET :offset"
+        ),
+        {
+            "plan": plan_id,
+            "needle": needle,
+            "any_status": not statuses,
+            "statuses": list(statuses),
+            "limit": limit,
+            "offset": offset,
+        },
+    ).mappings()
+    return [_line(row) for row in found]
+
+
+def counts_by_status(
+    session: Session, *, plan_id: UUID | None = None, needle: str = ""
+) -> dict[str, int]:
+    """How many runs the rest of a filter matches, by status; a status without any is left out."""
+    found = session.execute(
+        text(f"SELECT m.status, count(*) {_FROM} {_FILTER} GROUP BY m.status"),
+        {"plan": plan_id, "needle": needle},
+    )
+    return {str(status): int(number) for status, number in found}
+
+
+def totals(session: Session, run_id: UUID) -> RunTotals:
+    """Rows of one run."""
+    row = session.execute(
+        text(f"SELECT s.* FROM data_migration m, LATERAL ({_TOTALS}) s WHERE m.id = :id"),  # noqa: S608 - our own text
+        {"id": run_id},
+    ).one()
+    return RunTotals(*(int(number) for number in row))
+
+
+def steps(session: Session, run_id: UUID) -> list[StepLine]:
+    """Steps in loading order."""
+    columns = ", ".join(StepLine.__dataclass_fields__)
+    found = session.execute(
+        text(
+            f"SELECT {columns} FROM run_step WHERE run_id = :id"  # noqa: S608 names of a dataclass
+            " ORDER BY wave, position, phase"
+        ),
+        {"id": run_id},
+    )
+    return [StepLine(*row) for row in found]
+
+
+def ticks(session: Session, run_id: UUID) -> list[Tick]:
+    """Rows per second over the run's settled chunks, in at most TICKS equal stretches."""
+    found = session.execute(
+        text(
+            "WITH done AS (SELECT updated_at AS at, rows,"
+            " coalesce((outcome ->> 'failed')::int, 0) AS failed"
+            " FROM run_chunk WHERE run_id = :id AND state = 'done'),"
+            " span AS (SELECT min(at) AS a, greatest(1, extract(epoch FROM max(at) - min(at)))"
+            " / :ticks AS s FROM done)"
+            " SELECT a + floor(extract(epoch FROM at - a) / s) * s * interval '1 second' AS at,"
+            " sum(rows) / max(s) AS rows, sum(failed) / max(s) AS failed"
+            " FROM done, span GROUP BY 1 ORDER BY 1"
+        ),
+        {"id": run_id, "ticks": TICKS},
+    )
+    return [Tick(at, float(rows), float(failed)) for at, rows, failed in found]
+
+
+def groups(session: Session, run_id: UUID) -> list[GroupLine]:
+    """Failures grouped, the largest group first."""
+    found = session.execute(
+        text(
+            "WITH grouped AS (SELECT fingerprint, step_id, count(*) AS rows,"
+            " (array_agg(id ORDER BY id))[1] AS one FROM row_failure WHERE run_id = :id"
+            " GROUP BY fingerprint, step_id)"
+            " SELECT g.fingerprint, s.mapping_name, s.target_object, f.kind, f.code, f.message,"
+            " f.fields, g.rows FROM grouped g JOIN row_failure f ON f.id = g.one"
+            " JOIN run_step s ON s.id = g.step_id ORDER BY g.rows DESC, s.mapping_name, f.code"
+        ),
+        {"id": run_id},
+    ).mappings()
+    return [GroupLine(**{**row, "fields": tuple(row["fields"] or ())}) for row in found]
+
+
+def failures(
+    session: Session, run_id: UUID, *, fingerprint: str, offset: int = 0, limit: int = 200
+) -> list[FailureLine]:
+    """Rows of one group, in the order in which they failed."""
+    found = session.execute(
+        text(
+            "SELECT source_id, target_id, kind, code, message, fields, sent FROM row_failure"
+            " WHERE run_id = :id AND fingerprint = :fingerprint ORDER BY id"
+            " LIMIT :limit OFFSET :offset"
+        ),
+        {"id": run_id, "fingerprint": fingerprint, "limit": limit, "offset": offset},
+    ).mappings()
+    return [
+        FailureLine(**{**row, "fields": tuple(row["fields"] or ()), "sent": row["sent"] or {}})
+        for row in found
+    ]
+
+
+def links(session: Session, record_id: str) -> list[LinkLine]:
+    """Where a record went and where it came from, over all org pairs."""
+    found = session.execute(
+        text(
+            "SELECT s.org_pair, s.mapping_name, l.source_id, l.target_id, l.origin,"
+            " m.data_schedule_id AS run FROM record_link l JOIN link_set s ON s.id = l.link_set_id"
+            " LEFT JOIN data_migration m ON m.id = l.run_id"
+            " WHERE l.source_id = :record OR l.target_id = :record ORDER BY 1, 2 LIMIT 50"
+        ),
+        {"record": record_id},
+    ).mappings()
+    return [LinkLine(**row) for row in found]
+
+
+def week(session: Session, *, since: dt.datetime) -> Week:
+    """Runs and rows since a moment; dry runs move nothing and do not count."""
+    row = session.execute(
+        text(
+            "SELECT count(*), coalesce(sum(s.written), 0), coalesce(sum(s.failed), 0)"  # noqa: S608 - our own text
+            f" FROM data_migration m LEFT JOIN LATERAL ({_TOTALS}) s ON true"
+            " WHERE m.created_at >= :since AND m.mode <> 'dry-run'"
+        ),
+        {"since": since},
+    ).one()
+    return Week(*(int(number) for number in row))
+
+
+def _line(row: RowMapping) -> RunLine:
+    sums = {name: int(row[name]) for name in RunTotals.__dataclass_fields__}
+    values = {name: row[name] for name in RunLine.__dataclass_fields__ if name != "totals"}
+    return RunLine(**{**values, "status": RunState(row["status"]), "totals": RunTotals(**sums)})

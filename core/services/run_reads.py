@@ -1,0 +1,187 @@
+"""What pages show of runs: lists with counts, one run with its progress, why rows failed, a trace.
+
+Every figure comes from the step totals that the terminal prints as well.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from core.access import roles
+from core.db import run_reads, runs
+from core.db.run_reads import (
+    FailureLine,
+    GroupLine,
+    LinkLine,
+    RunLine,
+    RunTotals,
+    StepLine,
+    Tick,
+    Week,
+)
+from core.db.runs import RunRow
+from core.domain.roles import Actor, Role
+from core.domain.states import RunState
+from core.domain.usual_fixes import UsualFix, usual_fix
+
+if TYPE_CHECKING:
+    from core.bootstrap import Orgbridge
+
+__all__ = ["FailureLine", "RunLine", "RunRow", "RunTotals", "StepLine", "Tick"]
+
+OVERVIEW_DAYS = 7
+WAITING = (RunState.WAITING_DECISION, RunState.WAITING_APPROVAL, RunState.PAUSED)
+UNDER_WAY = (RunState.CHECKING, RunState.RUNNING, RunState.PAUSING, RunState.CANCELLING)
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs a list shows; empty means all."""
+
+    statuses: tuple[str, ...] = ()
+    plan_id: UUID | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunPage:
+    """One page of a list."""
+
+    rows: tuple[RunLine, ...]
+    total: int
+    #: runs by status that the rest of the filter matches
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """One run with how far it is."""
+
+    row: RunRow
+    steps: tuple[StepLine, ...]
+    totals: RunTotals
+    #: since it began, until its end or now; None before
+    seconds: float | None
+    #: an estimate from the speed so far; None when nothing moves
+    seconds_left: float | None
+    rows_per_s: int
+
+    @property
+    def api_calls(self) -> int:
+        """Calls of both orgs so far."""
+        calls = self.row.summary.get("api_calls", {})
+        return int(calls.get("source", 0)) + int(calls.get("target", 0))
+
+
+@dataclass(frozen=True, slots=True)
+class FailureGroup:
+    """Failures of one kind, with what people usually do about them."""
+
+    line: GroupLine
+    fix: UsualFix
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What the home page shows of runs."""
+
+    week: Week
+    running: int
+    waiting: tuple[RunLine, ...]
+    recent: tuple[RunLine, ...]
+
+
+def listed(
+    bridge: Orgbridge, actor: Actor, chosen: RunFilter, *, page: int = 1, page_rows: int = 200
+) -> RunPage:
+    """A page of runs, the newest first; pages count from 1."""
+    roles.require(actor, Role.VIEWER)
+    with bridge.session(actor.workspace_id) as session:
+        found = run_reads.lines(
+            session,
+            statuses=chosen.statuses,
+            plan_id=chosen.plan_id,
+            needle=chosen.text,
+            offset=(max(1, page) - 1) * page_rows,
+            limit=page_rows,
+        )
+        counts = run_reads.counts_by_status(session, plan_id=chosen.plan_id, needle=chosen.text)
+    kept = chosen.statuses or tuple(counts)
+    return RunPage(tuple(found), sum(counts.get(status, 0) for status in kept), counts)
+
+
+def shown(bridge: Orgbridge, actor: Actor, name: str) -> RunView:
+    """One run as it stands; three indexed reads, polled by the live page.
+
+    Raises:
+        NotFoundError: the workspace has no such run.
+    """
+    roles.require(actor, Role.VIEWER)
+    with bridge.session(actor.workspace_id) as session:
+        row = runs.run_named(session, name)
+        steps = tuple(run_reads.steps(session, row.id))
+        totals = run_reads.totals(session, row.id)
+    seconds = _seconds(row, bridge.clock())
+    speed = totals.done / seconds if seconds else 0.0
+    left = None
+    if row.status is RunState.RUNNING and speed:
+        left = (totals.planned - totals.done) / speed
+    return RunView(row, steps, totals, seconds, left, round(speed))
+
+
+def throughput(bridge: Orgbridge, actor: Actor, name: str) -> tuple[Tick, ...]:
+    """Rows settled per second over the run's time."""
+    roles.require(actor, Role.VIEWER)
+    with bridge.session(actor.workspace_id) as session:
+        return tuple(run_reads.ticks(session, runs.run_named(session, name).id))
+
+
+def failure_groups(bridge: Orgbridge, actor: Actor, name: str) -> tuple[FailureGroup, ...]:
+    """Why rows failed, the largest group first."""
+    roles.require(actor, Role.VIEWER)
+    with bridge.session(actor.workspace_id) as session:
+        found = run_reads.groups(session, runs.run_named(session, name).id)
+    return tuple(FailureGroup(line, usual_fix(line.code)) for line in found)
+
+
+def failures(
+    bridge: Orgbridge, actor: Actor, name: str, *, fingerprint: str, limit: int = 20
+) -> tuple[FailureLine, ...]:
+    """The first rows of one group, with the values that were sent."""
+    roles.require(actor, Role.VIEWER)
+    with bridge.session(actor.workspace_id) as session:
+        run_id = runs.run_named(session, name).id
+        return tuple(run_reads.failures(session, run_id, fingerprint=fingerprint, limit=limit))
+
+
+def trace(bridge: Orgbridge, actor: Actor, record_id: str) -> tuple[LinkLine, ...]:
+    """Where did this record go, or where did it come from: by its id in either org."""
+    roles.require(actor, Role.VIEWER)
+    with bridge.session(actor.workspace_id) as session:
+        return tuple(run_reads.links(session, record_id.strip()))
+
+
+def overview(bridge: Orgbridge, actor: Actor) -> Overview:
+    """Runs of the last days, those under way, and those that wait for a person."""
+    roles.require(actor, Role.VIEWER)
+    since = bridge.clock() - dt.timedelta(days=OVERVIEW_DAYS)
+    with bridge.session(actor.workspace_id) as session:
+        counts = run_reads.counts_by_status(session)
+        return Overview(
+            week=run_reads.week(session, since=since),
+            running=sum(counts.get(state.value, 0) for state in UNDER_WAY),
+            waiting=tuple(
+                run_reads.lines(session, statuses=[state.value for state in WAITING], limit=10)
+            ),
+            recent=tuple(run_reads.lines(session, limit=8)),
+        )
+
+
+def _seconds(row: RunRow, now: dt.datetime) -> float | None:
+    if row.started_at is None:
+        return None
+    return max(0.001, ((row.finished_at or now) - row.started_at).total_seconds())
