@@ -148,10 +148,17 @@ class Bulk:
     def abort(self, job_id: str) -> JobStatus:
         """Stop a job and return how it ended; one that has already ended is left as it is."""
         status = self.job(job_id)
-        if not status.state.is_terminal:
+        if status.state.is_terminal:
+            return status
+        try:
             self._change_state(job_id, JobState.ABORTED)
+        except RefusedError:
+            # it may have ended between the look and the request
             status = self.job(job_id)
-        return status
+            if not status.state.is_terminal:
+                raise
+            return status
+        return self.job(job_id)
 
     def delete(self, job_id: str) -> None:
         """Forget a job and its results; one that is gone already is fine."""

@@ -123,6 +123,16 @@ def test_a_close_that_did_not_arrive_is_sent_again(org: ScriptedOrg, client: Org
     assert len(org.requests(JOB, "PATCH")) == 2
 
 
+def test_a_job_that_ends_while_it_is_aborted_is_left_as_it_ended(
+    org: ScriptedOrg, client: OrgClient
+) -> None:
+    refusal = [{"errorCode": "INVALIDJOBSTATE", "message": "Job already completed"}]
+    org.on("PATCH", f"/jobs/ingest/{JOB}$", Reply(400, refusal))
+    org.on("GET", f"/jobs/ingest/{JOB}$", job("InProgress"), job("JobComplete"))
+
+    assert client.bulk.abort(JOB).state is JobState.JOB_COMPLETE
+
+
 def test_a_lost_upload_is_said_to_be_lost(org: ScriptedOrg, client: OrgClient) -> None:
     org.on("PUT", "/batches$", Reply(drop=True))
 
