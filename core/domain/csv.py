@@ -49,15 +49,14 @@ def bulk_csv(frame: pl.DataFrame) -> bytes:
 
     Newlines inside values become LF too: a file that mixes them is refused as a whole.
     """
-    cells = frame.select(
-        pl.when(pl.col(name) == CLEAR)
-        .then(pl.lit(BULK_CLEAR))
-        .otherwise(pl.col(name).str.replace_all("\r\n?", "\n"))
-        .alias(name)
+    cells = frame.with_columns(
+        pl.when(pl.col(name) == CLEAR).then(pl.lit(BULK_CLEAR)).otherwise(pl.col(name)).alias(name)
         for name in frame.columns
     )
-    # null stays a bare empty cell; quotes are doubled and put where needed
-    return cells.write_csv(line_terminator="\n").encode()
+    content = _written(cells)
+    if b"\r" not in content:
+        return content
+    return _written(cells.with_columns(pl.all().str.replace_all("\r\n?", "\n")))
 
 
 def unsendable_in_bulk(frame: pl.DataFrame) -> pl.Series:
@@ -121,6 +120,14 @@ def guarded_cell(text: str) -> str:
     ("'=1+1", '-5', 'ok')
     """
     return str(pl.select(_guarded(pl.lit(text))).item())
+
+
+def _written(cells: pl.DataFrame) -> bytes:
+    sink = io.BytesIO()
+    # a blank in the only column must be quoted: an empty line is no record
+    blank = '""' if cells.width == 1 else ""
+    cells.write_csv(sink, line_terminator="\n", null_value=blank)
+    return sink.getvalue()
 
 
 def _guarded(cells: pl.Expr) -> pl.Expr:

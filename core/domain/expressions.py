@@ -173,6 +173,15 @@ def compile_expression(
     return expression
 
 
+def check_shape(text: str) -> None:
+    """Whether the text is one allowed expression, whatever fields it names.
+
+    Raises:
+        UserError: it is not.
+    """
+    _check(_parse(text), text)
+
+
 def typed_frame(page: pl.DataFrame, fields: tuple[Field, ...]) -> pl.DataFrame:
     """The page's columns of these fields, typed as the describe says; keeps the height."""
     frame = page.select(typed(field, pl.col(field.name)).alias(field.name) for field in fields)

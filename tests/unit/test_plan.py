@@ -25,6 +25,7 @@ from core.domain.plan import (
     plan_document,
     plan_from_document,
 )
+from core.domain.soql import quoted
 from core.errors import UserError
 
 EXAMPLE = """
@@ -157,7 +158,7 @@ RULES = st.one_of(
     ),
     st.fixed_dictionaries({"from": NAMES, "mask": st.sampled_from(["email", "hash"])}),
     st.fixed_dictionaries({"from": NAMES, "convert": st.just("to_date")}),
-    st.fixed_dictionaries({"expression": TEXTS.filter(bool)}),
+    st.fixed_dictionaries({"expression": st.sampled_from(["upper(A)", "A || 'x'", "1"])}),
     st.fixed_dictionaries({"from": NAMES, "ids": st.just("rewrite")}),
 )
 
@@ -175,9 +176,13 @@ MAPPINGS = st.fixed_dictionaries(
             st.just("ledger"),
             NAMES,
             st.lists(NAMES, min_size=1, max_size=3, unique_by=str.lower),
-            st.fixed_dictionaries({"source": NAMES, "target": NAMES, "value": TEXTS}),
+            st.fixed_dictionaries(
+                {"source": NAMES, "target": NAMES, "value": st.just("'E-' || Id")}
+            ),
         ),
-        "where": TEXTS,
+        "where": st.one_of(
+            st.just("A = 'x' AND B != null"), TEXTS.map(lambda t: f"A = {quoted(t)}")
+        ),
         "fields": st.dictionaries(NAMES, RULES, max_size=4).filter(_no_twins),
         "lookups": st.dictionaries(
             NAMES,
@@ -251,6 +256,19 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({**minimal(), "orgbridge": 2}, "orgbridge: input should be 1; the file has '2'"),
     ({"name": "x"}, "orgbridge: the plan file does not say its version"),
     ([], "holds no plan"),  # type: ignore[list-item]
+    (
+        minimal(where="Name = 'x' LIMIT 1"),
+        "objects[0].where: the filter has a clause behind it (LIMIT), at character 12",
+    ),
+    (minimal(where="Name = 'x'; DELETE"), "objects[0].where: the filter has '; '"),
+    (
+        minimal(fields={"A": {"expression": "read_csv('/etc/passwd')"}}),
+        "objects[0].fields.A.expression: READ_CSV() is not allowed in an expression",
+    ),
+    (
+        minimal(key={"source": "Id", "target": "K__c", "value": "(SELECT 1)"}),
+        "objects[0].key.value: (SELECT 1) is not allowed in an expression",
+    ),
     (minimal(final_fields={"A": "B"}), "objects[0].final_fields: is no key of a plan"),
     (
         minimal(fields={"D": {"from": "D", "convert": "to_date", "zone": "Mars/Base"}}),

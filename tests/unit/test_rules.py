@@ -378,7 +378,7 @@ def test_rule_2_1_the_target_key_is_stamped_from_its_expression() -> None:
         ({"Note__c": {"expression": "nope"}}, {}, "contact.fields.Note__c: Lead__c has no field"),
         ({}, {"lookups": {"AccountId": {"from": "Nope"}}}, "contact.lookups.AccountId.from"),
         ({}, {"key": {"target": "Nope__c", "value": "Id"}}, "contact.key.target.Nope__c"),
-        ({}, {"key": {"target": "Legacy_Id__c", "value": "sum(Id)"}}, "contact.key.value: SUM()"),
+        ({}, {"key": {"target": "Legacy_Id__c", "value": "sum(Id)"}}, "key.value: SUM()"),
     ],
 )
 def test_rules_that_name_what_is_not_there_are_refused_by_place(
