@@ -28,6 +28,8 @@ from core.db.embedded import EmbeddedServer, ensure_server
 from core.db.embedded.layout import layout_of
 from core.secret import Secret
 
+pytest_plugins = ["tests.orgs"]
+
 PROJECT = Path(__file__).resolve().parent.parent
 FIXTURES = PROJECT.parent / "shared" / "fixtures"
 TEMPLATE = "orgbridge_template"
@@ -42,6 +44,7 @@ _SCRUBBED = (
     "HTTPS_PROXY",
     "ALL_PROXY",
 )
+_SHARED_HOME = "TESTS_SHARED_HOME"
 _numbers = itertools.count(1)
 
 
@@ -51,6 +54,20 @@ def pytest_configure(config: pytest.Config) -> None:
         kept = name.startswith("ORGBRIDGE_LIVE_")
         if not kept and name.upper().startswith(_SCRUBBED):
             del os.environ[name]
+    if not hasattr(config, "workerinput"):
+        # Not in pytest's 0700 folder: when root runs tests, the server's account must get in.
+        home = Path(tempfile.mkdtemp(prefix="orgbridge-tests-"))
+        home.chmod(0o711)
+        os.environ[_SHARED_HOME] = str(home)  # xdist's workers inherit it
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the session's server and remove its folder, once all workers are done."""
+    home = os.environ.get(_SHARED_HOME)
+    if home and not hasattr(config, "workerinput"):
+        _end_server(Path(home))
+        shutil.rmtree(home, ignore_errors=True)
+        del os.environ[_SHARED_HOME]
 
 
 @pytest.fixture(scope="session")
@@ -90,14 +107,9 @@ class TestServer:
 
 
 @pytest.fixture(scope="session")
-def test_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestServer]:
+def test_server() -> Iterator[TestServer]:
     """One embedded PostgreSQL for the session, without fsync, with the migrated template."""
-    shared = os.environ.get("PYTEST_XDIST_TESTRUNUID")
-    # Not below pytest's own 0700 folder: when root runs tests, the server's account cannot enter.
-    base = Path(tempfile.gettempdir())
-    home = base / f"orgbridge-tests-{shared}" if shared else Path(tempfile.mkdtemp(dir=base))
-    home.mkdir(mode=0o711, exist_ok=True)
-    home.chmod(0o711)
+    home = Path(os.environ[_SHARED_HOME])
     server = ensure_server(home)
     session = TestServer(server, home)
     try:
@@ -105,8 +117,6 @@ def test_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestServer
         yield session
     finally:
         server.close()
-        if not shared:
-            shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture
@@ -135,12 +145,16 @@ def home() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o711)  # root's server runs as another account, which must get in
     yield folder
-    lock = layout_of(folder).lock
+    _end_server(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end_server(home: Path) -> None:
+    lock = layout_of(home).lock
     pid = int(lock.read_text() or 0) if lock.exists() else 0
     if pid and processes.is_alive(pid):
         os.kill(pid, signal.SIGTERM)
         assert processes.wait_until(lambda: not processes.is_alive(pid), timeout_s=30)
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _make_template(session: TestServer) -> None:
