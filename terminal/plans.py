@@ -22,20 +22,45 @@ def _plans() -> None:
 @app.command("import")
 def import_plan(
     file: Annotated[Path, typer.Argument(help="A plan file (YAML), or one of another tool.")],
-    source: Annotated[str, typer.Option(help="Source org, for files that name none.")] = "",
-    target: Annotated[str, typer.Option(help="Target org, for files that name none.")] = "",
+    source: Annotated[
+        str | None, typer.Option(help="Source org, for files that name none.")
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(help="Target org, for files that name none.")
+    ] = None,
+    sobject: Annotated[str | None, typer.Option(help="Object of a Data Loader .sdl.")] = None,
 ) -> None:
     """Keep a plan; one of the same name gets a new draft."""
     from core.services import plans
-    from terminal.foreign_plans import plan_from_file
     from terminal.session import opened
 
-    imported = plan_from_file(file, source=source, target=target)
-    for remark in imported.remarks:
-        note(remark)
+    values = file.parent / "ValueMapping.csv"
+    foreign = plans.ForeignFile(
+        content=_content(file),
+        file_name=str(file),
+        source=source,
+        target=target,
+        sobject=sobject,
+        values=values.read_text(encoding="utf-8-sig") if values.is_file() else None,
+    )
     with opened() as (bridge, actor):
-        plans.put(bridge, actor, imported.plan)
-    say(f"{imported.plan.name}: {len(imported.plan.objects)} objects kept.")
+        kept = plans.import_file(bridge, actor, foreign)
+    for remark in kept.notes:
+        note(f"{remark.place}: {remark.sentence}")
+    say(f"{kept.name}: {kept.objects} objects kept.")
+
+
+def _content(file: Path) -> bytes:
+    from core.errors import UserError
+
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise UserError(
+            f"{file} cannot be read: {error.strerror}.",
+            state="Nothing was saved.",
+            next_step="Check the path.",
+        ) from error
 
 
 @app.command()

@@ -18,6 +18,7 @@ from core.domain.plan import Plan, dump_plan, parse_plan, plan_document, plan_fr
 from core.domain.roles import Role
 from core.errors import UserError
 from core.plans.compare import PlanChange, compare_plans
+from core.plans.importers import Note, read_any
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -90,6 +91,59 @@ def import_plan(bridge: Orgbridge, actor: Actor, text: str) -> UUID:
         UserError: the file is wrong; its message names the places. Nothing was saved.
     """
     return put(bridge, actor, parse_plan(text))
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOutcome:
+    """What an import kept, and what it could not carry over."""
+
+    plan_id: UUID
+    name: str
+    objects: int
+    #: Orgbridge, SFDMU, Data Loader or CumulusCI
+    tool: str
+    notes: tuple[Note, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignFile:
+    """A file of any tool, with what it does not say itself."""
+
+    content: bytes
+    file_name: str
+    #: registered names of the orgs; None where the file names them
+    source: str | None = None
+    target: str | None = None
+    #: object of a Data Loader mapping
+    sobject: str | None = None
+    #: text of SFDMU's ValueMapping.csv
+    values: str | None = None
+
+
+def import_file(bridge: Orgbridge, actor: Actor, file: ForeignFile) -> ImportOutcome:
+    """Keeps the plan of a file: our own, SFDMU's, Data Loader's or CumulusCI's.
+
+    Raises:
+        UserError: the file is wrong or names no orgs; its message names the place. Nothing was
+            saved.
+    """
+    roles.require(actor, Role.ANALYST)
+    read = read_any(
+        file.content,
+        file_name=file.file_name,
+        source=file.source,
+        target=file.target,
+        sobject=file.sobject,
+        values=file.values,
+    )
+    plan_id = put(bridge, actor, read.plan)
+    return ImportOutcome(
+        plan_id=plan_id,
+        name=read.plan.name,
+        objects=len(read.plan.objects),
+        tool=read.tool,
+        notes=read.notes,
+    )
 
 
 def put(bridge: Orgbridge, actor: Actor, document: Plan) -> UUID:
