@@ -31,6 +31,7 @@ NO_DELETE = ("workspace", "vault_canary")
 SCOPED = (
     "record_link",
     "audit_log",
+    "error_note",
     "link_set",
     "membership",
     "registered_org",
@@ -174,6 +175,17 @@ def create_tables() -> None:
     op.create_index(op.f('ix_audit_log_action'), 'audit_log', ['action'], unique=False)
     op.create_index('ix_audit_log_subject', 'audit_log', ['subject_kind', 'subject_id'], unique=False)
     op.create_index('ix_audit_log_workspace_id_at', 'audit_log', ['workspace_id', 'at'], unique=False)
+    op.create_table('error_note',
+    sa.Column('workspace_id', sa.UUID(), server_default=sa.text("nullif(current_setting('app.workspace_id', true), '')::uuid"), nullable=False),
+    sa.Column('fingerprint', sa.Text(), nullable=False),
+    sa.Column('state', sa.Text(), server_default='open', nullable=False),
+    sa.Column('note', sa.Text(), server_default='', nullable=False),
+    sa.Column('changed_by', sa.Text(), nullable=False),
+    sa.Column('changed_at', sa.TIMESTAMP(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.CheckConstraint("state IN ('open','known','fixed')", name=op.f('ck_error_note_state')),
+    sa.ForeignKeyConstraint(['workspace_id'], ['workspace.id'], name=op.f('fk_error_note_workspace_id'), ondelete='RESTRICT'),
+    sa.PrimaryKeyConstraint('workspace_id', 'fingerprint', name=op.f('pk_error_note'))
+    )
     op.create_table('link_set',
     sa.Column('workspace_id', sa.UUID(), server_default=sa.text("nullif(current_setting('app.workspace_id', true), '')::uuid"), nullable=False),
     sa.Column('id', sa.Integer(), sa.Identity(always=True), nullable=False),
@@ -721,10 +733,7 @@ def create_tables() -> None:
     sa.Column('boundary', sa.Text(), nullable=False),
     sa.Column('code', sa.Text(), nullable=True),
     sa.Column('fingerprint', sa.Text(), nullable=False),
-    sa.Column('state', sa.Text(), server_default='open', nullable=False),
-    sa.Column('note', sa.Text(), nullable=True),
     sa.Column('facts', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False),
-    sa.Column('acknowledged', sa.Boolean(), server_default=sa.text('false'), nullable=False),
     sa.Column('data_schedule_id', sa.Text(), nullable=True),
     sa.Column('status', sa.Text(), server_default='pending', nullable=False),
     sa.Column('requested_by', sa.Text(), server_default='', nullable=False),
@@ -1315,6 +1324,7 @@ def drop_tables() -> None:
     op.drop_table("oauth_state")
     op.drop_table("membership")
     op.drop_table("link_set")
+    op.drop_table("error_note")
     op.drop_table("audit_log")
     op.drop_table("api_key")
     op.drop_table("workspace")

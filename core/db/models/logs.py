@@ -8,15 +8,16 @@ indexed on workspace and time, under the caller's row-level security. A revision
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, MetaData, Table, Text, text
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, MetaData, Table, Text, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import UUID as PgUuid
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
 from core.db.models.base import (
+    CURRENT_WORKSPACE_SQL,
     Base,
     Identified,
     JsonObject,
@@ -24,7 +25,6 @@ from core.db.models.base import (
     UtcDateTime,
     WorkspaceScoped,
     counter,
-    flag,
     json_object,
 )
 
@@ -35,6 +35,9 @@ _STATES_SQL = ", ".join(f"'{state}'" for state in LOG_STATES)
 
 class LogMixin(Identified, WorkspaceScoped, Timestamped):
     """What every operation's log row holds."""
+
+    if TYPE_CHECKING:
+        __tablename__: str
 
     #: the run it belongs to, by the name people quote; unique where one job makes one row
     data_schedule_id: Mapped[str | None] = mapped_column(sort_order=1)
@@ -80,7 +83,7 @@ class LogMixin(Identified, WorkspaceScoped, Timestamped):
     @declared_attr.directive
     def __table_args__(cls) -> tuple[Any, ...]:
         """State check, time index for the view, one row per job where the table says so."""
-        name = cls.__tablename__  # type: ignore[attr-defined]  # set by every table below
+        name = cls.__tablename__
         one_per_job: bool = getattr(cls, "ONE_ROW_PER_JOB", True)
         return (
             CheckConstraint(f"status IN ({_STATES_SQL})", name="status"),
@@ -228,11 +231,26 @@ class ErrorLog(LogMixin, Base):
     boundary: Mapped[str]
     code: Mapped[str | None]
     fingerprint: Mapped[str] = mapped_column(index=True)
-    #: what a person noted about this fingerprint: open | known | fixed
-    state: Mapped[str] = mapped_column(server_default="open")
-    note: Mapped[str | None]
     facts: Mapped[JsonObject] = json_object()
-    acknowledged: Mapped[bool] = flag()
+
+
+class ErrorNote(WorkspaceScoped, Base):
+    """What people know about one kind of error or row failure, by its fingerprint."""
+
+    __tablename__ = "error_note"
+    __table_args__ = (CheckConstraint("state IN ('open','known','fixed')", name="state"),)
+
+    workspace_id: Mapped[UUID] = mapped_column(
+        ForeignKey("workspace.id", ondelete="RESTRICT"),
+        primary_key=True,
+        server_default=text(CURRENT_WORKSPACE_SQL),
+    )
+    fingerprint: Mapped[str] = mapped_column(primary_key=True)
+    state: Mapped[str] = mapped_column(server_default="open")
+    #: the usual fix, in an admin's words
+    note: Mapped[str] = mapped_column(server_default="")
+    changed_by: Mapped[str]
+    changed_at: Mapped[dt.datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
 
 
 #: the tables of one shape; a kind in the view is the table's name without `_log`

@@ -1,0 +1,298 @@
+"""Reads of the log tables through the one view, and groups of errors by fingerprint.
+
+Every query names the workspace although row-level security does so too: only a condition on the
+view itself lets PostgreSQL merge the arms by index (0.8 ms instead of 150 ms at 600,000 rows, seen
+on PostgreSQL 18.4).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    RowMapping,
+    Select,
+    and_,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+)
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session, aliased
+
+from core.db.models import (
+    ALL_LOGS,
+    LOG_TABLES,
+    AuditLog,
+    Base,
+    DataMigration,
+    ErrorLog,
+    ErrorNote,
+    NotificationLog,
+    RegisteredOrg,
+    RowFailure,
+    RunStep,
+)
+from core.errors import NotFoundError
+
+#: totals beyond this are told as "at least": counting all would cost more than the page
+COUNT_UP_TO = 10_000
+STREAM_ROWS = 1_000
+
+KINDS: tuple[str, ...] = (
+    *sorted(table.__tablename__.removesuffix("_log") for table in LOG_TABLES),
+    "audit",
+    "notification",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """One log entry of any kind."""
+
+    kind: str
+    id: UUID
+    created_at: dt.datetime
+    finished_at: dt.datetime | None
+    status: str
+    who: str
+    message: str
+    #: the run or job by the name people quote
+    data_schedule_id: str | None
+    run_id: UUID | None
+    run_name: str | None
+    source_org: str | None
+    target_org: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LogFilter:
+    """What to show of the logs; empty means everything."""
+
+    kinds: tuple[str, ...] = ()
+    statuses: tuple[str, ...] = ()
+    who: str = ""
+    org_id: UUID | None = None
+    run: str = ""
+    text: str = ""
+    since: dt.datetime | None = None
+    until: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DayCount:
+    """Entries of one day and status."""
+
+    day: dt.date
+    status: str
+    entries: int
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorGroup:
+    """Failures and errors that are the same but for names and numbers in them."""
+
+    fingerprint: str
+    #: where it comes from: row (refused by an org or by us), or page, worker, rest, run
+    origin: str
+    code: str
+    message: str
+    #: objects concerned, by API name
+    objects: tuple[str, ...]
+    count: int
+    runs: int
+    first_seen: dt.datetime
+    last_seen: dt.datetime
+    #: open | known | fixed
+    state: str
+    note: str
+
+
+def log_page(
+    session: Session, workspace_id: UUID, chosen: LogFilter, *, offset: int, limit: int
+) -> tuple[list[LogRow], int]:
+    """One page, newest first, and how many entries there are (at most `COUNT_UP_TO` + 1)."""
+    where = _where(workspace_id, chosen)
+    newest = select(ALL_LOGS).where(where).order_by(ALL_LOGS.c.created_at.desc())
+    page = newest.offset(offset).limit(limit).subquery()
+    counted = select(literal(1)).select_from(ALL_LOGS).where(where).limit(COUNT_UP_TO + 1)
+    total = session.scalar(select(func.count()).select_from(counted.subquery())) or 0
+    return [LogRow(**row) for row in session.execute(_named(page)).mappings()], total
+
+
+def whole_log(session: Session, workspace_id: UUID, chosen: LogFilter) -> Iterator[LogRow]:
+    """Every entry that the filter matches, newest first, streamed."""
+    where = _where(workspace_id, chosen)
+    found = select(ALL_LOGS).where(where).subquery()
+    statement = _named(found).execution_options(yield_per=STREAM_ROWS)
+    for row in session.execute(statement).mappings():
+        yield LogRow(**row)
+
+
+def per_day(session: Session, workspace_id: UUID, chosen: LogFilter) -> list[DayCount]:
+    """Entries per day (UTC) and status, oldest day first."""
+    day = func.date(func.timezone("UTC", ALL_LOGS.c.created_at)).label("day")
+    statement = (
+        select(day, ALL_LOGS.c.status, func.count().label("entries"))
+        .where(_where(workspace_id, chosen))
+        .group_by(day, ALL_LOGS.c.status)
+        .order_by(day)
+    )
+    return [DayCount(row.day, row.status, row.entries) for row in session.execute(statement)]
+
+
+def entry(session: Session, kind: str, entry_id: UUID) -> Mapping[str, Any]:
+    """All columns of one entry.
+
+    Raises:
+        NotFoundError: no such kind, or no such entry in this workspace.
+    """
+    tables: dict[str, type[Any]] = {table.__tablename__: table for table in LOG_TABLES}
+    tables |= {"audit_log": AuditLog, "notification_log": NotificationLog}
+    model = tables.get(f"{kind}_log")
+    found = None if model is None else session.get(model, entry_id)
+    if found is None:
+        raise NotFoundError("There is no such log entry in this workspace.")
+    columns = Base.metadata.tables[f"{kind}_log"].columns
+    return {column.name: getattr(found, column.name) for column in columns}
+
+
+def error_groups(session: Session, *, since: dt.datetime) -> list[ErrorGroup]:
+    """Row failures and errors since a time, grouped by fingerprint, the most frequent first."""
+    seen = union_all(_row_failures(since), _errors(since)).subquery()
+    statement = (
+        select(
+            seen.c.fingerprint,
+            func.min(seen.c.origin).label("origin"),
+            func.max(seen.c.code).label("code"),
+            func.max(seen.c.message).label("message"),
+            func.array_remove(func.array_agg(seen.c.sobject.distinct()), None).label("objects"),
+            func.sum(seen.c.count).label("count"),
+            func.count(seen.c.run_id.distinct()).label("runs"),
+            func.min(seen.c.first_seen).label("first_seen"),
+            func.max(seen.c.last_seen).label("last_seen"),
+            func.coalesce(func.max(ErrorNote.state), "open").label("state"),
+            func.coalesce(func.max(ErrorNote.note), "").label("note"),
+        )
+        .outerjoin(ErrorNote, ErrorNote.fingerprint == seen.c.fingerprint)
+        .group_by(seen.c.fingerprint)
+        .order_by(func.sum(seen.c.count).desc(), seen.c.fingerprint)
+    )
+    return [_group(row) for row in session.execute(statement).mappings()]
+
+
+def note_error(session: Session, values: Mapping[str, Any]) -> None:
+    """Write what people know of a fingerprint, in place of what was written before."""
+    statement = insert(ErrorNote).values(**values)
+    changed = {name: value for name, value in values.items() if name != "fingerprint"}
+    session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["workspace_id", "fingerprint"],
+            set_={**changed, "changed_at": func.now()},
+        )
+    )
+
+
+def known_error(session: Session, fingerprint: str) -> bool:
+    """Whether something with that fingerprint was ever seen in the workspace."""
+    for model in (RowFailure, ErrorLog):
+        statement = select(model.id).where(model.fingerprint == fingerprint).limit(1)
+        if session.scalar(statement) is not None:
+            return True
+    return False
+
+
+def _where(workspace_id: UUID, chosen: LogFilter) -> ColumnElement[bool]:
+    log = ALL_LOGS.c
+    wanted: list[ColumnElement[bool]] = [log.workspace_id == workspace_id]
+    if chosen.kinds:
+        # one comparison per kind: the planner then drops the other arms of the view
+        wanted.append(log.kind.in_(chosen.kinds))
+    if chosen.statuses:
+        wanted.append(log.status.in_(chosen.statuses))
+    if chosen.who:
+        wanted.append(log.who == chosen.who)
+    if chosen.org_id is not None:
+        wanted.append(or_(log.source_org_id == chosen.org_id, log.target_org_id == chosen.org_id))
+    if chosen.run:
+        named = select(DataMigration.id).where(DataMigration.data_schedule_id == chosen.run)
+        wanted.append(
+            or_(log.data_schedule_id == chosen.run, log.run_id == named.scalar_subquery())
+        )
+    if chosen.text:
+        wanted.append(log.message.icontains(chosen.text, autoescape=True))
+    if chosen.since is not None:
+        wanted.append(log.created_at >= chosen.since)
+    if chosen.until is not None:
+        wanted.append(log.created_at < chosen.until)
+    return and_(*wanted)
+
+
+def _named(found: Any) -> Select[Any]:
+    """LogRow's columns of a page, with the names of runs and orgs."""
+    source, target = aliased(RegisteredOrg), aliased(RegisteredOrg)
+    named = {
+        "run_name": DataMigration.data_schedule_id,
+        "source_org": source.name,
+        "target_org": target.name,
+    }
+    columns = [
+        named[each.name].label(each.name) if each.name in named else found.c[each.name]
+        for each in fields(LogRow)
+    ]
+    return (
+        select(*columns)
+        .select_from(found)
+        .outerjoin(DataMigration, DataMigration.id == found.c.run_id)
+        .outerjoin(source, source.id == found.c.source_org_id)
+        .outerjoin(target, target.id == found.c.target_org_id)
+        .order_by(found.c.created_at.desc(), found.c.id.desc())
+    )
+
+
+def _row_failures(since: dt.datetime) -> Any:
+    return (
+        select(
+            RowFailure.fingerprint,
+            literal("row").label("origin"),
+            func.max(RowFailure.code).label("code"),
+            func.max(RowFailure.message).label("message"),
+            RunStep.target_object.label("sobject"),
+            RowFailure.run_id,
+            func.count().label("count"),
+            func.min(RowFailure.created_at).label("first_seen"),
+            func.max(RowFailure.created_at).label("last_seen"),
+        )
+        .join(RunStep, RunStep.id == RowFailure.step_id)
+        .where(RowFailure.created_at >= since)
+        .group_by(RowFailure.fingerprint, RunStep.target_object, RowFailure.run_id)
+    )
+
+
+def _errors(since: dt.datetime) -> Any:
+    return (
+        select(
+            ErrorLog.fingerprint,
+            func.max(ErrorLog.boundary),
+            func.max(func.coalesce(ErrorLog.code, ErrorLog.kind)),
+            func.max(ErrorLog.message),
+            literal(None).label("sobject"),
+            ErrorLog.run_id,
+            func.count(),
+            func.min(ErrorLog.created_at),
+            func.max(ErrorLog.created_at),
+        )
+        .where(ErrorLog.created_at >= since)
+        .group_by(ErrorLog.fingerprint, ErrorLog.run_id)
+    )
+
+
+def _group(row: RowMapping) -> ErrorGroup:
+    return ErrorGroup(**{**row, "objects": tuple(sorted(row["objects"] or ()))})
