@@ -22,7 +22,7 @@ from orgsim.schema.model import (
 
 MASTER_RECORD_TYPE = "012000000000000AAA"
 
-_FLAGS: dict[str, Any] = {
+FLAGS: dict[str, Any] = {
     "activateable": False, "associateEntityType": None, "associateParentEntity": None,
     "compactLayoutable": True, "createable": True, "custom": False, "customSetting": False,
     "deepCloneable": False, "defaultImplementation": None, "deletable": True,
@@ -151,7 +151,7 @@ def _sobject(name: str, entry: Mapping[str, Any], features: frozenset[str]) -> S
         return _recorded(entry)
     custom = name.endswith(("__c", "__mdt"))
     attributes = {
-        **_FLAGS,
+        **FLAGS,
         **(entry.get("flags") or {}),
         "name": name,
         "label": entry.get("label") or name.removesuffix("__c").replace("_", " "),
@@ -192,7 +192,7 @@ def _recorded(entry: Mapping[str, Any]) -> SObject:
         for one in described.get("recordTypeInfos") or ()
     )  # fmt: skip
     return SObject(
-        attributes={**_FLAGS, **attributes},
+        attributes={**FLAGS, **attributes},
         fields=NameMap((one.name, one) for one in [*fields, *extra]),
         record_types=record_types,
         rules={key: entry[key] for key in RULE_KEYS if entry.get(key)},

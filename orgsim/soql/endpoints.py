@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from orgsim.metadata.rows import readable
 from orgsim.soql.cursors import CursorFiles
 from orgsim.soql.errors import QueryError
 from orgsim.soql.records import Record
@@ -15,8 +16,8 @@ from orgsim.wire.router import Call, Reply, Rule
 _BATCH_SIZE = re.compile(r"batchSize\s*=\s*(\d+)", re.IGNORECASE)
 
 
-def run_query(call: Call, text: str, *, all_rows: bool) -> Record:
-    """Return the first answer to a query of ``call``'s user.
+def run_query(call: Call, text: str, *, all_rows: bool, tooling: bool = False) -> Record:
+    """Return the first answer to a query of ``call``'s user; ``tooling`` prefers metadata objects.
 
     Raises:
         ApiError: 400 with Salesforce's code and sentence.
@@ -24,11 +25,12 @@ def run_query(call: Call, text: str, *, all_rows: bool) -> Record:
     try:
         with call.org.store.read() as cursor:
             prepare(cursor, call.org.clock.now(), call.session.user_id)
-            runner = Runner(cursor, call.schema, CursorFiles(call.org.home / "cursors"))
-            return runner.query(
-                text, version=call.version, now=call.org.clock.now(), all_rows=all_rows,
-                page_rows=_page_rows(call),
-            )  # fmt: skip
+            with readable(call.org, cursor, text, call.schema, tooling=tooling) as schema:
+                runner = Runner(cursor, schema, CursorFiles(call.org.home / "cursors"))
+                return runner.query(
+                    text, version=call.version, now=call.org.clock.now(), all_rows=all_rows,
+                    page_rows=_page_rows(call),
+                )  # fmt: skip
     except QueryError as refusal:
         raise ApiError(400, refusal.code, refusal.message) from refusal
 

@@ -27,6 +27,7 @@ from orgsim.bulk import endpoints as bulk_endpoints
 from orgsim.dml.late import LateRefusalsError
 from orgsim.faults import endpoints as fault_endpoints
 from orgsim.faults.asgi import FaultMiddleware
+from orgsim.metadata import endpoints as metadata_endpoints
 from orgsim.org import Org
 from orgsim.soql import endpoints as soql_endpoints
 from orgsim.wire import (
@@ -39,7 +40,6 @@ from orgsim.wire import (
     records,
     sim,
     soap,
-    tooling,
     tree,
 )
 from orgsim.wire.errors import ApiError
@@ -61,7 +61,7 @@ def make_router() -> Router:
 
     made.append(Router([
         *discovery.RULES, *describing.RULES, *changes.RULES, *blobs.RULES, *collections.RULES,
-        *composite.rules(itself), *tree.rules(itself), *soql_endpoints.RULES, *tooling.RULES,
+        *composite.rules(itself), *tree.rules(itself), *soql_endpoints.RULES, *metadata_endpoints.RULES,
         *records.RULES,
     ]))  # fmt: skip
     return made[0]
