@@ -1,5 +1,7 @@
 # Few verbs; `make help` prints them. Everything runs from .venv, installed with uv from a hashed lock.
-PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3,$(shell command -v $(name) 2>/dev/null)))
+# the first that is new enough and can make a venv; a name alone may be a shim without a Python behind it
+PYTHON ?= $(shell for one in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$one -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$one && break; done)
 PY := .venv/bin/python
 JOBS ?= 2
 .DEFAULT_GOAL := help
@@ -29,7 +31,7 @@ lock: setup  ## renew requirements.lock from requirements-dev.txt
 	$(PY) -m uv pip compile -q --generate-hashes --upgrade requirements-dev.txt -o requirements.lock
 
 .venv/ready: requirements.lock
-	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Orgbridge needs Python 3.11 or newer; make PYTHON=... names one")'
+	@test -n "$(PYTHON)" || { echo "Orgbridge needs Python 3.11 or newer with venv (Debian: apt install python3-venv)."; exit 1; }
 	test -x $(PY) || $(PYTHON) -m venv .venv
 	$(PY) -m pip install --quiet --disable-pip-version-check uv
 	$(PY) -m uv pip install --quiet --compile-bytecode --require-hashes -r requirements.lock
