@@ -86,17 +86,23 @@ class Client:
             if job["state"] in {"JobComplete", "Failed", "Aborted"}:
                 assert job["state"] == "JobComplete", job
                 return job
-            time.sleep(0.01)
+            time.sleep(0.05)
 
 
 def sample_csv(rows: int, first: int = 0) -> bytes:
     """Return rows of ten filled columns."""
-    lines = [
-        f"Name {n},K{n:09d},Some text of row {n},p{n}@sample.example,+47 {n:08d},{n % 9999}.25,{n % 1000},"
-        f"2024-{n % 12 + 1:02d}-{n % 28 + 1:02d},{'true' if n % 2 else 'false'},{('New', 'Open', 'Done')[n % 3]}"
-        for n in range(first, first + rows)
-    ]  # fmt: skip
+    lines = [_sample_line(n) for n in range(first, first + rows)]
     return "\n".join([",".join(COLUMNS), *lines, ""]).encode()
+
+
+def _sample_line(n: int) -> str:
+    stage = ("New", "Open", "Done")[n % 3]
+    cells = (
+        f"Name {n}", f"K{n:09d}", f"Some text of row {n}", f"p{n}@sample.example", f"+47 {n:08d}",
+        f"{n % 9999}.25", str(n % 1000), f"2024-{n % 12 + 1:02d}-{n % 28 + 1:02d}",
+        "true" if n % 2 else "false", stage,
+    )  # fmt: skip
+    return ",".join(cells)
 
 
 def ingest(client: Client, operation: str, csv: bytes, **more: str) -> float:
@@ -153,9 +159,8 @@ def report(what: str, rows: int, seconds: float) -> None:
     """Print one line."""
     speed = rows / seconds
     verdict = "ok" if speed >= TARGET_ROWS_PER_S else f"below {TARGET_ROWS_PER_S:,}"
-    print(
-        f"{what:22} {rows:>9,} rows x {len(COLUMNS)}  {seconds:6.2f} s  {speed:>10,.0f} rows/s  {verdict}"
-    )
+    work = f"{what:22} {rows:>9,} rows x {len(COLUMNS)}"
+    print(f"{work}  {seconds:6.2f} s  {speed:>10,.0f} rows/s  {verdict}")
 
 
 if __name__ == "__main__":

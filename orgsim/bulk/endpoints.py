@@ -39,8 +39,8 @@ LIST_PAGE_JOBS = 1000
 
 async def _create_ingest(request: Request, office: Office) -> Response:
     body, content = await _creation(request)
-    job = new_ingest_job(body, office.new_id(), office.asking(request))
-    await run_in_threadpool(office.ledger.save, job)
+    asking = await run_in_threadpool(office.asking, request)
+    job = await run_in_threadpool(office.enter, new_ingest_job(body, asking))
     if content is None:
         return _json(job.created_json())
     await run_in_threadpool(office.worker.files(job.id).keep_upload, content)
@@ -145,11 +145,10 @@ def _result_body(office: Office, job: Job, kind: ResultKind) -> Any:
 
 
 async def _create_query(request: Request, office: Office) -> Response:
-    asking = office.asking(request)
-    job = new_query_job(_object(await request.body()), office.new_id(), asking)
+    asking = await run_in_threadpool(office.asking, request)
+    job = new_query_job(_object(await request.body()), asking)
     plan = await run_in_threadpool(office.plan, job, asking.schema)
-    job = replace(job, object=plan.sobject.name)
-    await run_in_threadpool(office.ledger.save, job)
+    job = await run_in_threadpool(office.enter, replace(job, object=plan.sobject.name))
     office.worker.submit(job)
     return _json(job.short_json())
 

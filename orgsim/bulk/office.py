@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -55,12 +56,14 @@ class Office:
         """End after the running batches."""
         self.worker.stop()
 
-    def new_id(self) -> str:
-        """Return the id of a new job."""
+    def enter(self, job: Job) -> Job:
+        """Give a new job its id and store it."""
         with self._org.store.write() as transaction:
             start = self._org.first_number(_JOB_PREFIX)
             number = transaction.take(_JOB_PREFIX, 1, start=start)
-        return str(make_ids(_JOB_PREFIX, self._org.pod, number, 1)[0])
+            entered = replace(job, id=str(make_ids(_JOB_PREFIX, self._org.pod, number, 1)[0]))
+            self.ledger.save(entered)
+        return entered
 
     def asking(self, request: Request) -> Asking:
         """Return who asks, as checks of requests need it."""

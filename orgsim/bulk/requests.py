@@ -45,8 +45,8 @@ class Asking:
     may_hard_delete: bool
 
 
-def new_ingest_job(body: Mapping[str, Any], job_id: str, asking: Asking) -> Job:
-    """Return the job that a creation asks for.
+def new_ingest_job(body: Mapping[str, Any], asking: Asking) -> Job:
+    """Return the job that a creation asks for; its id comes with its entry.
 
     Raises:
         JobRefusedError: Unknown object or operation, missing or unfit external id, no permission.
@@ -62,7 +62,7 @@ def new_ingest_job(body: Mapping[str, Any], job_id: str, asking: Asking) -> Job:
     if str(body.get("contentType", "CSV")).upper() != "CSV":
         raise JobRefusedError("INVALIDJOB", "InvalidJob : Only the content type CSV is supported")
     return Job(
-        id=job_id, operation=operation, object=sobject.name, state=JobState.OPEN,
+        id="", operation=operation, object=sobject.name, state=JobState.OPEN,
         created_by=asking.user_id, created_at=asking.now.isoformat(),
         modified_at=asking.now.isoformat(), api_version=asking.api_version,
         external_id_field=_external_id(body, operation, sobject),
@@ -72,7 +72,7 @@ def new_ingest_job(body: Mapping[str, Any], job_id: str, asking: Asking) -> Job:
     )  # fmt: skip
 
 
-def new_query_job(body: Mapping[str, Any], job_id: str, asking: Asking) -> Job:
+def new_query_job(body: Mapping[str, Any], asking: Asking) -> Job:
     """Return the query job that a creation asks for; its query is checked by the caller.
 
     Raises:
@@ -87,7 +87,7 @@ def new_query_job(body: Mapping[str, Any], job_id: str, asking: Asking) -> Job:
     if not str(body.get("query") or "").strip():
         raise JobRefusedError("INVALIDJOB", "InvalidJob : query is required")
     return Job(
-        id=job_id, operation=operation, object="", state=JobState.UPLOAD_COMPLETE,
+        id="", operation=operation, object="", state=JobState.UPLOAD_COMPLETE,
         created_by=asking.user_id, created_at=asking.now.isoformat(),
         modified_at=asking.now.isoformat(), api_version=asking.api_version,
         query=str(body["query"]),
@@ -184,7 +184,7 @@ def _external_id(body: Mapping[str, Any], operation: Operation, sobject: SObject
 
 
 def _one_of(body: Mapping[str, Any], key: str, known: Mapping[str, str]) -> str:
-    """Return a word of the body that must be one of ``known``; the first of them if it is absent."""
+    """Return a word of the body that must be one of ``known``; absent, the first of them."""
     word = str(body.get(key) or next(iter(known))).upper()
     if word not in known:
         raise JobRefusedError("INVALIDJOB", f"InvalidJob : {key} {word} is not supported")
