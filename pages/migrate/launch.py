@@ -57,7 +57,9 @@ def draw() -> None:
     if row is None:
         return
     known = {card.id: card for card in orgs.orgs(visit.bridge(), visit.actor())}
-    source, target = known.get(row.source_org_id), known.get(row.target_org_id)
+    source, target = (
+        known.get(org_id) if org_id else None for org_id in (row.source_org_id, row.target_org_id)
+    )
     if source is None or target is None:
         boxes.empty("An org of this plan is not connected", "Connect it under Orgs.")
         return

@@ -36,14 +36,18 @@ def draw(name: str) -> None:
     """The page of one run."""
     view = run_reads.shown(visit.bridge(), visit.actor(), name)
     row = view.row
-    with rows.head(f"Run {row.name}", badge=words.word(words.STATUSES, row.status).badge):
+    with rows.head(
+        f"{row.plan_name or 'Deleted plan'} · run",
+        badge=words.word(words.STATUSES, row.status).badge,
+    ):
         run_acts.buttons(view)
     rows.facts(
         words.org_pair(
             (row.source_name or figures.MISSING, row.source_environment),
             (row.target_name or figures.MISSING, row.target_environment),
         ),
-        f"**{escaped(row.plan_name or '')}** v{row.plan_version}",
+        f"`{row.name}`",
+        f"v{row.plan_version}",
         row.mode.replace("-", " "),
         f"by {escaped(figures.person(row.requested_by))}",
         f"{figures.when(row.started_at or row.created_at)}",

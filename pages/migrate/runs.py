@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
 from core.domain.states import RunState
 from core.services import run_reads
 from pages import registry
-from pages.parts import boxes, export, figures, palette, rows, tables, visit, words
+from pages.parts import boxes, export, rows, run_list, tables, visit, words
 
 TICK = "5s"
 FILTERED = (
@@ -23,49 +19,6 @@ FILTERED = (
     RunState.FAILED,
     RunState.CANCELLED,
 )
-COLUMNS = {
-    "run": st.column_config.TextColumn("Run", pinned=True, width=120),
-    "plan": st.column_config.TextColumn("Plan", width=230),
-    "target": st.column_config.TextColumn("Into", width=190),
-    "mode": st.column_config.TextColumn("Mode", width=80),
-    "status": words.pills("Status", words.STATUSES.values(), width=125),
-    "done": tables.share_column("Progress", width=120),
-    "rows": tables.rows_column("Rows", width=90),
-    "failed": tables.rows_column("Failed", width=80),
-    "by": st.column_config.TextColumn("By", width=150),
-    "started": st.column_config.TextColumn("Started", width=130),
-    "took": st.column_config.TextColumn("Took", width=90),
-}
-
-
-def frame(found: Sequence[run_reads.RunLine]) -> pd.DataFrame:
-    """One row per run."""
-    return tables.frame(
-        [
-            {
-                "run": row.name,
-                "plan": row.plan_name or figures.MISSING,
-                "target": row.target_name or figures.MISSING,
-                "mode": row.mode.replace("-", " ").capitalize(),
-                "status": [words.word(words.STATUSES, row.status).label],
-                "done": figures.share(row.totals.done, row.totals.planned),
-                "rows": row.totals.planned,
-                "failed": row.totals.failed,
-                "by": figures.person(row.requested_by),
-                "started": figures.when(row.started_at or row.created_at),
-                "took": figures.duration(took_s(row)),
-            }
-            for row in found
-        ],
-        list(COLUMNS),
-    )
-
-
-def took_s(row: run_reads.RunLine) -> float | None:
-    """Seconds from start to end, None while it has not ended."""
-    if row.started_at is None or row.finished_at is None:
-        return None
-    return (row.finished_at - row.started_at).total_seconds()
 
 
 def asked() -> run_reads.RunFilter:
@@ -92,27 +45,6 @@ def asked() -> run_reads.RunFilter:
     return run_reads.RunFilter(statuses=tuple(chosen or ()), text=(text or "").strip())
 
 
-def durations(found: Sequence[run_reads.RunLine]) -> None:
-    """Bars of how long the ended runs of this page took, coloured by what became of them."""
-    ended = [row for row in reversed(found) if took_s(row) is not None]
-    if len(ended) < 2:
-        return
-    shades = palette.shades()
-    colors = [shades[words.word(words.STATUSES, row.status).color] for row in ended]
-    figure = go.Figure()
-    figure.add_bar(
-        x=[row.name for row in ended],
-        y=[took_s(row) for row in ended],
-        marker_color=colors,
-        hovertemplate="%{x}: %{y:.0f} s<extra></extra>",
-    )
-    figure.update_layout(
-        hovermode="closest", title={"text": "Seconds per run", "font": {"size": 13}}
-    )
-    figure.update_xaxes(showticklabels=False)
-    palette.draw(figure, key="runs.durations", alt="Duration of each run on this page", height=150)
-
-
 @st.fragment(run_every=TICK, key="runs.live")
 def listing(wanted: run_reads.RunFilter) -> None:
     """The table, fresh every few seconds; a click opens a run."""
@@ -123,10 +55,10 @@ def listing(wanted: run_reads.RunFilter) -> None:
     if not found.total:
         nothing_yet(is_filtered=bool(wanted.statuses or wanted.text))
         return
-    durations(found.rows)
+    run_list.durations(found.rows)
     chosen = tables.show(
-        frame(found.rows),
-        COLUMNS,
+        run_list.frame(found.rows),
+        run_list.COLUMNS,
         key="runs.table",
         alt="Runs, the newest first",
         on_select="rerun",
@@ -165,7 +97,7 @@ def draw() -> None:
 def csv_of(wanted: run_reads.RunFilter) -> bytes:
     """All runs that the filter matches."""
     everything = run_reads.listed(visit.bridge(), visit.actor(), wanted, page=1, page_rows=100_000)
-    data = frame(everything.rows)
+    data = run_list.frame(everything.rows)
     return export.csv_bytes(list(data.columns), data.itertuples(index=False))
 
 

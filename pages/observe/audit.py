@@ -4,24 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
 
-import pandas as pd
 import streamlit as st
 
 from core.services import audit
-from pages.parts import boxes, export, figures, rows, tables, visit
+from pages.parts import audit_frame, boxes, export, figures, rows, tables, visit
 
-COLUMNS = {
-    "at": st.column_config.DatetimeColumn(
-        "When (UTC)", format="YYYY-MM-DD HH:mm:ss", timezone="UTC", pinned=True, width=160
-    ),
-    "actor": st.column_config.TextColumn("Who", width=180),
-    "action": st.column_config.TextColumn("Action", width=170),
-    "subject": st.column_config.TextColumn("On", width=220),
-    "before": st.column_config.JsonColumn("Before", width=160),
-    "after": st.column_config.JsonColumn("After", width=160),
-    "reason": st.column_config.TextColumn("Reason", width=160),
-    "origin": st.column_config.TextColumn("From", width=110),
-}
 DAYS_SHOWN = 30
 
 
@@ -74,26 +61,6 @@ def asked() -> audit.TrailFilter:
     )
 
 
-def frame(found: tuple[audit.TrailRow, ...]) -> pd.DataFrame:
-    """Rows of the trail as the table shows them."""
-    return tables.frame(
-        [
-            {
-                "at": row.at,
-                "actor": row.actor,
-                "action": row.action,
-                "subject": " ".join(part for part in (row.subject_kind, row.subject_name) if part),
-                "before": row.before,
-                "after": row.after,
-                "reason": row.reason or "",
-                "origin": row.origin,
-            }
-            for row in found
-        ],
-        list(COLUMNS),
-    )
-
-
 def draw() -> None:
     """The page."""
     with rows.head("Audit trail"):
@@ -118,7 +85,9 @@ def draw() -> None:
     st.caption(
         f"{figures.count(found.total)} entries, newest first. Nobody can change or delete one."
     )
-    tables.show(frame(found.rows), COLUMNS, key="audit.table", alt="Audit trail")
+    tables.show(
+        audit_frame.frame(found.rows), audit_frame.COLUMNS, key="audit.table", alt="Audit trail"
+    )
     tables.page_of(found.total, key="audit.page")
 
 

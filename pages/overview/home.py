@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from core.services import orgs, plans
+import streamlit as st
+
+from core.services import orgs, plans, run_reads
 from pages.parts import first_run, home_cards, rows, visit
+
+TICK = "10s"
+
+
+@st.fragment(run_every=TICK, key="home.live")
+def live() -> None:
+    """Figures, recent runs and what needs a person, fresh every ten seconds."""
+    home_cards.draw(
+        orgs.orgs(visit.bridge(), visit.actor()), run_reads.overview(visit.bridge(), visit.actor())
+    )
 
 
 def draw() -> None:
@@ -11,14 +23,17 @@ def draw() -> None:
     here = visit.visitor()
     cards = orgs.orgs(visit.bridge(), visit.actor())
     known = plans.plans(visit.bridge(), visit.actor())
-    steps = first_run.steps(cards, known)
+    ran = run_reads.overview(visit.bridge(), visit.actor()).recent
+    steps = first_run.steps(cards, known, ran)
     is_newcomer = not all(step.is_done for step in steps) and not first_run.has_real_org(cards)
     first_name = here.display_name.split()[0] if here else ""
     with rows.head(f"Welcome, {first_name}" if is_newcomer else "Home"):
-        home_cards.launch_button()
+        if cards:
+            home_cards.launch_button()
     if is_newcomer:
         first_run.draw(steps, has_orgs=bool(cards))
-    home_cards.draw(cards, known)
+    if cards:
+        live()
 
 
 draw()

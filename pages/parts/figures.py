@@ -103,6 +103,15 @@ def absolute(moment: datetime | None) -> str:
     return MISSING if moment is None else f"{moment.astimezone(zone()):%d %b %Y %H:%M:%S %Z}"
 
 
+def plural(number: int, noun: str) -> str:
+    """A count with its noun.
+
+    >>> plural(1, "object"), plural(12480, "row")
+    ('1 object', '12,480 rows')
+    """
+    return f"{count(number)} {noun}" + ("" if number == 1 else "s")
+
+
 def person(name: str | None) -> str:
     """Who, in running text: the name before the @; tables and CSV show it whole.
 

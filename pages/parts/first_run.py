@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import streamlit as st
 
 from core.domain.roles import Role
-from core.services import orgs, plans
+from core.domain.states import FINISHED_RUNS, RunState
+from core.services import orgs, plans, run_reads
 from pages import registry
-from pages.parts import org_connect, practice_orgs, visit
+from pages.parts import org_connect, plan_acts, practice_orgs, visit
 
 LEFT, RIGHT = 0.62, 0.38
 
@@ -26,11 +27,18 @@ class Step:
     act: Callable[[], None]
 
 
-def steps(cards: Sequence[orgs.OrgCard], known: Sequence[plans.PlanRow]) -> tuple[Step, ...]:
+def steps(
+    cards: Sequence[orgs.OrgCard],
+    known: Sequence[plans.PlanRow],
+    ran: Sequence[run_reads.RunLine],
+) -> tuple[Step, ...]:
     """The steps with what is done already, read from what exists; nothing is remembered apart."""
-    practice = [card for card in cards if card.environment == "practice"]
-    names = {card.name for card in practice}
-    ready = [row for row in known if row.source_org in names and row.target_org in names]
+    practice = {card.name for card in cards if card.environment == "practice"}
+    made = [row for row in known if {row.source_org, row.target_org} <= practice]
+    ids = {row.id for row in made}
+    done = [run for run in ran if run.plan_id in ids and run.status in FINISHED_RUNS]
+    written = [run for run in done if run.mode != "dry-run"]
+    plan = {"plan": str(made[0].id)} if made else {}
     return (
         Step(
             "Create practice orgs",
@@ -40,18 +48,32 @@ def steps(cards: Sequence[orgs.OrgCard], known: Sequence[plans.PlanRow]) -> tupl
             practice_orgs.create,
         ),
         Step(
-            "Look at them",
-            "Same screens as a real org; credentials are filled in for you",
-            len(practice) >= 2 and all(card.described_at for card in practice),
-            "Open orgs",
-            lambda: registry.go("orgs", kind="practice"),
+            "Make a plan",
+            "Most fields match by name; a few wait for you",
+            bool(made),
+            "New plan",
+            plan_acts.new_dialog,
         ),
         Step(
-            "Make a plan and review it",
-            "Most fields match by name; a few wait for you",
-            any(row.newest_version for row in ready),
-            "Open plans",
-            lambda: registry.go("plans"),
+            "Rehearse it",
+            "A dry run reads everything and writes nothing",
+            bool(done),
+            "Check and rehearse",
+            lambda: registry.go("launch", mode="dry-run", **plan),
+        ),
+        Step(
+            "Launch it",
+            "Some rows fail on purpose: see why, mend the plan, run again",
+            bool(written),
+            "Launch",
+            lambda: registry.go("launch", mode="full", **plan),
+        ),
+        Step(
+            "Check it",
+            "Counts of both orgs side by side",
+            any(run.status is RunState.SUCCEEDED for run in written),
+            "Count records",
+            lambda: registry.go("counts"),
         ),
     )
 

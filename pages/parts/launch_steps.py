@@ -16,7 +16,7 @@ COLUMNS = {
     "operation": words.pills("Operation", words.OPERATIONS.values(), width=95),
     "match": st.column_config.TextColumn("Match on", width=170),
     "rows": tables.rows_column("Rows", width=95),
-    "waits": st.column_config.TextColumn("Filled in the second pass", width=220),
+    "waits": st.column_config.TextColumn("Second pass", width=140),
 }
 
 
@@ -24,7 +24,8 @@ def draw(row: plans.PlanRow, found: preflight.Report) -> None:
     """The card."""
     order, rows = found.preflight.order, found.preflight.rows
     told = [
-        f"{len(order.order)} objects in {len(order.waves)} waves",
+        f"{figures.plural(len(order.order), 'object')} in "
+        f"{figures.plural(len(order.waves), 'wave')}",
         f"{figures.count(sum(rows.values()))} rows",
     ]
     if found.preflight.api_calls:

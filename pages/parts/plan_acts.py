@@ -34,6 +34,13 @@ VERSION_COLUMNS = {
 
 def buttons(view: editor.EditorView) -> None:
     """The frame's buttons of a plan."""
+    if st.button(
+        "Auto-map",
+        icon=":material/auto_awesome:",
+        key="plan.automap",
+        help="Suggests a rule for every field that nobody has reviewed; reviewed ones stay",
+    ):
+        auto_map(view.row.id, view.row.revision)
     chosen = st.menu_button(
         "More",
         [EXPORT, HISTORY, COPY, RENAME, DELETE],
@@ -70,12 +77,12 @@ def new_dialog() -> None:
     name = st.text_input("Name", key="new.name", autocomplete="off", placeholder="Sales core")
     source = st.selectbox("Source", names, key="new.source")
     target = st.selectbox("Target", [each for each in names if each != source], key="new.target")
-    first = st.text_input(
-        "First object",
-        value="Account",
+    objects = st.text_input(
+        "Objects",
+        value="Account, Contact",
         key="new.object",
         autocomplete="off",
-        help="API name; further objects are added in the editor.",
+        help="API names, separated by commas; more are added in the editor.",
     )
     if st.button("Create plan", type="primary", key="new.act"):
         document = {
@@ -83,7 +90,9 @@ def new_dialog() -> None:
             "name": (name or "").strip(),
             "source": source,
             "target": target,
-            "objects": [{"source": (first or "").strip()}],
+            "objects": [
+                {"source": each.strip()} for each in (objects or "").split(",") if each.strip()
+            ],
         }
         _open(partial(_create, document))
 
@@ -91,7 +100,10 @@ def new_dialog() -> None:
 def _create(document: dict[str, object]) -> UUID:
     from core.domain.plan import plan_from_document
 
-    return plans.create(visit.bridge(), visit.actor(), plan_from_document(document))
+    plan_id = plans.create(visit.bridge(), visit.actor(), plan_from_document(document))
+    row = plans.plan(visit.bridge(), visit.actor(), plan_id).row
+    editor.suggest(visit.bridge(), visit.actor(), plan_id, revision=row.revision)
+    return plan_id
 
 
 def _from_file() -> None:
@@ -113,6 +125,25 @@ def _open(make: partial[UUID]) -> None:
         return
     plan_grid.refresh()
     registry.go("plans", plan=str(plan_id))
+
+
+def auto_map(plan_id: UUID, revision: int) -> None:
+    """Suggest rules for all objects; what people reviewed stays."""
+    with st.skeleton(height=60):
+        made = suggested(plan_id, revision)
+    if made is not None:
+        plan_grid.refresh()
+        st.session_state[state.TOAST] = f"{made} fields were matched; review what is open."
+        st.rerun()
+
+
+def suggested(plan_id: UUID, revision: int) -> int | None:
+    """How many suggestions were added; None when a problem was drawn."""
+    try:
+        return editor.suggest(visit.bridge(), visit.actor(), plan_id, revision=revision).added
+    except OrgbridgeError as problem:
+        boxes.error(problem)
+        return None
 
 
 def accept_sure(view: editor.EditorView, mapping: str, at_least: float) -> None:

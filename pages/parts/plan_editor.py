@@ -81,7 +81,7 @@ def _head(view: editor.EditorView, *, may_edit: bool) -> None:
         version,
         f"saved {figures.ago(view.row.updated_at)} by "
         f"{escaped(figures.person(view.row.updated_by))}",
-        f"{len(view.objects)} objects",
+        figures.plural(len(view.objects), "object"),
     )
 
 

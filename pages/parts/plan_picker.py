@@ -10,7 +10,7 @@ import streamlit as st
 from core.domain.plan import Plan
 from core.errors import OrgbridgeError
 from core.plans import editing
-from core.services import editor, object_picker
+from core.services import editor, object_picker, plans
 from pages.parts import boxes, figures, plan_grid, tables, visit
 from pages.parts.boxes import escaped
 
@@ -116,6 +116,15 @@ def _add(view: editor.EditorView, names: list[str]) -> None:
             return
     if plan_grid.save(view.row.id, partial(_added, names=names)):
         plan_grid.refresh()
+        for name in names:
+            boxes.acted(
+                editor.suggest,
+                visit.bridge(),
+                visit.actor(),
+                view.row.id,
+                revision=plans.plan(visit.bridge(), visit.actor(), view.row.id).row.revision,
+                mapping=name.lower(),
+            )
     st.rerun()
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from uuid import UUID
 
 import streamlit as st
 
 from core.domain.roles import Role
 from core.domain.states import FINISHED_RUNS, RunState
-from core.services import launching, run_reads
+from core.services import approvals, launching, run_reads
 from pages import registry
 from pages.parts import boxes, figures, state, visit
 from pages.parts.boxes import escaped
@@ -58,6 +59,8 @@ def what_it_waits_for(view: run_reads.RunView) -> None:
     row = view.row
     if row.status is RunState.WAITING_DECISION:
         _decision(view)
+    elif row.status is RunState.WAITING_APPROVAL:
+        _approval(view)
     elif row.wait_reason:
         st.caption(f":violet[:material/pause_circle: {escaped(row.wait_reason)}]")
 
@@ -79,6 +82,39 @@ def _decision(view: run_reads.RunView) -> None:
                 _do(launching.decide, row.name, told="The run stops here.", go_on=False)
             if view.totals.failed:
                 st.caption("The Errors tab says why rows failed.")
+
+
+def _approval(view: run_reads.RunView) -> None:
+    asked = next(
+        (
+            each
+            for each in approvals.approvals(visit.bridge(), visit.actor(), status="asked")
+            if each.run_id == view.row.id
+        ),
+        None,
+    )
+    if asked is None:
+        return
+    with st.container(border=True):
+        st.markdown(
+            f":material/verified_user: **{escaped(figures.person(asked.asked_by))} asks for "
+            f"approval** :gray[{escaped(asked.reason or 'no reason given')}]"
+        )
+        if not visit.may(Role.APPROVER) or asked.asked_by_id == visit.actor().user_id:
+            st.caption("Another person with the role approver decides.")
+            return
+        reason = st.text_input("Reason (goes into the audit trail)", key="run.approval", live=True)
+        with st.container(horizontal=True):
+            if st.button("Approve", type="primary", key="run.approve"):
+                _decided(approvals.approve, asked.id, reason or "", told="Approved; it starts.")
+            if st.button("Reject", key="run.reject", disabled=not reason):
+                _decided(approvals.reject, asked.id, reason or "", told="Rejected.")
+
+
+def _decided(act: Callable[..., object], approval_id: UUID, reason: str, *, told: str) -> None:
+    if boxes.acted(act, visit.bridge(), visit.actor(), approval_id, reason=reason):
+        st.session_state[state.TOAST] = told
+        st.rerun()
 
 
 @st.dialog("Cancel run?", icon=":material/stop_circle:")

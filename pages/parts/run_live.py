@@ -114,7 +114,7 @@ def _figures(view: run_reads.RunView) -> None:
     written, failed, speed, calls, elapsed = st.columns(5)
     plain: dict[str, Any] = {"delta_color": "off", "delta_arrow": "off", "border": True}
     written.metric(
-        "Rows written",
+        "Rows written" if row.mode != "dry-run" else "Would be written",
         figures.count(view.totals.written),
         f"{figures.percent(view.totals.written, view.totals.planned)} of plan",
         **plain,

@@ -1,0 +1,42 @@
+"""The audit trail as a table."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from core.services import audit
+from pages.parts import tables
+
+COLUMNS = {
+    "at": st.column_config.DatetimeColumn(
+        "When (UTC)", format="YYYY-MM-DD HH:mm:ss", timezone="UTC", pinned=True, width=160
+    ),
+    "actor": st.column_config.TextColumn("Who", width=180),
+    "action": st.column_config.TextColumn("Action", width=170),
+    "subject": st.column_config.TextColumn("On", width=220),
+    "before": st.column_config.JsonColumn("Before", width=160),
+    "after": st.column_config.JsonColumn("After", width=160),
+    "reason": st.column_config.TextColumn("Reason", width=160),
+    "origin": st.column_config.TextColumn("From", width=110),
+}
+
+
+def frame(found: tuple[audit.TrailRow, ...]) -> pd.DataFrame:
+    """Rows of the trail as the table shows them."""
+    return tables.frame(
+        [
+            {
+                "at": row.at,
+                "actor": row.actor,
+                "action": row.action,
+                "subject": " ".join(part for part in (row.subject_kind, row.subject_name) if part),
+                "before": row.before,
+                "after": row.after,
+                "reason": row.reason or "",
+                "origin": row.origin,
+            }
+            for row in found
+        ],
+        list(COLUMNS),
+    )

@@ -1,0 +1,209 @@
+"""The parts of the field differences page: which fields, and one field property by property."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from pages.parts import boxes, export, figures, tables, words
+from pages.parts.boxes import escaped
+
+Row = Mapping[str, Any]
+KINDS = {
+    "only_source": words.Word("Only in source", "violet", "arrow_back"),
+    "different": words.Word("Different", "orange", "compare_arrows"),
+    "only_target": words.Word("Only in target", "gray", "arrow_forward"),
+}
+SEVERITIES = {
+    "loss": words.Word("Loses data", "red", "cancel"),
+    "refusal": words.Word("Refuses rows", "red", "block"),
+    "change": words.Word("Changes values", "orange", "warning"),
+    "note": words.Word("Note", "gray", "info"),
+    "none": words.Word("Nothing", "green", "check_circle"),
+}
+VERDICTS = {
+    "safe": words.Word("Safe", "green", "check_circle"),
+    "widen": words.Word("Widen", "green", "open_in_full"),
+    "add_value": words.Word("Add value", "green", "add"),
+    "relax": words.Word("Relax", "orange", "lock_open"),
+    "by_hand": words.Word("By hand", "red", "back_hand"),
+    "leave": words.Word("Leave", "gray", "remove"),
+}
+COLUMNS = {
+    "object": st.column_config.TextColumn("Object", pinned=True, width=110),
+    "field": st.column_config.TextColumn("Field", pinned=True, width=150),
+    "kind": words.pills("Difference", KINDS.values(), width=120),
+    "source": st.column_config.TextColumn("Source", width=150),
+    "target": st.column_config.TextColumn("Target", width=150),
+    "effect": words.pills("Effect on data", SEVERITIES.values(), width=115),
+    "rows": tables.rows_column("Rows", width=70),
+    "deploy": words.pills("Deploy", VERDICTS.values(), width=90),
+}
+CSV = (
+    "object",
+    "field",
+    "kind",
+    "severity",
+    "verdict",
+    "source",
+    "target",
+    "rows_concerned",
+    "properties",
+)
+
+
+def flat(result: Mapping[str, Any]) -> list[Row]:
+    """One row per field that differs, with its objects' names."""
+    return [
+        {
+            **field,
+            "source_object": item["source_object"],
+            "target_object": item["target_object"],
+        }
+        for item in result["objects"]
+        for field in item["fields"]
+    ]
+
+
+def filters(rows: Sequence[Row]) -> list[Row]:
+    """Pills of kinds with counts, objects, a search; the rows that are left."""
+    counts = {kind: sum(row["kind"] == kind for row in rows) for kind in KINDS}
+    with st.container(horizontal=True, vertical_alignment="center"):
+        kinds = st.pills(
+            "Kinds",
+            list(KINDS),
+            default=["only_source", "different"],
+            selection_mode="multi",
+            format_func=lambda kind: f"{KINDS[kind].label} {figures.count(counts[kind])}",
+            key="kind",
+            bind="query-params",
+            label_visibility="collapsed",
+        )
+        objects = st.multiselect(
+            "Objects",
+            sorted({row["source_object"] for row in rows}),
+            placeholder="All objects",
+            key="ob",
+            bind="query-params",
+            label_visibility="collapsed",
+        )
+        sought = st.text_input(
+            "Filter fields",
+            placeholder="Filter fields…",
+            icon=":material/search:",
+            key="q",
+            bind="query-params",
+            label_visibility="collapsed",
+        )
+        custom = st.toggle("Custom only", key="differences.custom")
+    return [
+        row
+        for row in rows
+        if row["kind"] in kinds
+        and (not objects or row["source_object"] in objects)
+        and sought.lower() in f"{row['field']} {row['label']}".lower()
+        and (row["custom"] or not custom)
+    ]
+
+
+def table(rows: Sequence[Row]) -> Row | None:
+    """The fields; the one that is chosen."""
+    if not rows:
+        boxes.empty("No field like this", "Choose other kinds, or clear the filter.")
+        return None
+    data = tables.frame(
+        [
+            {
+                "object": row["source_object"],
+                "field": row["field"],
+                "kind": [KINDS[row["kind"]].label],
+                "source": row["source_summary"] or figures.MISSING,
+                "target": row["target_summary"] or figures.MISSING,
+                "effect": [SEVERITIES[row["severity"]].label],
+                "rows": row["rows_concerned"],
+                "deploy": [VERDICTS[row["verdict"]].label],
+            }
+            for row in rows
+        ],
+        list(COLUMNS),
+    )
+    chosen = tables.show(
+        data,
+        COLUMNS,
+        key="differences.table",
+        alt="Fields that differ between the two orgs",
+        on_select="rerun",
+        selection_mode="single-row",
+    )
+    at = tables.picked(chosen) or 0
+    return rows[at] if at < len(rows) else rows[0]
+
+
+def card(row: Row) -> None:
+    """One field, property by property, with what each difference does."""
+    kind = KINDS[row["kind"]]
+    with st.container(border=True):
+        st.markdown(f"**{escaped(row['source_object'])}.{escaped(row['field'])}**  {kind.badge}")
+        st.caption(f"{escaped(row['source_summary'] or row['target_summary'])}")
+        properties = row["properties"]
+        if properties:
+            names = ("Property", "Source", "Target")
+            lines = [
+                {
+                    "Property": one["name"].capitalize(),
+                    "Source": one["source"] or figures.MISSING,
+                    "Target": one["target"] or figures.MISSING,
+                }
+                for one in properties
+            ]
+            tables.show(
+                tables.frame(lines, names),
+                {name: st.column_config.TextColumn(name) for name in names},
+                key=f"differences.card.{row['source_object']}.{row['field']}",
+                alt=f"What differs in {row['field']}",
+            )
+        for sentence in _sentences(row):
+            st.markdown(sentence)
+
+
+def csv_of(rows: Sequence[Row]) -> bytes:
+    """The shown fields as CSV."""
+    return export.csv_bytes(CSV, (_csv_row(row) for row in rows))
+
+
+def _sentences(row: Row) -> Iterable[str]:
+    for one in row["properties"]:
+        word = SEVERITIES[one["severity"]]
+        yield f":{word.color}[:material/{word.icon}:] {escaped(one['effect'])}"
+    if row["kind"] == "only_source":
+        lost = row["severity"] == "loss"
+        text = (
+            "Its values have nowhere to go." if lost else "Derived in the source; nothing is lost."
+        )
+        word = SEVERITIES[row["severity"]]
+        yield f":{word.color}[:material/{word.icon}:] {text}"
+    if row["missing_values"]:
+        listed = ", ".join(row["missing_values"][:20])
+        yield f":gray[The target lacks: {escaped(listed)}]"
+    if row["rows_concerned"] is not None:
+        yield f":gray[{figures.count(row['rows_concerned'])} source rows are concerned.]"
+
+
+def _csv_row(row: Row) -> tuple[object, ...]:
+    told = "; ".join(
+        f"{one['name']}: {one['source']} -> {one['target']} ({one['effect']})"
+        for one in row["properties"]
+    )
+    return (
+        row["source_object"] or row["target_object"],
+        row["field"],
+        row["kind"],
+        row["severity"],
+        row["verdict"],
+        row["source_summary"],
+        row["target_summary"],
+        row["rows_concerned"],
+        told,
+    )

@@ -1,0 +1,77 @@
+"""Runs as a table and as bars of how long they took; Home shows the same table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from core.services import run_reads
+from pages.parts import figures, palette, tables, words
+
+COLUMNS = {
+    "run": st.column_config.TextColumn("Run", pinned=True, width=120),
+    "plan": st.column_config.TextColumn("Plan", width=230),
+    "target": st.column_config.TextColumn("Into", width=190),
+    "mode": st.column_config.TextColumn("Mode", width=80),
+    "status": words.pills("Status", words.STATUSES.values(), width=125),
+    "done": tables.share_column("Progress", width=120),
+    "rows": tables.rows_column("Rows", width=90),
+    "failed": tables.rows_column("Failed", width=80),
+    "by": st.column_config.TextColumn("By", width=150),
+    "started": st.column_config.TextColumn("Started", width=130),
+    "took": st.column_config.TextColumn("Took", width=90),
+}
+
+
+def frame(found: Sequence[run_reads.RunLine]) -> pd.DataFrame:
+    """One row per run."""
+    return tables.frame(
+        [
+            {
+                "run": row.name,
+                "plan": row.plan_name or figures.MISSING,
+                "target": row.target_name or figures.MISSING,
+                "mode": row.mode.replace("-", " ").capitalize(),
+                "status": [words.word(words.STATUSES, row.status).label],
+                "done": figures.share(row.totals.done, row.totals.planned),
+                "rows": row.totals.planned,
+                "failed": row.totals.failed,
+                "by": figures.person(row.requested_by),
+                "started": figures.when(row.started_at or row.created_at),
+                "took": figures.duration(took_s(row)),
+            }
+            for row in found
+        ],
+        list(COLUMNS),
+    )
+
+
+def took_s(row: run_reads.RunLine) -> float | None:
+    """Seconds from start to end, None while it has not ended."""
+    if row.started_at is None or row.finished_at is None:
+        return None
+    return (row.finished_at - row.started_at).total_seconds()
+
+
+def durations(found: Sequence[run_reads.RunLine]) -> None:
+    """Bars of how long the ended runs of this page took, coloured by what became of them."""
+    ended = [row for row in reversed(found) if took_s(row) is not None]
+    if len(ended) < 2:
+        return
+    shades = palette.shades()
+    colors = [shades[words.word(words.STATUSES, row.status).color] for row in ended]
+    figure = go.Figure()
+    figure.add_bar(
+        x=[row.name for row in ended],
+        y=[took_s(row) for row in ended],
+        marker_color=colors,
+        hovertemplate="%{x}: %{y:.0f} s<extra></extra>",
+    )
+    figure.update_layout(
+        hovermode="closest", title={"text": "Seconds per run", "font": {"size": 13}}
+    )
+    figure.update_xaxes(showticklabels=False)
+    palette.draw(figure, key="runs.durations", alt="Duration of each run on this page", height=150)

@@ -1,0 +1,106 @@
+"""Field differences: what differs between two orgs, and what it would do to the data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from core.domain.roles import Role
+from core.services import operations, orgs
+from pages import registry
+from pages.parts import boxes, difference_parts, export, figures, rows, visit, words
+from pages.parts.boxes import escaped
+
+KIND = "field_differences"
+
+
+def chosen_orgs(names: list[str]) -> tuple[str, str] | None:
+    """Source and target; the address names them."""
+    source = st.selectbox("Source", names, index=0, key="a", bind="query-params", width=220)
+    target = st.selectbox("Target", names, index=1, key="b", bind="query-params", width=220)
+    return (source, target) if source and target and source != target else None
+
+
+def compare(pair: tuple[str, str]) -> None:
+    """Describe both orgs and compare them now; the result is kept as a log entry."""
+    given = {"source": pair[0], "target": pair[1], "refresh": True}
+    with st.skeleton(height=160):
+        went_well = boxes.acted(operations.launch, visit.bridge(), visit.actor(), KIND, given=given)
+    if went_well:
+        st.rerun()
+
+
+def last_of(pair: tuple[str, str]) -> operations.LogEntry | None:
+    """The newest comparison of these orgs that ended."""
+    wanted = {"source": pair[0], "target": pair[1]}
+    return next(
+        (
+            entry
+            for entry in operations.entries(visit.bridge(), visit.actor(), KIND)
+            if entry.result and wanted.items() <= dict(entry.parameters).items()
+        ),
+        None,
+    )
+
+
+def draw() -> None:
+    """The page."""
+    cards = {card.name: card for card in orgs.orgs(visit.bridge(), visit.actor())}
+    with rows.head("Field differences"):
+        place = st.container(horizontal=True, width="content")
+    if len(cards) < 2:
+        boxes.empty("Two orgs are needed", "A comparison puts one org's fields beside another's.")
+        if st.button("Open orgs", type="primary", key="differences.orgs"):
+            registry.go("orgs")
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        pair = chosen_orgs(list(cards))
+    if pair is None:
+        boxes.empty("Choose two different orgs", "One is the source, the other the target.")
+        return
+    entry = last_of(pair)
+    with place:
+        if visit.may(Role.ANALYST) and st.button(
+            "Compare again" if entry else "Compare now",
+            type="primary",
+            icon=":material/refresh:",
+            key="differences.act",
+        ):
+            compare(pair)
+    if entry is None:
+        boxes.empty(
+            "Not compared yet",
+            "Comparing describes both orgs and changes nothing.",
+            icon=":material/compare_arrows:",
+        )
+        return
+    kinds = {name: card.environment for name, card in cards.items()}
+    result(entry, ((pair[0], kinds[pair[0]]), (pair[1], kinds[pair[1]])))
+
+
+def result(entry: operations.LogEntry, pair: tuple[tuple[str, str], tuple[str, str]]) -> None:
+    """What the last comparison said."""
+    found: Mapping[str, Any] = entry.result
+    fields = difference_parts.flat(found)
+    rows.facts(
+        words.org_pair(*pair),
+        f"compared {figures.when(entry.finished_at)} by "
+        f"{escaped(figures.person(entry.requested_by))}",
+        f"{figures.count(len(found['objects']))} objects",
+        escaped(entry.message),
+    )
+    kept = difference_parts.filters(fields)
+    left, right = st.columns([0.66, 0.34], gap="medium")
+    with left:
+        row = difference_parts.table(kept)
+        export.button(
+            "field-differences", lambda: difference_parts.csv_of(kept), key="differences.csv"
+        )
+    if row is not None:
+        with right:
+            difference_parts.card(row)
+
+
+boxes.acted(draw)

@@ -1,0 +1,138 @@
+"""Duplicates: records that are likely the same, side by side, and what was decided about them."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import streamlit as st
+
+from core.domain.roles import Role
+from core.services import duplicates, operations, orgs
+from pages import registry
+from pages.parts import boxes, duplicate_parts, export, figures, rows, visit, words
+from pages.parts.boxes import escaped
+
+KIND = "duplicates"
+
+
+def searched() -> tuple[str, str] | None:
+    """Org and object; the address names them."""
+    names = [card.name for card in orgs.orgs(visit.bridge(), visit.actor())]
+    org = st.selectbox(
+        "Org", names, index=0 if names else None, key="org", bind="query-params", width=200
+    )
+    sobject = st.text_input("Object", "Contact", key="object", bind="query-params", width=160)
+    return (org, sobject.strip()) if org and sobject.strip() else None
+
+
+def rules() -> dict[str, object]:
+    """How to search: fields, exact or fuzzy, a filter."""
+    with st.popover("Rules", icon=":material/tune:"):
+        fields = st.text_input(
+            "Fields",
+            key="duplicates.fields",
+            help="Separated by commas; empty: names and addresses",
+        )
+        exact = st.toggle("All fields must agree exactly", key="duplicates.exact")
+        where = st.text_input("Only records where", key="duplicates.where", help="SOQL condition")
+    names = [name.strip() for name in fields.split(",") if name.strip()]
+    return {
+        "fields": names,
+        "method": "exact" if exact else "fuzzy",
+        "where": where.strip() or None,
+    }
+
+
+def find(org: str, sobject: str, given: dict[str, object]) -> None:
+    """Search now; the result is kept as a log entry."""
+    with st.skeleton(height=200):
+        went_well = boxes.acted(
+            operations.launch,
+            visit.bridge(),
+            visit.actor(),
+            KIND,
+            given={"org": org, "object": sobject, **given},
+        )
+    if went_well:
+        st.rerun()
+
+
+def last_of(org: str, sobject: str) -> operations.LogEntry | None:
+    """The newest search of this object that ended."""
+    for entry in operations.entries(visit.bridge(), visit.actor(), KIND):
+        about = (entry.parameters.get("org"), entry.parameters.get("sobject"))
+        if entry.result and about == (org, sobject):
+            return entry
+    return None
+
+
+def draw() -> None:
+    """The page."""
+    with rows.head("Duplicates"):
+        place = st.container(horizontal=True, width="content", vertical_alignment="bottom")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        chosen = searched()
+    if chosen is None:
+        boxes.empty("No org yet", "A search reads one object of a connected org.")
+        if st.button("Open orgs", type="primary", key="duplicates.orgs"):
+            registry.go("orgs")
+        return
+    entry = last_of(*chosen)
+    with place:
+        given = rules()
+        if visit.may(Role.ANALYST) and st.button(
+            "Find again" if entry else "Find now",
+            type="primary",
+            icon=":material/refresh:",
+            key="duplicates.act",
+        ):
+            find(*chosen, given)
+    if entry is None:
+        boxes.empty("Not searched yet", "A search reads the compared fields and changes nothing.")
+        return
+    result(entry)
+
+
+def result(entry: operations.LogEntry) -> None:
+    """Clusters left, the chosen one right."""
+    found = entry.result
+    cards = {card.name: card.environment for card in orgs.orgs(visit.bridge(), visit.actor())}
+    rows.facts(
+        words.org_badge(found["orgs"][0], cards.get(found["orgs"][0], "")),
+        f"searched {figures.when(entry.finished_at)}",
+        escaped(entry.message),
+        "compared " + escaped(", ".join(found["fields"])),
+    )
+    board = duplicates.board(visit.bridge(), visit.actor(), log_id=entry.id)
+    kept = duplicate_parts.filtered(board.clusters)
+    left, right = st.columns([0.32, 0.68], gap="medium")
+    with left:
+        cluster = duplicate_parts.listed(kept)
+        export.button("duplicates", lambda: duplicate_parts.csv_of(kept), key="duplicates.csv")
+    if cluster is not None:
+        with right, st.container(border=True):
+            one_cluster(cluster, (board.org_id, board.sobject))
+
+
+def one_cluster(cluster: duplicates.Cluster, place: tuple[UUID, str]) -> None:
+    """Side by side, with the decision."""
+    st.markdown(f"**{escaped(duplicate_parts.title(cluster))}**  {duplicate_parts.why(cluster)}")
+    found = duplicates.compared(visit.bridge(), visit.actor(), place, record_ids=cluster.record_ids)
+    survivor = duplicate_parts.side_by_side(cluster, found)
+    st.caption("Decisions are kept here and exported. Nothing is merged in the org from this page.")
+
+    def act(decision: str, chosen: str | None) -> None:
+        duplicates.decide(
+            visit.bridge(),
+            visit.actor(),
+            place,
+            record_ids=cluster.record_ids,
+            decision=decision,  # type: ignore[arg-type]  # one of the three buttons
+            survivor_id=chosen,
+        )
+
+    if visit.may(Role.ANALYST):
+        duplicate_parts.decision_buttons(cluster, survivor, act)
+
+
+boxes.acted(draw)

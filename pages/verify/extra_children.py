@@ -1,0 +1,111 @@
+"""Extra child records: children in the target that the source's parents do not have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from core.domain.roles import Role
+from core.services import operations, plans
+from pages import registry
+from pages.parts import boxes, export, figures, rows, tables, visit
+from pages.parts.boxes import escaped
+
+KIND = "extra_child_records"
+Row = Mapping[str, Any]
+COLUMNS = {
+    "parent_object": st.column_config.TextColumn("Parent", pinned=True, width=160),
+    "child_object": st.column_config.TextColumn("Child", width=160),
+    "lookup": st.column_config.TextColumn("Lookup", width=160),
+    "rows": tables.rows_column("Extra rows", width=100),
+    "newest": st.column_config.TextColumn("Newest", width=180),
+}
+
+
+def chosen_plan() -> str | None:
+    """Which plan migrated the parents; the address names it."""
+    names = [row.name for row in plans.plans(visit.bridge(), visit.actor())]
+    return st.selectbox(
+        "Plan",
+        names,
+        index=0 if names else None,
+        key="plan",
+        bind="query-params",
+        label_visibility="collapsed",
+        width=260,
+    )
+
+
+def look(plan: str) -> None:
+    """Read the children's ids and parents now; the result is kept as a log entry."""
+    with st.skeleton(height=120):
+        went_well = boxes.acted(
+            operations.launch, visit.bridge(), visit.actor(), KIND, given={"plan": plan}
+        )
+    if went_well:
+        st.rerun()
+
+
+def last_of(plan: str) -> operations.LogEntry | None:
+    """The newest look at this plan that ended."""
+    found = operations.entries(visit.bridge(), visit.actor(), KIND)
+    return next((e for e in found if e.result and e.parameters.get("plan") == plan), None)
+
+
+def draw() -> None:
+    """The page."""
+    with rows.head("Extra child records"):
+        plan = chosen_plan()
+        place = st.container(horizontal=True, width="content")
+    if plan is None:
+        boxes.empty("No plan yet", "The parents that a plan migrated are looked at.")
+        if st.button("Open plans", type="primary", key="extra.plans"):
+            registry.go("plans")
+        return
+    entry = last_of(plan)
+    with place:
+        if visit.may(Role.ANALYST) and st.button(
+            "Look again" if entry else "Look now", type="primary", key="extra.act"
+        ):
+            look(plan)
+    if entry is None:
+        boxes.empty("Not looked at yet", "Reads ids and parents in the target, changes nothing.")
+        return
+    rows.facts(f"looked at {figures.when(entry.finished_at)}", escaped(entry.message))
+    result(entry.result["children"])
+
+
+def result(found: Sequence[Row]) -> None:
+    """Lookups with extra children, and the ids under one of them."""
+    if not found:
+        boxes.empty(
+            "No extra children", "Every child has its origin.", icon=":material/check_circle:"
+        )
+        return
+    data = tables.frame([{name: row[name] for name in COLUMNS} for row in found], list(COLUMNS))
+    chosen = tables.show(
+        data,
+        COLUMNS,
+        key="extra.table",
+        alt="Extra children by lookup",
+        on_select="rerun",
+        selection_mode="single-row",
+    )
+    row = found[tables.picked(chosen) or 0]
+    names = {"Child id": row["ids"], "Parent id": row["parents"]}
+    tables.show(
+        tables.frame([dict(zip(names, pair, strict=True)) for pair in _pairs(row)], list(names)),
+        {name: st.column_config.TextColumn(name, width=200) for name in names},
+        key=f"extra.rows.{row['child']}.{row['lookup']}",
+        alt=f"Extra {row['child_object']} records",
+    )
+    export.button("extra-children", lambda: export.csv_bytes(list(names), _pairs(row)), key="x.csv")
+
+
+def _pairs(row: Row) -> Iterable[tuple[str, str]]:
+    return zip(row["ids"], row["parents"], strict=True)
+
+
+boxes.acted(draw)
