@@ -58,7 +58,9 @@ class Compiled:
     fields: frozenset[str]
 
 
-def compile_formula(text: str, *, sobject: SObject, schema: Schema, row: str = "n") -> Compiled:
+def compile_formula(
+    text: str, *, sobject: SObject, schema: Schema, row: str = "n", blank_as_zero: bool = False
+) -> Compiled:
     """Return the SQL of one formula on ``sobject``.
 
     Args:
@@ -66,11 +68,13 @@ def compile_formula(text: str, *, sobject: SObject, schema: Schema, row: str = "
         sobject: The sobject whose record it speaks of.
         schema: The org's metadata, for parents.
         row: The SQL alias of the record; functions that look back at a save need ``n``.
+        blank_as_zero: Empty numbers count as zero, as a formula field may ask
+            (``formulaTreatNullNumberAsZero``).
 
     Raises:
         FormulaError: Not a formula, an unknown field, a wrong type, or outside the subset.
     """
-    compiler = _Compiler(sobject, schema, row)
+    compiler = _Compiler(sobject, schema, row, blank_as_zero=blank_as_zero)
     value = compiler.value(parse(text))
     sql = value.truth("formula") if value.type is ValueType.BOOLEAN else value.sql
     return Compiled(sql, value.type, frozenset(compiler.fields))
@@ -83,9 +87,18 @@ def _quoted(name: str) -> str:
 class _Compiler:
     """Walks one tree and remembers the fields that it met."""
 
-    def __init__(self, sobject: SObject, schema: Schema, row: str, *, depth: int = 0) -> None:
+    def __init__(
+        self,
+        sobject: SObject,
+        schema: Schema,
+        row: str,
+        *,
+        depth: int = 0,
+        blank_as_zero: bool = False,
+    ) -> None:
         self.row = row
         self.depth = depth
+        self.blank_as_zero = blank_as_zero
         self.sobject = sobject
         self.schema = schema
         self.fields: set[str] = set()
@@ -168,10 +181,18 @@ class _Compiler:
     def _read(self, sobject: SObject, found: Field, row: str) -> Value:
         """Return a field's value; a formula field has no column and is written out in place."""
         if found.formula is None:
-            return Value(f"{row}.{_quoted(found.name)}", _type_of(found))
+            kind, column = _type_of(found), f"{row}.{_quoted(found.name)}"
+            zero = self.blank_as_zero and kind is ValueType.NUMBER
+            return Value(f"coalesce({column}, 0)" if zero else column, kind)
         if self.depth >= FORMULA_DEPTH_MAX:
             raise FormulaError(f"Field {found.name}: formulas refer to each other too deeply")
-        inner = _Compiler(sobject, self.schema, row, depth=self.depth + 1)
+        inner = _Compiler(
+            sobject,
+            self.schema,
+            row,
+            depth=self.depth + 1,
+            blank_as_zero=found.formula_treat_null_number_as_zero,
+        )
         value = inner.value(parse(found.formula))
         self.fields |= inner.fields if sobject is self.sobject else set()
         return Value(value.sql, _type_of(found))

@@ -25,7 +25,10 @@ def column_sql(schema: Schema, sobject: SObject, field: Field, *, alias: str) ->
     if field.stored:
         return f"{alias}.{sql.name(field.name)}"
     if field.formula is not None:
-        return compile_formula(field.formula, sobject=sobject, schema=schema, row=alias).sql
+        zero = field.formula_treat_null_number_as_zero
+        return compile_formula(
+            field.formula, sobject=sobject, schema=schema, row=alias, blank_as_zero=zero
+        ).sql
     return _compound(sobject, field, alias)
 
 
