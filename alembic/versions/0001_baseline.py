@@ -104,6 +104,7 @@ def create_tables() -> None:
     sa.Column('origin', sa.Text(), nullable=False),
     sa.Column('run_id', sa.UUID(), nullable=True),
     sa.Column('sent_hash', sa.BigInteger(), nullable=True),
+    sa.Column('found_hash', sa.BigInteger(), nullable=True),
     sa.Column('target_modstamp', sa.TIMESTAMP(timezone=True), nullable=True),
     sa.CheckConstraint("origin IN ('inserted','updated','matched','adopted')", name=op.f('ck_record_link_origin')),
     sa.PrimaryKeyConstraint('link_set_id', 'source_id', name=op.f('pk_record_link'))

@@ -71,7 +71,7 @@ def settle(session: Session, set_id: int, *, hash_scheme: str, at: str) -> None:
 def links(session: Session, set_id: int) -> pl.DataFrame:
     """Every link of a set (`LINK_SCHEMA` and `target_modstamp`), in no order; empty frame for none."""
     statement = (
-        "COPY (SELECT source_id, target_id, origin, sent_hash,"
+        "COPY (SELECT source_id, target_id, origin, sent_hash, found_hash,"
         " to_char(target_modstamp AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS')"
         f" AS target_modstamp FROM record_link WHERE link_set_id = {int(set_id)})"
         " TO STDOUT (FORMAT csv, HEADER)"
@@ -81,7 +81,7 @@ def links(session: Session, set_id: int) -> pl.DataFrame:
         for block in copy:
             sink.write(block)
     sink.seek(0)
-    schema = {**LINK_SCHEMA, "target_modstamp": pl.String}
+    schema = {**LINK_SCHEMA, "found_hash": pl.Int64, "target_modstamp": pl.String}
     return pl.read_csv(sink, schema=schema)
 
 
@@ -148,6 +148,24 @@ def forget_links(session: Session, set_id: int, source_ids: list[str]) -> None:
     )
 
 
+def note_found(session: Session, set_id: int, found: pl.DataFrame) -> None:
+    """Keeps the hashes of rows that read back otherwise than sent: ``source_id``, ``found_hash``."""
+    if found.is_empty():
+        return
+    session.execute(
+        text(
+            "UPDATE record_link l SET found_hash = f.hash FROM"
+            " unnest(CAST(:ids AS text[]), CAST(:hashes AS bigint[])) AS f (id, hash)"
+            " WHERE l.link_set_id = :set AND l.source_id = f.id"
+        ),
+        {
+            "set": set_id,
+            "ids": found.get_column("source_id").to_list(),
+            "hashes": found.get_column("found_hash").to_list(),
+        },
+    )
+
+
 def unsettle(session: Session, set_id: int, source_ids: list[str]) -> None:
     """Drops the hashes of links whose record is not as sent, so that the next run looks again."""
     session.execute(
@@ -165,7 +183,8 @@ _MERGE = (
     " origin = CASE WHEN record_link.target_id = EXCLUDED.target_id"
     " AND record_link.origin IN ('inserted', 'adopted')"
     " THEN record_link.origin ELSE EXCLUDED.origin END,"
-    " run_id = EXCLUDED.run_id, sent_hash = EXCLUDED.sent_hash, target_modstamp = NULL"
+    " run_id = EXCLUDED.run_id, sent_hash = EXCLUDED.sent_hash, found_hash = NULL,"
+    " target_modstamp = NULL"
 )
 
 

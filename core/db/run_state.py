@@ -430,6 +430,10 @@ class Commit:
         """Removes links whose target is gone by our doing."""
         ledger.forget_links(self.session, set_id, source_ids)
 
+    def note_found(self, set_id: int, found: pl.DataFrame) -> None:
+        """Keeps the hashes of rows that read back otherwise than sent."""
+        ledger.note_found(self.session, set_id, found)
+
     def unsettle(self, set_id: int, source_ids: list[str]) -> None:
         """Drops hashes, so that the next run looks at these records again."""
         ledger.unsettle(self.session, set_id, source_ids)

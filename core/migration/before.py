@@ -13,11 +13,11 @@ from collections.abc import Iterator, Sequence
 import polars as pl
 
 from core.db.run_state import Failure
-from core.domain.describe import Field
+from core.domain.canonical import canonical
+from core.domain.normalise import equal_expr
 from core.domain.plan import OnTargetChange, Write
 from core.migration.context import RunContext
-from core.migration.equal import canonical_text
-from core.migration.prepare import BLANK, HASH, LAST, SOURCE, TARGET, TOUCHED, Prepared, row_hash
+from core.migration.prepare import BLANK, FOUND, HASH, LAST, SOURCE, TARGET, TOUCHED, Prepared, row_hash
 from core.migration.spec import ID, Step
 from core.salesforce.client import OrgClient
 from core.salesforce.frames import rest_frame
@@ -88,7 +88,7 @@ def _blank_if_filled(step: Step, rows: pl.DataFrame, fields: Sequence[str]) -> p
 def _unless_equal(step: Step, name: str) -> pl.Expr:
     field = step.target.fields[name]
     sent = pl.when(pl.col(name) != BLANK).then(pl.col(name))
-    same = canonical_text(field, sent).eq_missing(canonical_text(field, pl.col(f"{name}#now")))
+    same = equal_expr(field, sent, pl.col(f"{name}#now"))
     return pl.when(~same).then(pl.col(name)).alias(name)
 
 
@@ -110,11 +110,10 @@ def _conflicts(step: Step, held: Prepared, rows: pl.DataFrame) -> pl.DataFrame:
     policy = step.mapping.on_target_change
     if policy is OnTargetChange.OVERWRITE or not rows.height:
         return rows
-    present = rows.select(
-        _spelt(step.target.fields[n], _now(step, n, rows)).alias(n) for n in step.columns
-    )
-    as_sent = (row_hash(step, present) == rows.get_column(LAST)).fill_null(value=False)
-    conflict = rows.get_column(TOUCHED) & ~as_sent
+    present = spelt(step, rows.select(_now(step, n, rows).alias(n) for n in step.columns))
+    hashes = row_hash(step, present)
+    known = (hashes == rows.get_column(LAST)) | (hashes == rows.get_column(FOUND))
+    conflict = rows.get_column(TOUCHED) & ~known.fill_null(value=False)
     if not conflict.any():
         return rows
     if policy is OnTargetChange.KEEP:
@@ -134,5 +133,8 @@ def _conflicts(step: Step, held: Prepared, rows: pl.DataFrame) -> pl.DataFrame:
     return rows.filter(~conflict)
 
 
-def _spelt(field: Field, value: pl.Expr) -> pl.Expr:
-    return canonical_text(field, value)
+def spelt(step: Step, rows: pl.DataFrame) -> pl.DataFrame:
+    """Target values in the spelling in which rules give them, so that hashes can be compared."""
+    return rows.select(
+        canonical(step.target.fields[n], pl.col(n)).alias(n) for n in rows.columns
+    )

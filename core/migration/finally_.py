@@ -17,7 +17,7 @@ from core.migration.context import RunContext
 from core.migration.extract import source_folder
 from core.migration.idmap import NONE, IdMap
 from core.migration.load import Lane
-from core.migration.prepare import BLANK, HASH, LAST, SOURCE, TARGET, TOUCHED, Prepared
+from core.migration.prepare import BLANK, FOUND, HASH, LAST, SOURCE, TARGET, TOUCHED, Prepared
 from core.migration.settle import FINALLY
 from core.migration.spec import ID, Step
 
@@ -77,6 +77,7 @@ def _frame(
                 HASH: pl.Series([None] * n, dtype=pl.Int64),
                 TOUCHED: pl.Series(np.zeros(n, dtype=np.bool_)),
                 LAST: pl.Series([None] * n, dtype=pl.Int64),
+            FOUND: pl.Series(np.zeros(n, dtype=np.int64)),
             }
         )
         .hstack(values.with_columns(pl.all().fill_null(BLANK)))

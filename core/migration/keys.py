@@ -9,6 +9,7 @@ from __future__ import annotations
 import polars as pl
 
 from core.domain.describe import Field, SObject
+from core.domain.matching import canonical_key
 from core.migration.spec import Step
 
 KEY_VALUE = "#key"
@@ -23,7 +24,10 @@ def key_columns(step: Step, *, side: str) -> list[pl.Expr]:
     else:
         paths = spec.source if side == "source" else spec.target
     fields = [target_field(step.target, path) for path in spec.target]
-    parts = [canonical(field, pl.col(path)) for field, path in zip(fields, paths, strict=True)]
+    parts = [
+        _plain(pl.col(path)) if field is None else canonical_key(field, pl.col(path))
+        for field, path in zip(fields, paths, strict=True)
+    ]
     blank = pl.all_horizontal([part.is_null() for part in parts])
     joined = pl.concat_str([part.fill_null("") for part in parts], separator=_BETWEEN)
     return [joined.hash(7).alias("key"), blank.alias("blank")]
@@ -34,18 +38,7 @@ def target_field(sobject: SObject, path: str) -> Field | None:
     return sobject.fields[path] if path in sobject.fields else None
 
 
-def canonical(field: Field | None, value: pl.Expr) -> pl.Expr:
-    """The value as the target compares it; null for blank."""
+def _plain(value: pl.Expr) -> pl.Expr:
+    """A value behind a path through a parent, whose type is not known here: trimmed text."""
     text = value.str.strip_chars()
-    text = pl.when(text == "").then(None).otherwise(text)
-    if field is None:
-        return text
-    if field.type in ("id", "reference"):
-        return text.str.slice(0, 15)
-    if field.is_number:
-        return text.cast(pl.Float64, strict=False).cast(pl.String).fill_null(text)
-    if field.type == "datetime":
-        return text.str.slice(0, 19)
-    if field.is_text and not field.case_sensitive:
-        return text.str.to_lowercase()
-    return text
+    return pl.when(text.str.len_bytes() > 0).then(text)

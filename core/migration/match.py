@@ -56,6 +56,8 @@ class Matches:
     #: hash of what was last sent; valid where `hashed`
     hashes: npt.NDArray[np.int64]
     hashed: npt.NDArray[np.bool_]
+    #: hash of the row as it was last read back, where that differs from what was sent; else 0
+    founds: npt.NDArray[np.int64]
     #: Match
     states: npt.NDArray[np.uint8]
     #: inserted by us, by the ledger
@@ -123,6 +125,7 @@ def _empty(sources: Codes) -> Matches:
         targets=np.full(n, NONE),
         hashes=np.zeros(n, dtype=np.int64),
         hashed=np.zeros(n, dtype=np.bool_),
+        founds=np.zeros(n, dtype=np.int64),
         states=np.zeros(n, dtype=np.uint8),
         ours=np.zeros(n, dtype=np.bool_),
         touched=np.zeros(n, dtype=np.bool_),
@@ -145,6 +148,7 @@ def _take_links(
     hashes = links.get_column("sent_hash")
     matches.hashes[linked] = hashes.fill_null(0).to_numpy()[of]
     matches.hashed[linked] = hashes.is_not_null().to_numpy()[of] & same_scheme
+    matches.founds[linked] = links.get_column("found_hash").fill_null(0).to_numpy()[of]
     matches.ours[linked] = (links.get_column("origin") == "inserted").to_numpy()[of]
     matches.states[linked] = Match.LINKED
     return linked
@@ -217,7 +221,9 @@ def _probe(  # noqa: PLR0913
     back.add(ids.encode(links.get_column("source_id")), np.arange(links.height))
     base = baselines.gather(pl.Series(back.look_up(matches.sources[there])))
     stamps = found.get_column("stamp").gather(pl.Series(at[there]))
-    matches.touched[there] = (stamps > base).fill_null(False).to_numpy()  # noqa: FBT003
+    # SystemModstamp has whole seconds: a write in the second of the baseline may have come after it
+    touched = stamps.str.slice(0, 19) >= base.str.slice(0, 19)
+    matches.touched[there] = touched.fill_null(value=False).to_numpy()
 
 
 def _follow_merges(step: Step, matches: Matches, target: OrgClient, ids: IdCodes) -> None:

@@ -33,7 +33,9 @@ HASH = "#hash"
 TOUCHED = "#touched"
 #: hash of what was sent last; null where it is not known
 LAST = "#last"
-ENGINE_COLUMNS = (SOURCE, TARGET, HASH, TOUCHED, LAST)
+#: hash of the row as it was last read back, where the target's automation had changed it
+FOUND = "#found"
+ENGINE_COLUMNS = (SOURCE, TARGET, HASH, TOUCHED, LAST, FOUND)
 #: a cell that empties the field; cannot occur in data, which has no NUL
 BLANK = "\x00"
 
@@ -290,6 +292,7 @@ class _Page:
                 TARGET: self.ids.decode(self.matches.targets),
                 HASH: pl.Series(self.matches.hashes),
                 TOUCHED: pl.Series(self.matches.touched),
+                FOUND: pl.Series(self.matches.founds),
                 LAST: pl.select(
                     pl.when(pl.Series(self.matches.hashed)).then(pl.Series(self.matches.hashes))
                 ).to_series(),

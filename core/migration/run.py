@@ -20,7 +20,7 @@ from core.db.plans import version_by_id
 from core.db.run_state import Lease, RunStore, StepRow, TakenOverError, claim
 from core.domain.describe import SObject
 from core.domain.hashing import HASH_VERSION
-from core.domain.plan import Plan, plan_from_document
+from core.domain.plan import Operation, Plan, plan_from_document
 from core.domain.states import RunState, StepState
 from core.errors import (
     DailyLimitError,
@@ -43,6 +43,7 @@ from core.migration.second_pass import second_pass
 from core.migration.spec import Step
 from core.migration.summary import objects_of, status_of
 from core.migration.transform import StepRules
+from core.migration.verify import verify
 from core.salesforce.client import OrgClient
 
 if TYPE_CHECKING:
@@ -155,7 +156,24 @@ class _Carrier:
         for step in reversed(chosen):
             if step.mapping.final_fields:
                 self._phase(run, step, "finally", lambda s, r: set_finally(run, s, r))
+        if self._row.options.get("verify", True):
+            self._verify(run, chosen)
         self._settle_links(run)
+
+    def _verify(self, run: RunContext, steps: list[Step]) -> None:
+        """Proof per mapping, once; a run that is resumed afterwards keeps it."""
+        proof: dict[str, Any] = {}
+        rows = self._store.steps()
+        for step in steps:
+            if step.operation.is_delete or step.operation is Operation.PRESERVE:
+                continue
+            phases = [r for r in rows if r.mapping_name == step.name and r.phase != "verify"]
+            proof[step.name] = verify(run, step, phases)
+            lost = proof[step.name]["differences"]["lost"]
+            with self._store.commit() as commit:
+                commit.event(f"{step.name}: verified, {lost} values lost", step=step.name)
+        with self._store.commit() as commit:
+            commit.summary({"proof": proof})
 
     def _prepare(self) -> tuple[RunContext, Resolved]:
         source, target = self._source, self._target

@@ -19,6 +19,7 @@ from core.migration.idmap import NONE
 from core.migration.load import Lane
 from core.migration.prepare import (
     ENGINE_COLUMNS,
+    FOUND,
     HASH,
     LAST,
     SOURCE,
@@ -80,6 +81,7 @@ def _updates(run: RunContext, step: Step, waiting: pl.DataFrame) -> Prepared:
             HASH: hashes,
             TOUCHED: pl.Series(np.zeros(waiting.height, dtype=np.bool_)),
             LAST: pl.Series([None] * waiting.height, dtype=pl.Int64),
+            FOUND: pl.Series(np.zeros(waiting.height, dtype=np.int64)),
             **columns,
         }
     ).with_columns(Id=pl.col(TARGET))

@@ -79,6 +79,11 @@ class Pair:
             row = runs.run_named(session, name)
             return run_document(row, runs.steps(session, row.id))
 
+    def summary(self, document: dict[str, Any]) -> dict[str, Any]:
+        """All that the run keeps of itself."""
+        with self.bridge.session(self.actor.workspace_id) as session:
+            return dict(runs.run_named(session, document["run_id"]).summary)
+
     def failures(self, name: str) -> list[dict[str, Any]]:
         """Row failures of a run."""
         with self.bridge.session(self.actor.workspace_id) as session:

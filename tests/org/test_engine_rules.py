@@ -213,6 +213,19 @@ def test_rule_4_1_a_circle_of_self_lookups_is_closed_in_the_second_pass(pair: Pa
     assert line(again, "contact")["unchanged"] == 2
 
 
+def test_rule_6_2_every_value_as_sent_is_compared_and_nothing_is_lost(pair: Pair) -> None:
+    parent, *_ = create(pair.source, "Account", {"Name": "A", "Phone": " 1 "}, {"Name": "B"})
+    create(pair.source, "Account", {"Name": "C", "ParentId": parent, "Description": "a\nb"})
+
+    document = pair.run(KEYED)
+
+    proof = pair.summary(document)["proof"]["account"]
+    assert proof["rows"] == 3
+    assert proof["differences"]["lost"] == 0
+    assert proof["differences"]["automation"] == 0
+    assert proof["values"] > 9
+
+
 def test_a_change_of_one_row_writes_one_row(pair: Pair) -> None:
     ids = create(pair.source, "Account", *({"Name": f"A{n}"} for n in range(50)))
     pair.run(KEYED)

@@ -218,6 +218,8 @@ class RecordLink(Base):
     run_id: Mapped[UUID | None]
     #: sum of the field hashes of the row as last sent, resolved target ids included
     sent_hash: Mapped[int | None] = mapped_column(BigInteger)
+    #: hash of the row as it was read back after the target's automation; NULL while it is as sent
+    found_hash: Mapped[int | None] = mapped_column(BigInteger)
     #: SystemModstamp of the target at the last read-back
     target_modstamp: Mapped[dt.datetime | None]
 

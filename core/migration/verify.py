@@ -1,0 +1,198 @@
+"""Proof: every value as it was sent against what stands in the target (rules 6.2, 6.3).
+
+    chunk's page ⋈ its accepted rows ─▶ sent ─┐
+    target read back ─────────────────────────┴─▶ per field: equal, or a class of difference
+
+Lookups that waited are compared in the pass that filled them. A row that reads back otherwise than sent is
+remembered by the hash of what was found, so that the next run does not take the target's own automation for
+a person. Differences lie on the spool (``diff/…``); the run keeps the counts.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import polars as pl
+
+from core.db.run_state import ChunkRow, StepRow
+from core.domain.normalise import Difference, difference_expr
+from core.domain.object_book import object_book
+from core.domain.states import ChunkState
+from core.migration.before import spelt, target_rows
+from core.migration.context import RunContext
+from core.migration.outcomes import ROW
+from core.migration.prepare import (
+    BLANK,
+    ENGINE_COLUMNS,
+    HASH,
+    SOURCE,
+    may_wait,
+    row_hash,
+)
+from core.migration.spec import ID, MODSTAMP, Step
+
+LAST_BY = "LastModifiedById"
+#: accepted rows of one mapping up to which the target is read by id
+_BY_ID_UP_TO = 10_000
+_DIFF_SCHEMA = dict.fromkeys(
+    (SOURCE, "target_id", "field", "sent", "found", "difference"), pl.String
+)
+
+
+def verify(run: RunContext, step: Step, phases: list[StepRow]) -> dict[str, Any]:
+    """Compares everything that a run sent of one mapping; the counts for the run's proof.
+
+    Returns:
+        ``{"rows", "missing", "values", "differences": {class: n}, "fields": {field: {class: n}}}``.
+    """
+    run.spool.delete(f"diff/{step.name}")
+    counted: Counter[str] = Counter()
+    fields: dict[str, Counter[str]] = {}
+    chunks = [chunk for phase in phases for chunk in run.store.chunks(phase.id)]
+    settled = [c for c in chunks if c.state is ChunkState.DONE and "done" in c.outcome]
+    waited = any(p.phase == "second_pass" and p.totals["second_pass"] for p in phases)
+    target = _Target(run, step, rows=sum(int(c.outcome.get("ok", 0)) for c in settled))
+    for number, chunk in enumerate(settled, 1):
+        run.pulse.check()
+        sent = _sent(run, chunk)
+        if sent.is_empty() or chunk.operation in ("delete", "hard_delete"):
+            continue
+        found = target.rows(sent.get_column("target_id"))
+        both = sent.join(found, left_on="target_id", right_on=ID, how="left", suffix="#now")
+        differences = _differences(run, step, both, waited=waited)
+        missing = both.filter(pl.col("#there").is_null())
+        counted["rows"] += both.height
+        counted["missing"] += missing.height
+        counted["values"] += _values(both)
+        for name, kind, n in (
+            differences.group_by("field", "difference").len().iter_rows()
+        ):
+            fields.setdefault(name, Counter())[kind] += n
+        if differences.height:
+            run.spool.write(f"diff/{step.name}/{number:06d}", differences)
+        _remember(run, step, both, found)
+    kinds: Counter[str] = Counter()
+    for counts in fields.values():
+        kinds.update(counts)
+    kinds[Difference.LOST.value] += counted["missing"]
+    return {
+        **{name: counted[name] for name in ("rows", "missing", "values")},
+        "differences": {kind.value: kinds[kind.value] for kind in Difference},
+        "fields": {name: dict(counts) for name, counts in sorted(fields.items())},
+    }
+
+
+class _Target:
+    """Rows of the target, by id while they are few, else read once as pages in the order of ids."""
+
+    def __init__(self, run: RunContext, step: Step, *, rows: int) -> None:
+        self._run = run
+        self._step = step
+        known = step.target.fields
+        extra = [n for n in (MODSTAMP, LAST_BY) if n in known]
+        final = [n for n in step.mapping.final_fields if n in known]
+        self._columns = list(dict.fromkeys((*step.columns, *final, *extra)))
+        self._pages: list[tuple[str, str, str]] | None = None
+        if rows > _BY_ID_UP_TO:
+            self._pages = list(self._read())
+
+    def rows(self, ids: pl.Series) -> pl.DataFrame:
+        """The rows of these ids with `#there`; rows that are gone are left out."""
+        if self._pages is None:
+            found = target_rows(self._run.target, self._step, ids, self._columns)
+        else:
+            low, high = str(ids.min()), str(ids.max())
+            parts = [
+                self._run.spool.read(name).filter(pl.col(ID).is_in(ids.implode()))
+                for name, first, last in self._pages
+                if first <= high and last >= low
+            ]
+            empty = pl.DataFrame(schema=dict.fromkeys((ID, *self._columns), pl.String))
+            found = pl.concat([empty, *parts])
+        return found.with_columns(pl.lit(value=True).alias("#there"))
+
+    def _read(self) -> Iterator[tuple[str, str, str]]:
+        columns = [ID, *(n for n in self._columns if n != ID)]
+        soql = f"SELECT {', '.join(columns)} FROM {self._step.target.name}"
+        for number, frame in enumerate(self._run.target.query_frames(soql), 1):
+            self._run.pulse.check()
+            name = f"found/{self._step.name}/{number:06d}"
+            self._run.spool.write(name, frame.select(columns))
+            yield name, str(frame.get_column(ID).min()), str(frame.get_column(ID).max())
+
+
+def _sent(run: RunContext, chunk: ChunkRow) -> pl.DataFrame:
+    """Rows of a chunk that the org accepted, as sent, with their target ids."""
+    done = run.spool.read(str(chunk.outcome["done"]))
+    page = run.spool.read(chunk.page).with_columns(
+        pl.int_range(pl.len(), dtype=pl.UInt32).alias(ROW)
+    )
+    dropped = [n for n in page.columns if n in ENGINE_COLUMNS and n not in (SOURCE, HASH)]
+    page = page.drop([*dropped, *(n for n in (ID,) if n in page.columns)])
+    return page.join(done.select(ROW, "target_id"), on=ROW, how="inner").drop(ROW)
+
+
+def _sent_columns(both: pl.DataFrame) -> list[str]:
+    return [n for n in both.columns if f"{n}#now" in both.columns]
+
+
+def _values(both: pl.DataFrame) -> int:
+    names = _sent_columns(both)
+    return sum(both.select(pl.col(names).count()).row(0)) if names else 0
+
+
+def _differences(
+    run: RunContext, step: Step, both: pl.DataFrame, *, waited: bool
+) -> pl.DataFrame:
+    waits = {lookup.field.name for lookup in step.lookups if may_wait(lookup)} if waited else set()
+    later = waits | set(step.mapping.final_fields)
+    keys = {name.lower() for name in step.mapping.key.target}
+    lookups = {lookup.field.name for lookup in step.lookups}
+    derived = {name.lower() for name in object_book().entry(step.target.name).derived}
+    user = run.translator.running_user
+    by_others = (
+        pl.col(LAST_BY) != user if LAST_BY in both.columns else pl.lit(value=False)
+    )
+    there = both.filter(pl.col("#there"))
+    parts = [pl.DataFrame(schema=_DIFF_SCHEMA)]
+    for name in _sent_columns(there):
+        one = there.select(
+            SOURCE,
+            "target_id",
+            field=pl.lit(name),
+            sent=pl.when(pl.col(name) != BLANK).then(pl.col(name)),
+            asked=pl.col(name).is_not_null() & ((pl.col(name) != BLANK) | (name not in later)),
+            found=pl.col(f"{name}#now"),
+            before=pl.lit(None, pl.String),
+            source_now=pl.when(pl.col(name) != BLANK).then(pl.col(name)),
+            changed_since=by_others,
+        ).filter(pl.col("asked"))
+        classed = one.with_columns(
+            difference=difference_expr(
+                step.target.fields[name],
+                is_derived=name.lower() in derived,
+                is_protected=name.lower() in keys or name in lookups - {"OwnerId"},
+            )
+        )
+        parts.append(classed.filter(pl.col("difference").is_not_null()).select(*_DIFF_SCHEMA))
+    return pl.concat(parts)
+
+
+def _remember(run: RunContext, step: Step, both: pl.DataFrame, found: pl.DataFrame) -> None:
+    """Hashes of rows that read back otherwise than sent go into the ledger."""
+    columns = list(step.columns)
+    held = found.filter(pl.col(ID).is_in(both.get_column("target_id").implode()))
+    if held.is_empty() or not columns:
+        return
+    hashes = row_hash(step, spelt(step, held.select(columns)))
+    known = held.select(target_id=pl.col(ID)).with_columns(hashes.alias("found_hash"))
+    rows = both.select(SOURCE, "target_id", HASH).join(known, on="target_id")
+    other = rows.filter(pl.col("found_hash").ne_missing(pl.col(HASH)))
+    if other.height:
+        with run.store.commit() as commit:
+            commit.note_found(
+                run.link_sets[step.name],
+                other.select(source_id=pl.col(SOURCE), found_hash=pl.col("found_hash")),
+            )
