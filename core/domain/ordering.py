@@ -14,10 +14,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import permutations
 
 from core.domain.describe import Field, SObject
 from core.domain.object_book import ObjectBook, object_book
 from core.domain.plan import ObjectMapping, Operation
+
+#: components up to this size are ordered by trying all orders (720)
+TRIED_OUT_MAX = 6
 
 
 class EdgeKind(StrEnum):
@@ -297,12 +301,7 @@ def _break_cycles(
             # go on as if the knot were cut, so that the rest of the plan still gets an order
             hard = [e for e in hard if not (e.child in knot and e.parent in knot)]
             kept = [e for e in kept if not (e.child in knot and e.parent in knot and e in inside)]
-        position = {name: at for at, name in enumerate(_order_component(component, inside, hard))}
-        late = {
-            (edge.child, edge.field)
-            for edge in inside
-            if edge.may_wait and position[edge.parent] > position[edge.child]
-        }
+        late = _late(_order_component(component, inside, hard), inside)
         for child, name in sorted(late, key=str):
             waiting.setdefault(child, []).append(str(name))
         kept = [e for e in kept if not (e.may_wait and (e.child, e.field) in late)]
@@ -312,7 +311,19 @@ def _break_cycles(
 def _order_component(
     component: Sequence[str], inside: Sequence[Edge], hard: Sequence[Edge]
 ) -> list[str]:
-    """Hard parents first; among those ready, the one whose soft parents are most complete."""
+    """Hard parents first, and as few lookups waiting as can be found."""
+    greedy = _greedy_order(component, inside, hard)
+    if len(component) > TRIED_OUT_MAX:
+        return greedy
+    allowed = (order for order in permutations(component) if _keeps(order, hard))
+    best = min(allowed, key=lambda order: len(_late(order, inside)), default=tuple(greedy))
+    return list(best) if len(_late(best, inside)) < len(_late(greedy, inside)) else greedy
+
+
+def _greedy_order(
+    component: Sequence[str], inside: Sequence[Edge], hard: Sequence[Edge]
+) -> list[str]:
+    """Among the mappings whose hard parents are placed, the one whose soft ones are most so."""
     left, placed = list(component), list[str]()
     while left:
         ready = [
@@ -327,6 +338,21 @@ def _order_component(
         placed.append(chosen)
         left.remove(chosen)
     return placed
+
+
+def _keeps(order: Sequence[str], hard: Sequence[Edge]) -> bool:
+    position = {name: at for at, name in enumerate(order)}
+    return all(position[edge.parent] < position[edge.child] for edge in hard)
+
+
+def _late(order: Sequence[str], inside: Sequence[Edge]) -> set[tuple[str, str | None]]:
+    """Lookups (mapping, field) whose parent comes after them in this order."""
+    position = {name: at for at, name in enumerate(order)}
+    return {
+        (edge.child, edge.field)
+        for edge in inside
+        if edge.may_wait and position[edge.parent] > position[edge.child]
+    }
 
 
 def _components(names: Sequence[str], edges: Iterable[Edge]) -> list[list[str]]:

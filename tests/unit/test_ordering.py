@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.domain.depth import IN_CYCLE, record_depth
-from core.domain.describe import Field, Fields, SObject, parse_describe
+from core.domain.describe import Field, Fields, SObject, parse_describe, parse_field
 from core.domain.object_book import object_book
 from core.domain.ordering import EdgeKind, LoadOrder, load_order, only
 from core.domain.plan import Plan, plan_from_document
+from core.plans.importers import read_sfdmu
 
 
 def plan_of(*objects: dict[str, Any]) -> Plan:
@@ -203,6 +204,32 @@ def test_real_describes_order_sales_objects(fixtures_dir: Path) -> None:
     assert order.by_depth["account"] == ("ParentId",)
     assert order.by_depth["contact"] == ("ReportsToId",)
     assert order.cycles == ()
+
+
+def test_rule_4_1_real_catalogues_order_without_a_cycle_that_stays(fixtures_dir: Path) -> None:
+    schema = fixtures_dir / "A_api_responses/rlm_schema/260-schema.json"
+    described = {
+        name: SObject(
+            name=name,
+            fields=Fields(
+                tuple(parse_field({**f, "picklistValues": []}) for f in o["fields"].values())
+            ),
+        )
+        for name, o in json.loads(schema.read_text())["objects"].items()
+    }
+    orders = {}
+    for path in sorted((fixtures_dir / "B_datasets").glob("rlm_*/export.json")):
+        plan = read_sfdmu(path.read_text(), source="a", target="b", name="p").plan
+        orders[path.parent.name] = load_order(plan.objects, described)
+
+    assert all(not order.cycles for order in orders.values())
+    assert orders["rlm_qb_en-US_qb-pcm"].deferred == {"unitofmeasure": ("UnitOfMeasureClassId",)}
+    billing = orders["rlm_qb_en-US_qb-billing"].deferred
+    # the policy comes twice in the file, and each time points at treatments that point back
+    assert billing == {
+        "billingpolicy": ("DefaultBillingTreatmentId",),
+        "billingpolicy_2": ("DefaultBillingTreatmentId",),
+    }
 
 
 def test_only_keeps_the_order_of_the_rest() -> None:
