@@ -133,7 +133,7 @@ PAGES: tuple[PageSpec, ...] = (
         "Children in the target that the source does not have",
         "Verify",
         Role.VIEWER,
-        "extra-children",
+        "extra_children",
     ),
     PageSpec(
         "observe/audit.py",

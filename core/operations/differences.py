@@ -20,6 +20,7 @@ from core.operations.field_checks import (
     compare_field,
     listed,
     missing_values,
+    summary,
 )
 
 
@@ -47,6 +48,9 @@ class FieldDifference:
     kind: Kind
     severity: Severity
     verdict: Verdict
+    #: the field in a few words, per side; empty where it does not exist
+    source_summary: str = ""
+    target_summary: str = ""
     properties: tuple[PropertyDifference, ...] = ()
     #: picklist values that the target lacks
     missing_values: tuple[str, ...] = ()
@@ -191,6 +195,8 @@ def _both(source: SObject, target: SObject, pair: tuple[Field, Field]) -> FieldD
         kind=Kind.DIFFERENT if properties else Kind.SAME,
         severity=severity,
         verdict=_verdict(properties),
+        source_summary=summary(mine),
+        target_summary=summary(theirs),
         properties=properties,
         missing_values=missing_values(mine, theirs),
     )
@@ -209,6 +215,7 @@ def _only_source(source: SObject, target: SObject, field: Field) -> FieldDiffere
         kind=Kind.ONLY_SOURCE,
         severity=Severity.NOTE if derived else Severity.LOSS,
         verdict=Verdict.BY_HAND if derived or not field.custom else Verdict.SAFE,
+        source_summary=summary(field),
     )
 
 
@@ -225,6 +232,7 @@ def _only_target(source: SObject, target: SObject, field: Field) -> FieldDiffere
         kind=Kind.ONLY_TARGET,
         severity=Severity.REFUSAL if needed else Severity.NONE,
         verdict=Verdict.BY_HAND if needed else Verdict.LEAVE,
+        target_summary=summary(field),
         properties=(REQUIRED_ONLY_THERE,) if needed else (),
     )
 

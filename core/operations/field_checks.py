@@ -50,6 +50,42 @@ def compare_field(source: Field, target: Field) -> tuple[PropertyDifference, ...
     return tuple(found)
 
 
+def summary(field: Field) -> str:
+    """A field in a few words: ``Text(80)``, ``Number(16,2)``, ``Picklist · 4 values``.
+
+    >>> summary(Field(name="A__c", type="string", length=80, nillable=False))
+    'Text(80) · required'
+    """
+    word = _WORDS.get(field.type, field.type.capitalize())
+    if field.calculated:
+        word = f"Formula ({word})"
+    elif _is_choice(field):
+        word += f" · {len(field.active_values)} values"
+    elif field.is_number:
+        whole = _whole_digits(field)
+        word += f"({whole},{field.scale})" if field.scale else f"({whole})"
+    elif field.is_reference:
+        word += f"({', '.join(field.reference_to[:2])}{'…' if len(field.reference_to) > 2 else ''})"
+    elif field.is_text and field.length:
+        word += f"({field.length})"
+    marks = {"required": field.required_on_create, "unique": field.unique}
+    return " · ".join([word, *(name for name, held in marks.items() if held)])
+
+
+_WORDS = {
+    "string": "Text",
+    "textarea": "Text area",
+    "double": "Number",
+    "int": "Number",
+    "boolean": "Checkbox",
+    "reference": "Lookup",
+    "multipicklist": "Multi-select",
+    "datetime": "Date/time",
+    "id": "Id",
+    "url": "URL",
+}
+
+
 def missing_values(mine: Field, theirs: Field) -> tuple[str, ...]:
     """Active picklist values of the source's field that the target's field has not, in order."""
     if not (_is_choice(mine) and _is_choice(theirs)):

@@ -158,6 +158,8 @@ def _field(item: FieldDifference) -> dict[str, Any]:
         "kind": str(item.kind),
         "severity": item.severity.name.lower(),
         "verdict": str(item.verdict),
+        "source_summary": item.source_summary,
+        "target_summary": item.target_summary,
         "rows_concerned": item.rows_concerned,
         "missing_values": list(item.missing_values),
         "properties": [_property(one) for one in item.properties],

@@ -26,6 +26,24 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 Decide = Callable[[str, str | None], None]
 
 
+def rules() -> dict[str, object]:
+    """How to search: fields, exact or fuzzy, a filter."""
+    with st.popover("Rules", icon=":material/tune:"):
+        fields = st.text_input(
+            "Fields",
+            key="duplicates.fields",
+            help="Separated by commas; empty: names and addresses",
+        )
+        exact = st.toggle("All fields must agree exactly", key="duplicates.exact")
+        where = st.text_input("Only records where", key="duplicates.where", help="SOQL condition")
+    names = [name.strip() for name in fields.split(",") if name.strip()]
+    return {
+        "fields": names,
+        "method": "exact" if exact else "fuzzy",
+        "where": where.strip() or None,
+    }
+
+
 def state_of(cluster: Cluster) -> str:
     """Which list a cluster is in."""
     if cluster.decision is None:

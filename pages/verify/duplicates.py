@@ -25,24 +25,6 @@ def searched() -> tuple[str, str] | None:
     return (org, sobject.strip()) if org and sobject.strip() else None
 
 
-def rules() -> dict[str, object]:
-    """How to search: fields, exact or fuzzy, a filter."""
-    with st.popover("Rules", icon=":material/tune:"):
-        fields = st.text_input(
-            "Fields",
-            key="duplicates.fields",
-            help="Separated by commas; empty: names and addresses",
-        )
-        exact = st.toggle("All fields must agree exactly", key="duplicates.exact")
-        where = st.text_input("Only records where", key="duplicates.where", help="SOQL condition")
-    names = [name.strip() for name in fields.split(",") if name.strip()]
-    return {
-        "fields": names,
-        "method": "exact" if exact else "fuzzy",
-        "where": where.strip() or None,
-    }
-
-
 def find(org: str, sobject: str, given: dict[str, object]) -> None:
     """Search now; the result is kept as a log entry."""
     with st.skeleton(height=200):
@@ -79,7 +61,7 @@ def draw() -> None:
         return
     entry = last_of(*chosen)
     with place:
-        given = rules()
+        given = duplicate_parts.rules()
         if visit.may(Role.ANALYST) and st.button(
             "Find again" if entry else "Find now",
             type="primary",
