@@ -17,9 +17,11 @@ from uuid import UUID
 
 import orjson
 
+from core import notices
 from core.db import orgs
-from core.db.orgs import StoredDescribe, StoredSecrets
+from core.db.orgs import OrgRow, StoredDescribe, StoredSecrets
 from core.errors import SessionLostError
+from core.notices.events import Notice, NoticeEvent
 from core.salesforce.client import OrgClient
 from core.salesforce.credentials import NOTHING, Credentials
 from core.salesforce.describes import CachedDescribe
@@ -107,7 +109,10 @@ class _Place:
     def note_lost(self, lost: SessionLostError) -> None:
         with self.bridge.session(self.workspace_id) as session:
             values = {"status": "session_expired", "status_reason": lost.happened}
+            known = orgs.org_row(session, self.org_id)
             orgs.change_org(session, self.org_id, values)
+            if known.status != "session_expired":
+                notices.tell(session, _session_notice(known, lost))
         log.warning("org session lost", extra={"org": str(self.org_id)})
 
     @contextmanager
@@ -121,6 +126,17 @@ class _Place:
             except SessionLostError as lost:
                 self.note_lost(lost)
                 raise
+
+
+def _session_notice(org: OrgRow, lost: SessionLostError) -> Notice:
+    return Notice(
+        event=NoticeEvent.SESSION_EXPIRED,
+        # one message per loss: the time of the last success tells losses apart
+        subject=f"{org.id}:{org.tested_at}",
+        title=f"Session lost: {org.name}",
+        body=f"{lost.happened} {lost.next_step}".strip(),
+        org_ids=(org.id,),
+    )
 
 
 class KeptDescribes:

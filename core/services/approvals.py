@@ -12,6 +12,7 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from core import notices
 from core.access import audit, roles
 from core.db import approvals as rows
 from core.db import orgs, workspaces
@@ -20,6 +21,7 @@ from core.domain.roles import Actor, Role
 from core.domain.workspace_settings import read_settings
 from core.errors import ConflictError, NotAllowedError, UserError
 from core.jobs import queue
+from core.notices import Notice, NoticeEvent
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -86,6 +88,7 @@ def ask(
         approval_id = rows.add(session, values)
         made = rows.approval(session, approval_id)
         _record(session, actor, "approval.asked", on=made, reason=made.reason, after=facts)
+        notices.tell(session, _notice(made))
     return approval_id
 
 
@@ -184,6 +187,21 @@ def use_for_launch(
         if used is not None:
             _record(session, actor, "approval.used", on=used)
         return used
+
+
+def _notice(asked: ApprovalRow) -> Notice:
+    rows_told = asked.facts.get("rows")
+    return Notice(
+        event=NoticeEvent.APPROVAL_ASKED,
+        subject=str(asked.id),
+        title=f"Approval asked: {asked.plan_name} into {asked.target_org}",
+        body=f"{asked.asked_by} asks to launch version {asked.version} of {asked.plan_name}"
+        f" ({asked.mode}) into {asked.target_org}."
+        + (f" Rows: {rows_told:,}." if isinstance(rows_told, int) else "")
+        + (f" Reason: {asked.reason}" if asked.reason else ""),
+        run_id=asked.run_id,
+        org_ids=(asked.target_org_id,) if asked.target_org_id else (),
+    )
 
 
 def _open_request(

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from core import notices
 from core.access import audit, connections, roles
 from core.db import orgs as registry
 from core.db.orgs import OrgRow
@@ -27,6 +28,7 @@ from core.errors import (
     TransientError,
     UserError,
 )
+from core.notices import Notice, NoticeEvent
 from core.services import connecting
 from core.services.connecting import ConnectionReport, ConnectRequest
 
@@ -150,7 +152,7 @@ def connect(bridge: Orgbridge, actor: Actor, request: ConnectRequest) -> UUID:
     return _register(bridge, actor, request=request, tried=tried)
 
 
-def reconnect(  # noqa: PLR0917  # bridge and actor come first everywhere
+def reconnect(  # bridge and actor come first everywhere
     bridge: Orgbridge, actor: Actor, org_id: UUID, request: ConnectRequest
 ) -> None:
     """Give an org new credentials, after testing them.
@@ -226,6 +228,7 @@ def check_health(bridge: Orgbridge, actor: Actor, org_id: UUID) -> OrgCard:
         values = connecting.identity_values(bridge, tried) | _moved(bridge, known, tried)
         registry.change_org(session, org_id, values)
         _record(session, actor, "org.tested", on=known)
+        notices.tell(session, _budget_notice(bridge, known, tried))
     return org(bridge, actor, org_id)
 
 
@@ -280,7 +283,7 @@ def objects(bridge: Orgbridge, actor: Actor, org_id: UUID) -> tuple[ObjectRow, .
     )
 
 
-def fields(  # noqa: PLR0917  # bridge and actor come first everywhere
+def fields(  # bridge and actor come first everywhere
     bridge: Orgbridge, actor: Actor, org_id: UUID, sobject: str
 ) -> SObject:
     """One object with its fields, from the cache while it is fresh.
@@ -369,6 +372,20 @@ def _renew(bridge: Orgbridge, actor: Actor, *, org_id: UUID, tried: connecting.T
         row = registry.change_org(session, org_id, values | moved)
         _record(session, actor, "org.reconnected", on=row, before=_facts(known), after=_facts(row))
     bridge.forget_org(actor.workspace_id, org_id)
+
+
+def _budget_notice(bridge: Orgbridge, known: OrgRow, tried: connecting.Tried) -> Notice:
+    """How much of the day's calls is used; the rules' thresholds decide who hears of it."""
+    report = tried.report
+    used_percent = 100 * report.calls_used / report.calls_allowed if report.calls_allowed else 0.0
+    return Notice(
+        event=NoticeEvent.API_BUDGET,
+        subject=f"{known.id}:{bridge.clock():%Y-%m-%d}",
+        title=f"API calls of {known.name}: {used_percent:.0f} % used",
+        body=f"{report.calls_used:,} of {report.calls_allowed:,} calls of the day are used.",
+        org_ids=(known.id,),
+        figures={"api_used_percent": used_percent},
+    )
 
 
 def _moved(bridge: Orgbridge, known: OrgRow, tried: connecting.Tried) -> dict[str, object]:

@@ -90,6 +90,7 @@ def import_plan(bridge: Orgbridge, actor: Actor, text: str) -> UUID:
     Raises:
         UserError: the file is wrong; its message names the places. Nothing was saved.
     """
+    roles.require(actor, Role.ANALYST)
     return put(bridge, actor, parse_plan(text))
 
 

@@ -19,8 +19,14 @@ from core.db.models import AuditLog, DataMigration
 from core.domain.roles import Actor, Role
 from core.domain.states import RunState
 from core.errors import ConflictError, NotAllowedError, NotFoundError, UserError
-from core.services import api_keys, approvals, orgs, people, settings
+from core.notices import NoticeEvent
+from core.secret import Secret
+from core.services import api_keys, approvals, notices, orgs, people, settings
+from core.services.notices import RuleRequest
 from tests.db.planting import plant, workspace
+
+#: Apprise 2.2 imports imghdr where Python still has it
+pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
 
 
 @dataclass
@@ -205,7 +211,15 @@ def test_rules_of_the_workspace_say_when_it_is_needed(scene: Scene) -> None:
     assert why(1) is None
 
 
-def test_decisions_are_in_the_audit_trail(scene: Scene) -> None:
+def test_request_is_told_and_decisions_are_in_the_audit_trail(scene: Scene) -> None:
+    admin = scene.actor("ada", Role.ADMIN)
+    rule = RuleRequest(
+        name="approvers",
+        events=(str(NoticeEvent.APPROVAL_ASKED),),
+        channel="webhook",
+        address=Secret("json://127.0.0.1:9"),
+    )
+    notices.add_rule(scene.bridge, admin, rule)
     asked = scene.ask(scene.actor("ada", Role.ANALYST), reason="please")
     approvals.reject(scene.bridge, scene.actor("bo", Role.APPROVER), asked, reason="no")
 
@@ -220,6 +234,8 @@ def test_decisions_are_in_the_audit_trail(scene: Scene) -> None:
         ("ada", "approval.asked", "please", scene.run_id),
         ("bo", "approval.rejected", "no", scene.run_id),
     ]
+    told = notices.log(scene.bridge, admin).rows[0]
+    assert "Rows: 161,377. Reason: please" in told.body
 
 
 def test_requests_of_another_workspace_do_not_exist(scene: Scene) -> None:

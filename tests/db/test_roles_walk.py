@@ -41,6 +41,7 @@ LEAST: dict[Role, dict[str, str]] = {
         "plans": "plans plan copy export versions version_plan compare_versions",
         "preflight": "check",
         "previews": "preview values matching",
+        "run_reads": "failure_groups failures listed overview shown throughput trace",
         "running": "document listed events failures_csv",
         "schedules": "schedules",
         "settings": "settings",
@@ -49,17 +50,18 @@ LEAST: dict[Role, dict[str, str]] = {
         "api_keys": "keys make revoke",
         "approvals": "ask withdraw use_for_launch",
         "duplicates": "decide reopen",
-        "editor": "edit",
+        "editor": "edit suggest",
         "exporting": "export",
         "launching": "launch pause cancel resume decide",
         "logs": "note_error",
         "orgs": "check_health refresh_metadata",
-        "plans": "create import_plan put save rename remove cut_version restore",
+        "plans": "create import_plan import_file put save rename remove cut_version restore",
         "running": "carry_here",
         "schedules": "create change switch remove",
     },
     Role.APPROVER: {"approvals": "approve reject"},
     Role.ADMIN: {
+        "backup": "write_backup",
         "key_rotation": "rotate",
         "notices": "rules add_rule change_rule remove_rule send_test log",
         "orgs": "test_connection connect reconnect start_oauth rename set_read_only set_protected"
@@ -73,7 +75,13 @@ LEAST: dict[Role, dict[str, str]] = {
 #: parts of another service, and operations, whose roles belong to their kinds (tests/org)
 ELSEWHERE = {"connecting", "operations"}
 #: acts on this machine or on every secret: refusal is tested, the act itself is not done here
-NOT_DONE = {"practice.up", "practice.reset", "practice.down", "key_rotation.rotate"}
+NOT_DONE = {
+    "practice.up",
+    "practice.reset",
+    "practice.down",
+    "key_rotation.rotate",
+    "backup.write_backup",
+}
 
 
 def verbs() -> Iterator[tuple[str, Callable[..., Any]]]:

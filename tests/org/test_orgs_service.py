@@ -28,14 +28,19 @@ from core.errors import (
     SessionLostError,
     UserError,
 )
+from core.notices import NoticeEvent
 from core.salesforce.credentials import Credentials
 from core.salesforce.identity import Environment
 from core.secret import Secret
-from core.services import connecting, orgs, people, plans
+from core.services import connecting, notices, orgs, people, plans
+from core.services.notices import RuleRequest
 from core.services.orgs import ConnectRequest
 from tests.orgs import PracticeOrg, PracticeOrgs, module_practice_org
 
 __all__ = ["module_practice_org"]
+
+#: Apprise 2.2 imports imghdr where Python still has it
+pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
 
 CALLBACK = "http://127.0.0.1:8501/oauth/callback"
 
@@ -256,6 +261,14 @@ def test_lost_session_shows_on_the_card_until_it_is_reconnected(
 ) -> None:
     org = practice_org(name="Closing")
     org_id = orgs.connect(bridge, admin, by_token(org))
+    rule = RuleRequest(
+        name="all",
+        events=(str(NoticeEvent.SESSION_EXPIRED), str(NoticeEvent.API_BUDGET)),
+        channel="webhook",
+        address=Secret("json://127.0.0.1:9"),
+        org_id=org_id,
+    )
+    notices.add_rule(bridge, admin, rule)
     org.json("POST", "/_sim/expire", {"lasting": True})
 
     with pytest.raises(SessionLostError):
@@ -272,6 +285,8 @@ def test_lost_session_shows_on_the_card_until_it_is_reconnected(
         "client_credentials",
         None,
     )
+    told = [row.title.partition(":")[0] for row in notices.log(bridge, admin).rows]
+    assert told == ["API calls of legacy", "Session lost"]
 
 
 def test_describes_are_kept_between_processes_and_asked_for_again_by_condition(
