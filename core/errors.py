@@ -15,8 +15,9 @@
     ├── LostError        we cannot tell what happened: ask the org before sending again
     └── BugError         ours
 
-Every error carries its facts as attributes (``error.facts``) and one message built from three sentences:
-what happened, what state things are in, what to do next. Secrets never enter any of them.
+Every error carries its facts as attributes (``error.facts``) and one message built from three
+sentences: what happened, what state things are in, what to do next. Secrets never enter any of
+them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""What a new org is born with: its identity, its administrator, profiles, lists and standard rows."""
+"""What a new org is born with: its identity, its administrator, profiles, lists and standard
+rows."""
 
 from __future__ import annotations
 
@@ -36,7 +37,8 @@ def identity(name: str) -> dict[str, Any]:
 
 
 def assign_prefixes(document: dict[str, Any], start: int) -> None:
-    """Gives custom objects without a key prefix one of ``a00`` … ``aZZ``, differing from org to org."""
+    """Gives custom objects without a key prefix one of ``a00`` … ``aZZ``, differing from org to
+    org."""
     taken = {entry.get("prefix") for entry in document["objects"].values()}
     number = start
     for name, entry in document["objects"].items():

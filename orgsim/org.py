@@ -1,6 +1,7 @@
 """One running practice org: its home folder, store, schema, people, clock, faults and jobs.
 
-    Org.open(home, …)  makes the org on first use, finds it again afterwards; the composition root of the package.
+Org.open(home, …)  makes the org on first use, finds it again afterwards; the composition root
+of the package.
 """
 
 from __future__ import annotations
@@ -79,7 +80,8 @@ class Org:
         given: Callable[[], Mapping[str, Any]],
         first_load: Callable[[Save], None] | None = None,
     ) -> Org:
-        """The org of a home folder. ``given`` (a parsed schema file) and ``first_load`` serve a new one."""
+        """The org of a home folder. ``given`` (a parsed schema file) and ``first_load`` serve a new
+        one."""
         home.mkdir(parents=True, exist_ok=True)
         store = Store(home / "org.duckdb")
         clock = Clock()
@@ -107,7 +109,8 @@ class Org:
         return self.sessions.find(token)
 
     def permissions_of(self, user_id: str) -> frozenset[str]:
-        """User permissions, such as ``ModifyAllData``, from the profile and assigned permission sets."""
+        """User permissions, such as ``ModifyAllData``, from the profile and assigned permission
+        sets."""
         with self.store.read() as cursor:
             return access.permissions(cursor, user_id)
 
@@ -188,10 +191,12 @@ def rows_stored(store: Store, schema: Schema) -> int:
     """How many rows count against data storage."""
     names = [name for name in schema.sobjects if name not in _WEIGHTLESS]
     with store.read() as cursor:
-        found = first_row(cursor.execute(
-            "SELECT coalesce(sum(estimated_size), 0) FROM duckdb_tables() WHERE list_contains(?, table_name)",
-            [names],
-        ))
+        found = first_row(
+            cursor.execute(
+                "SELECT coalesce(sum(estimated_size), 0) FROM duckdb_tables() WHERE list_contains(?, table_name)",
+                [names],
+            )
+        )
     return int(found[0]) if found else 0
 
 
@@ -203,7 +208,8 @@ def _create(
     given: Mapping[str, Any],
     first_load: Callable[[Save], None] | None,
 ) -> dict[str, Any]:
-    """Makes the org in one transaction: a crash half-way leaves nothing, and the next start begins again."""
+    """Makes the org in one transaction: a crash half-way leaves nothing, and the next start begins
+    again."""
     made = birth.identity(name)
     document = build.document(given)
     document["org"]["name"] = name

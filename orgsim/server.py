@@ -57,7 +57,8 @@ def open_org(settings: ServeSettings) -> Org:
 
 
 def serve(settings: ServeSettings) -> None:
-    """Runs until SIGTERM or SIGINT; prints one JSON line and writes ``ready.json`` when it listens."""
+    """Runs until SIGTERM or SIGINT; prints one JSON line and writes ``ready.json`` when it
+    listens."""
     org = open_org(settings)
     listening = socket.create_server((settings.host, settings.port))
     port = listening.getsockname()[1]

@@ -45,5 +45,6 @@ class Usage:
 
     def keep(self) -> None:
         """Stores the count for the next start."""
-        self._store.put_document("usage", {"calls": self.calls, "allowed": self.allowed,
-                                           "storage_mb": self.storage_mb})
+        self._store.put_document(
+            "usage", {"calls": self.calls, "allowed": self.allowed, "storage_mb": self.storage_mb}
+        )

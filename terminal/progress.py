@@ -1,4 +1,5 @@
-"""Progress of a run on standard error, its figures on standard output, and the exit status they mean."""
+"""Progress of a run on standard error, its figures on standard output, and the exit status they
+mean."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ app = typer.Typer(add_completion=False)
 
 
 @app.command()
-def run(  # noqa: PLR0913  # the options of a launch
+def run(  # the options of a launch
     name: Annotated[str, typer.Argument(help="Name of the plan.")],
     version: Annotated[int | None, typer.Option(help="A version; else the draft.")] = None,
     mode: Annotated[str, typer.Option(help="full, delta, dry-run, trial or canary.")] = "full",

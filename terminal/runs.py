@@ -47,7 +47,15 @@ def list_runs(*, as_json: Json = False) -> None:
     show_table(
         ("Run", "Status", "Mode", "Plan", "Source", "Target", "Started"),
         [
-            (r.name, r.status.value, r.mode, r.plan_name, r.source_name, r.target_name, r.started_at)
+            (
+                r.name,
+                r.status.value,
+                r.mode,
+                r.plan_name,
+                r.source_name,
+                r.target_name,
+                r.started_at,
+            )
             for r in rows
         ],
         empty="No run yet: `run PLAN` starts one.",
@@ -127,7 +135,8 @@ def decide(
 
 @app.command()
 def errors(
-    name: str, csv: Annotated[Path, typer.Option("--csv", help="File to write.")] = Path("errors.csv")
+    name: str,
+    csv: Annotated[Path, typer.Option("--csv", help="File to write.")] = Path("errors.csv"),
 ) -> None:
     """Write the rows that did not arrive to a CSV file, with the reasons and the values sent."""
     from core.services import running

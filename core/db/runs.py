@@ -1,6 +1,7 @@
 """Runs as rows: making one, finding one, listing them, and what people ask of them.
 
-Plain functions on the caller's session; a run is named by its `data_schedule_id` everywhere outside.
+Plain functions on the caller's session; a run is named by its `data_schedule_id` everywhere
+outside.
 """
 
 from __future__ import annotations
@@ -203,7 +204,8 @@ def failures(session: Session, run_id: UUID) -> Sequence[Mapping[str, Any]]:
 
 
 def ask(session: Session, run: RunRow, wish: str) -> None:
-    """Notes that a person wants the run to ``pause`` or ``cancel``; the worker sees it in seconds."""
+    """Notes that a person wants the run to ``pause`` or ``cancel``; the worker sees it in
+    seconds."""
     if run.status not in CARRIED_RUNS:
         raise ConflictError(
             f"The run {run.name} is {run.status.value.lower()}; it cannot be asked to {wish}.",
@@ -244,9 +246,7 @@ def _row(row: Mapping[str, Any]) -> RunRow:
 def merge_options(session: Session, run_id: UUID, part: Mapping[str, Any]) -> None:
     """Merges into a run's options."""
     session.execute(
-        text(
-            "UPDATE data_migration SET options = options || CAST(:part AS jsonb) WHERE id = :id"
-        ),
+        text("UPDATE data_migration SET options = options || CAST(:part AS jsonb) WHERE id = :id"),
         {"id": run_id, "part": orjson.dumps(dict(part)).decode()},
     )
 
@@ -266,9 +266,7 @@ def answer(session: Session, key: str) -> str | None:
 def remember_answer(session: Session, key: str, run_id: UUID) -> None:
     """Notes which run a request made; a second one with the same key fails here (unique)."""
     session.execute(
-        text(
-            "INSERT INTO idempotency_key (key, request_hash, run_id) VALUES (:key, '', :run)"
-        ),
+        text("INSERT INTO idempotency_key (key, request_hash, run_id) VALUES (:key, '', :run)"),
         {"key": key, "run": run_id},
     )
 

@@ -1,8 +1,9 @@
 """What a check found: one sentence with its weight, its size and the way to its mend.
 
-Checks over schemas, data and orgs all answer with findings; a report is a list of them. A blocker keeps
-a plan from being launched, a warning does not, a note is worth knowing, and a passed check is listed so
-that people see what was looked at. A check that could not run says so (unknown) and weighs as a warning.
+Checks over schemas, data and orgs all answer with findings; a report is a list of them. A blocker
+keeps a plan from being launched, a warning does not, a note is worth knowing, and a passed check is
+listed so that people see what was looked at. A check that could not run says so (unknown) and
+weighs as a warning.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""What is going to happen to the rows of a mapping, in numbers: kept with the run, shown before a launch.
+"""What is going to happen to the rows of a mapping, in numbers: kept with the run, shown before a
+launch.
 
-``{"insert": 10, "update": 3, "delete": 0, "unchanged": 87, "skipped": 0, "fields": {"Phone": 2, "Name": 1},
-"blocked": {"KEY_BLANK": 4}}``: fields are those that updates change, with the rows in which they do.
+``{"insert": 10, "update": 3, "delete": 0, "unchanged": 87, "skipped": 0, "fields": {"Phone": 2,
+"Name": 1}, "blocked": {"KEY_BLANK": 4}}``: fields are those that updates change, with the rows in
+which they do.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
-"""Cutting what was prepared into chunks: one request or one bulk job each, their rows on the spool first.
+"""Cutting what was prepared into chunks: one request or one bulk job each, their rows on the spool
+first.
 
-Which API (by cost, unless the plan says): updates, deletes and inserts whose key the org itself holds to be
-unique go by collections while they are few; everything else goes by Bulk 2.0, where a lost answer is found
-again by the job's id. Keyless inserts therefore never go by collections (rule 2.5).
+Which API (by cost, unless the plan says): updates, deletes and inserts whose key the org itself
+holds to be unique go by collections while they are few; everything else goes by Bulk 2.0, where a
+lost answer is found again by the job's id. Keyless inserts therefore never go by collections (rule
+2.5).
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""What every part of a run in progress holds: both orgs, spool, memory, id maps, and the wish to stop."""
+"""What every part of a run in progress holds: both orgs, spool, memory, id maps, and the wish to
+stop."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from core.salesforce.client import OrgClient
 from core.spool import RunSpool
 
 
-class StopRequested(Exception):  # noqa: N818  # no error: a person's wish, or the process ending
+class StopRequested(Exception):  # no error: a person's wish, or the process ending
     """Work ends at the next safe place; `wish` is ``pause`` or ``cancel``."""
 
     def __init__(self, wish: str) -> None:
@@ -25,8 +26,8 @@ class StopRequested(Exception):  # noqa: N818  # no error: a person's wish, or t
 class Pulse:
     """Keeps the lease alive from a thread of its own and remembers what was asked for.
 
-    A thread that is busy or waits for an org cannot extend its lease; the pulse can. When the run was
-    taken over the pulse ends and `check` raises in whoever asks next.
+    A thread that is busy or waits for an org cannot extend its lease; the pulse can. When the run
+    was taken over the pulse ends and `check` raises in whoever asks next.
     """
 
     def __init__(self, store: RunStore, *, stop: Callable[[], str | None]) -> None:
@@ -66,7 +67,7 @@ class Pulse:
         while not self._ended.wait(HEARTBEAT_S):
             try:
                 self._wish = self._store.heartbeat()
-            except BaseException as broken:  # noqa: BLE001  # handed to the threads that check
+            except BaseException as broken:  # handed to the threads that check
                 self._broken = broken
                 return
 

@@ -1,8 +1,8 @@
 """Reading a source object once: pages to the spool, and the narrow columns that stay in memory.
 
-Pages hold the columns that rules, keys and lookups name, as text, null for blank. Masked columns are masked
-before the page is sealed. A page that was read twice (after a stop) replaces itself; the object counts as
-read only when the whole of it was, so a reader never sees half an object.
+Pages hold the columns that rules, keys and lookups name, as text, null for blank. Masked columns
+are masked before the page is sealed. A page that was read twice (after a stop) replaces itself; the
+object counts as read only when the whole of it was, so a reader never sees half an object.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 """Source id → target id for millions of records in 16 bytes each: ids as integers, sorted arrays.
 
-A Salesforce id is 15 characters of base 62 (plus a checksum that says nothing new): 90 bits. Its first six
-characters (object prefix, instance, reserved) take few values in one org, so they become a number in a
-small table and the other nine fill 54 bits: an id is one int64. Looking a page of ids up is a binary
-search of NumPy; nothing here loops over rows in Python.
+A Salesforce id is 15 characters of base 62 (plus a checksum that says nothing new): 90 bits. Its
+first six characters (object prefix, instance, reserved) take few values in one org, so they become
+a number in a small table and the other nine fill 54 bits: an id is one int64. Looking a page of ids
+up is a binary search of NumPy; nothing here loops over rows in Python.
 
-    encode: text (15 or 18) ─▶ int64 (-1 for null or nonsense)      decode: int64 ─▶ 18-character text
+    encode: text (15 or 18) ─▶ int64 (-1 for null or nonsense)      decode: int64 ─▶ 18-character
+    text
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ _HEADS_MAX = 512
 
 
 class IdCodes:
-    """The table of heads; one per process is enough for any number of orgs of one run. Thread-safe."""
+    """The table of heads; one per process is enough for any number of orgs of one run.
+    Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -124,8 +126,8 @@ def _joined(ids: pl.Series) -> npt.NDArray[np.uint8]:
 class IdMap:
     """One mapping's source codes → target codes; later entries replace earlier ones. Thread-safe.
 
-    Additions collect unsorted and are merged in before the next look-up: loading adds, the next object
-    looks up. Memory: 16 bytes a record, twice that while merging.
+    Additions collect unsorted and are merged in before the next look-up: loading adds, the next
+    object looks up. Memory: 16 bytes a record, twice that while merging.
     """
 
     def __init__(self) -> None:

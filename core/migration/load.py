@@ -1,12 +1,15 @@
-"""Loading one object: pages are prepared in order, chunks travel side by side, each settles by itself.
+"""Loading one object: pages are prepared in order, chunks travel side by side, each settles by
+itself.
 
     for every generation (parents of the same object first):
-        spool page ─▶ prepare ─▶ buffer ──full──▶ chunks on the spool + ONE commit ─▶ threads carry them
+        spool page ─▶ prepare ─▶ buffer ──full──▶ chunks on the spool + ONE commit ─▶ threads carry
+        them
                                                                                      └─▶ settle ─▶ perhaps more
     a generation begins when all chunks of the one before are settled
 
-Where it stopped is the step's cursor: ``generation`` and ``page`` are the last ones whose chunks are committed.
-Chunks that are open from an earlier worker are carried on before anything new is prepared.
+Where it stopped is the step's cursor: ``generation`` and ``page`` are the last ones whose chunks
+are committed. Chunks that are open from an earlier worker are carried on before anything new is
+prepared.
 """
 
 from __future__ import annotations
@@ -59,7 +62,8 @@ class Lane:
         self._stop: BaseException | None = None
 
     def add(self, chunks: list[ChunkRow]) -> None:
-        """Hands chunks over; returns as soon as they wait or fly, blocks while enough wait already."""
+        """Hands chunks over; returns as soon as they wait or fly, blocks while enough wait
+        already."""
         self._waiting.extend(chunk for chunk in chunks if chunk.state not in _ENDED)
         self._launch()
         while len(self._waiting) > self._width and self._stop is None:
@@ -100,7 +104,7 @@ class Lane:
             self._flying.pop(future)
             try:
                 self._waiting.extend(future.result())
-            except BaseException as stop:  # noqa: BLE001  # raised by drain once the others landed
+            except BaseException as stop:  # raised by drain once the others landed
                 self._stop = self._stop or stop
         self._launch()
 
@@ -135,7 +139,8 @@ def load_step(
     """Loads every row of a mapping that is not loaded yet.
 
     Raises:
-        StopRequested, TakenOverError, RefusedError, DailyLimitError: what was sent is settled first.
+        StopRequested, TakenOverError, RefusedError, DailyLimitError: what was sent is settled
+        first.
     """
     lane = Lane(run, step)
     try:
@@ -152,7 +157,7 @@ def load_step(
         lane.close()
 
 
-def _generation(  # noqa: PLR0913
+def _generation(
     run: RunContext,
     step: Step,
     row: StepRow,

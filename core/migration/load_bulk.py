@@ -3,11 +3,12 @@
     planned ─▶ create job ─▶ STORE ITS ID ─▶ upload ─▶ close ─▶ wait ─▶ results
                   ▲                │
                   └── job open: nothing was processed, it is aborted and another is made
-                      job closed: it is waited for; nothing is ever sent again before its results are read
+                      job closed: it is waited for; nothing is ever sent again before its results
+                      are read
 
-The id is stored before the job can be closed, so there is no moment at which the org may have written rows of
-which we do not know where to ask. A worker that was replaced cannot close its job: it looks at its lease first,
-and the job it made was aborted by the one that replaced it.
+The id is stored before the job can be closed, so there is no moment at which the org may have
+written rows of which we do not know where to ask. A worker that was replaced cannot close its job:
+it looks at its lease first, and the job it made was aborted by the one that replaced it.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ def load_by_bulk(run: RunContext, step: Step, chunk: ChunkRow, page: pl.DataFram
 
 
 class _Watch:
-    """Looks at lease and wishes between two polls; a cancelled run's job is aborted, then awaited."""
+    """Looks at lease and wishes between two polls; a cancelled run's job is aborted, then
+    awaited."""
 
     def __init__(self, run: RunContext, job_id: str) -> None:
         self._run = run
@@ -62,7 +64,8 @@ class _Watch:
 
 
 def _known_job(run: RunContext, chunk: ChunkRow) -> JobStatus | None:
-    """The chunk's job, if the org may process or has processed it; None when nothing was handed over."""
+    """The chunk's job, if the org may process or has processed it; None when nothing was handed
+    over."""
     if chunk.job_id is None:
         return None
     try:

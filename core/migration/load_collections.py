@@ -1,10 +1,11 @@
 """One chunk through sObject Collections: up to 200 rows, one request, one answer.
 
     planned ─▶ MARK AS SENT ─▶ send ─▶ answer
-                    └── found in this state later: the org is asked which rows it has, the others are sent
+                    └── found in this state later: the org is asked which rows it has, the others
+                    are sent
 
-Rows sent twice do no harm here, because only rows that are known by id, or by a key that the org itself holds
-to be unique, travel this way (`chunks.may_use_collections`).
+Rows sent twice do no harm here, because only rows that are known by id, or by a key that the org
+itself holds to be unique, travel this way (`chunks.may_use_collections`).
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def load_by_collections(
     raise AssertionError("unreachable")
 
 
-def _send(  # noqa: PLR0913
+def _send(
     run: RunContext,
     step: Step,
     chunk: ChunkRow,
@@ -111,7 +112,8 @@ def _call(
 def _already_there(
     run: RunContext, step: Step, chunk: ChunkRow, page: pl.DataFrame
 ) -> dict[int, str]:
-    """Rows of an insert that the org made in a sending whose answer was lost, by their unique key."""
+    """Rows of an insert that the org made in a sending whose answer was lost, by their unique
+    key."""
     key = step.stamped_key
     if chunk.operation != "insert" or key is None:
         return {}

@@ -1,7 +1,8 @@
-"""Ids of the source become ids of the target: through the ledger, a match, a map, or the record types.
+"""Ids of the source become ids of the target: through the ledger, a match, a map, or the record
+types.
 
-A lookup that cannot be translated follows its policy (rule 5.1) and is counted; an id of the source is never
-sent as it is, because it is a well-formed id of the target too.
+A lookup that cannot be translated follows its policy (rule 5.1) and is counted; an id of the source
+is never sent as it is, because it is a well-formed id of the target too.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What an org made of the rows of a chunk, joined to them by a key, never by their position.
 
     sent page ──┐ key: the Id of an update, the stamped key of an insert, else the whole sent row
-    results  ───┴─▶ Outcomes: accepted (row → target id) · refused (row, why) · left (rows nobody looked at)
+    results  ───┴─▶ Outcomes: accepted (row → target id) · refused (row, why) · left (rows nobody
+    looked at)
 
 Rows that are equal in every sent cell (twins) pair off one to one, in any order, and are counted.
 """

@@ -1,8 +1,9 @@
 """A closed job that nobody can tell of any more: the rows themselves are asked for, by their key.
 
-Updates and deletes are simply sent again, since the record is named. An insert with a stamped key is looked
-for; what is there is ours, what is not was never written. Without a key nobody can know: the rows are
-reported as not processed and not sent again, because a second copy is worse than a gap that is named.
+Updates and deletes are simply sent again, since the record is named. An insert with a stamped key
+is looked for; what is there is ours, what is not was never written. Without a key nobody can know:
+the rows are reported as not processed and not sent again, because a second copy is worse than a gap
+that is named.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """From a plan and both orgs' describes to the steps of a run.
 
-Fields without a rule are matched by API name, then by label; a key that is stamped becomes a rule of its own;
-lookups are told apart from plain fields and given the mappings that translate them; the lookup graph gives
-the waves. Nothing is read from the orgs but describes.
+Fields without a rule are matched by API name, then by label; a key that is stamped becomes a rule
+of its own; lookups are told apart from plain fields and given the mappings that translate them; the
+lookup graph gives the waves. Nothing is read from the orgs but describes.
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ def _stamp(
     return {entry.name: CopyRule(source=key.source[0])}
 
 
-def _step(  # noqa: PLR0913
+def _step(
     plan: Plan,
     mappings: tuple[ObjectMapping, ...],
     position: int,

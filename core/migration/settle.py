@@ -1,8 +1,10 @@
-"""The end of a chunk: its outcomes become links, failures, totals and perhaps smaller chunks, in one commit.
+"""The end of a chunk: its outcomes become links, failures, totals and perhaps smaller chunks, in
+one commit.
 
-Rows that the org refused for a passing reason are sent again, the reason deciding how (`row_advice`): after a
-lock ordered by parent and alone, after a governor limit in ever smaller requests. What can never succeed
-becomes a row failure. A chunk is done when every one of its rows is in a bucket or in a new chunk.
+Rows that the org refused for a passing reason are sent again, the reason deciding how
+(`row_advice`): after a lock ordered by parent and alone, after a governor limit in ever smaller
+requests. What can never succeed becomes a row failure. A chunk is done when every one of its rows
+is in a bucket or in a new chunk.
 """
 
 from __future__ import annotations
@@ -140,7 +142,8 @@ def _sort_out(step: Step, chunk: ChunkRow, outcomes: Outcomes) -> _SortedOut:
 
 
 def _is_hopeless(reason: str) -> bool:
-    """A job that failed for its form fails again: a column unknown, a line ending, a right missing."""
+    """A job that failed for its form fails again: a column unknown, a line ending, a right
+    missing."""
     return reason.startswith(("InvalidBatch", "ClientInputError", "FeatureNotEnabled"))
 
 

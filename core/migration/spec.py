@@ -1,8 +1,8 @@
 """What a run will do with each object, settled before the first row is read.
 
-A plan says little where defaults say the rest. `Step` is the same mapping with everything said: every field
-with its rule (the auto-map included), every lookup with the mappings that translate it, the columns to read,
-the API and the operation. The run keeps it as its frozen `object_mapping`.
+A plan says little where defaults say the rest. `Step` is the same mapping with everything said:
+every field with its rule (the auto-map included), every lookup with the mappings that translate it,
+the columns to read, the API and the operation. The run keeps it as its frozen `object_mapping`.
 """
 
 from __future__ import annotations
@@ -97,12 +97,14 @@ class Step:
 
     @cached_property
     def has_unique_key(self) -> bool:
-        """Sending an insert twice cannot make two rows: the org itself holds the key to be unique."""
+        """Sending an insert twice cannot make two rows: the org itself holds the key to be
+        unique."""
         return self.stamped_key is not None and self.target.fields[self.stamped_key].unique
 
     @cached_property
     def upserts_by_key(self) -> bool:
-        """Inserts go as upserts by the stamped key (rule 2.6): same columns, External ID or idLookup."""
+        """Inserts go as upserts by the stamped key (rule 2.6): same columns, External ID or
+        idLookup."""
         if self.stamped_key is None:
             return False
         key = self.target.fields[self.stamped_key]

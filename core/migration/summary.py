@@ -1,4 +1,5 @@
-"""A run's figures: one line per mapping, one status over all, one identity everywhere (rule 6.1)."""
+"""A run's figures: one line per mapping, one status over all, one identity everywhere (rule
+6.1)."""
 
 from __future__ import annotations
 

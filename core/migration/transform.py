@@ -1,4 +1,5 @@
-"""The rules of one mapping around the spool: what is computed before a page is sealed, and what after.
+"""The rules of one mapping around the spool: what is computed before a page is sealed, and what
+after.
 
 page as read ─▶ seal ─▶ spool ─▶ apply ─▶ target columns
                  ├─ masked columns: only their masked values reach the disk (rule 8.5)

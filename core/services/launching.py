@@ -1,7 +1,8 @@
 """Starting runs and steering them: launch, pause, resume, cancel.
 
-A launch freezes the plan as a version, checks the confirmation, makes the run's row and puts its job into the
-queue in the same transaction. Whoever carries it (a worker, or the terminal itself) finds everything there.
+A launch freezes the plan as a version, checks the confirmation, makes the run's row and puts its
+job into the queue in the same transaction. Whoever carries it (a worker, or the terminal itself)
+finds everything there.
 """
 
 from __future__ import annotations
@@ -81,7 +82,8 @@ def launch(
     """Makes a run of a plan and queues it; the run's name.
 
     Raises:
-        UserError: unknown mode or mapping, read-only target, confirmation missing; nothing was made.
+        UserError: unknown mode or mapping, read-only target, confirmation missing; nothing was
+        made.
     """
     roles.require(actor, Role.ANALYST, to="launch")
     if idempotency_key is not None:
@@ -249,7 +251,7 @@ def _check(request: LaunchRequest, plan: Plan) -> None:
             state="Nothing was launched.",
             next_step=f"There are {', '.join(sorted(known))}.",
         )
-    if request.mode == "canary" and not 0 < request.canary_percent < 100:  # noqa: PLR2004
+    if request.mode == "canary" and not 0 < request.canary_percent < 100:
         raise UserError("A canary is between 1 and 99 percent.", state="Nothing was launched.")
 
 
@@ -281,14 +283,10 @@ def _version(bridge: Orgbridge, actor: Actor, plan_id: UUID, request: LaunchRequ
     for version in plans.versions(bridge, actor, plan_id):
         if version.number == request.version:
             return version.id
-    raise UserError(
-        f"The plan has no version {request.version}.", state="Nothing was launched."
-    )
+    raise UserError(f"The plan has no version {request.version}.", state="Nothing was launched.")
 
 
-def _defer(
-    session: Any, actor: Actor, run_id: UUID, target: str, request: LaunchRequest
-) -> None:
+def _defer(session: Any, actor: Actor, run_id: UUID, target: str, request: LaunchRequest) -> None:
     where = {"queue": request.queue} if request.queue else {}
     queue.defer_run(
         session,
@@ -300,7 +298,7 @@ def _defer(
     )
 
 
-def _ask_approval(  # noqa: PLR0913
+def _ask_approval(
     bridge: Orgbridge,
     actor: Actor,
     request: LaunchRequest,

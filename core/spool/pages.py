@@ -1,7 +1,7 @@
 """One run's pages: write, read, list, delete.
 
-Pages are immutable in meaning: writing a name again replaces the page as a whole (a local folder by rename), so a
-reader sees the old page or the new one. A write that was interrupted leaves no page.
+Pages are immutable in meaning: writing a name again replaces the page as a whole (a local folder by
+rename), so a reader sees the old page or the new one. A write that was interrupted leaves no page.
 """
 
 from __future__ import annotations
@@ -78,7 +78,8 @@ class RunSpool:
         """Seals a frame under a name; an existing page of that name is replaced.
 
         Raises:
-            ConfigError: the folder or store does not take it (disk full, no right); no page is left.
+            ConfigError: the folder or store does not take it (disk full, no right); no page is
+            left.
         """
         # the page is written once and read at most three times: lz4 costs least CPU over both
         buffer = io.BytesIO()
@@ -106,7 +107,8 @@ class RunSpool:
         return pl.read_parquet(io.BytesIO(plain), columns=columns)
 
     def names(self, folder: str) -> list[str]:
-        """Names of the pages of a folder such as ``src/account``, sorted; empty when there is none."""
+        """Names of the pages of a folder such as ``src/account``, sorted; empty when there is
+        none."""
         return [f"{folder}/{leaf}" for leaf in self._store.leaves(f"{self._run}/{folder}")]
 
     def pages(self, folder: str, columns: list[str] | None = None) -> Iterator[pl.DataFrame]:
@@ -170,7 +172,8 @@ class FolderStore:
             raise _no_page(path) from missing
 
     def leaves(self, folder: str) -> list[str]:
-        """Page names of one folder, sorted; interrupted writes (names with a leading dot) are not pages."""
+        """Page names of one folder, sorted; interrupted writes (names with a leading dot) are not
+        pages."""
         found = (self.root / folder).glob("[!.]*.page")
         return sorted(path.stem for path in found)
 
@@ -225,7 +228,7 @@ class FsspecStore:
             files.rm(f"{root}/{folder}", recursive=True)
 
     def _open(self) -> tuple[Any, str]:
-        import fsspec  # noqa: PLC0415  (150 ms that a local folder need not pay)
+        import fsspec
 
         files, root = fsspec.core.url_to_fs(self.url)
         return files, root.rstrip("/")

@@ -241,9 +241,12 @@ class Grants:
         if not username:
             return str(self._org.identity.user_id)
         with self._org.store.read() as cursor:
-            row = first_row(cursor.execute(
-                'SELECT Id FROM "User" WHERE lower(Username) = lower(?) AND IsActive', [username]
-            ))
+            row = first_row(
+                cursor.execute(
+                    'SELECT Id FROM "User" WHERE lower(Username) = lower(?) AND IsActive',
+                    [username],
+                )
+            )
         if row is None:
             raise GrantError("invalid_grant", refusal)
         return str(row[0])

@@ -14,7 +14,8 @@ _TABLE = """
 CREATE TABLE IF NOT EXISTS "@session" (token VARCHAR, user_id VARCHAR, issued TIMESTAMP, expires TIMESTAMP)
 """
 
-#: Session length of an org unless its administrator changed it. Source: "Session Settings", 2 hours.
+#: Session length of an org unless its administrator changed it. Source: "Session Settings", 2
+#: hours.
 SESSION_HOURS = 2
 
 

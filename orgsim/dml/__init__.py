@@ -2,9 +2,10 @@
 
     insert · update · upsert · delete · undelete · merge · load      (orgsim/dml/run.py)
 
-    text frame ─▶ intake (bind, parse, parents' keys) ─▶ defaults ─▶ platform + hooks (change before save)
-      ─▶ checks (required, length, picklist, owner, references, unique) ─▶ validation rules ─▶ duplicate rules
-      ─▶ store ─▶ rows Salesforce makes itself, hooks' rows, roll-ups
+    text frame ─▶ intake (bind, parse, parents' keys) ─▶ defaults ─▶ platform + hooks (change before
+    save)
+      ─▶ checks (required, length, picklist, owner, references, unique) ─▶ validation rules ─▶
+      duplicate rules ─▶ store ─▶ rows Salesforce makes itself, hooks' rows, roll-ups
 
 Everything works on whole columns; rows are looked at one by one only to word a refusal.
 """

@@ -1,4 +1,5 @@
-"""State and country lists: codes and texts fill each other in, and both must be in the org's list."""
+"""State and country lists: codes and texts fill each other in, and both must be in the org's
+list."""
 
 from __future__ import annotations
 
@@ -77,7 +78,7 @@ def _fill(
 
 def _code(
     text: str | None, code: str | None, named: Mapping[str, str], known: Mapping[str, Any],
-    text_given: bool, code_given: bool, what: str,  # noqa: FBT001 - a row of one address
+    text_given: bool, code_given: bool, what: str,
 ) -> str | None:  # fmt: skip
     if code is not None and (code_given or not text_given):
         if code.upper() not in known:

@@ -1,8 +1,8 @@
 """Reads a header: which column fills which field, directly or through a parent's key.
 
-    Name                    the field Name
-    Account.Legacy_Id__c    AccountId, found by the parent's Legacy_Id__c
-    Lead:Who.Email          WhoId of a polymorphic relationship, found among leads
+Name                    the field Name
+Account.Legacy_Id__c    AccountId, found by the parent's Legacy_Id__c
+Lead:Who.Email          WhoId of a polymorphic relationship, found among leads
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Deletes rows and what hangs on them; brings them back from the recycle bin.
 
-A delete marks the row and every row that a cascading relationship ties to it, clears the other lookups that
-point there, and refuses where a restricting one does. ``@deleted`` remembers what went together (``root``),
-``@cleared`` which lookups were emptied, so that undelete restores both. Rows of objects without a recycle bin,
-and hard deletes, leave the table at once.
+A delete marks the row and every row that a cascading relationship ties to it, clears the other
+lookups that point there, and refuses where a restricting one does. ``@deleted`` remembers what went
+together (``root``), ``@cleared`` which lookups were emptied, so that undelete restores both. Rows
+of objects without a recycle bin, and hard deletes, leave the table at once.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _check_restricted(
         if not child.restricted_delete or other is None:
             continue
         sql = (
-            f'SELECT w."@row", string_agg(c.Id, \', \') FROM wanted w JOIN {quoted(other.name)} c '
+            f"SELECT w.\"@row\", string_agg(c.Id, ', ') FROM wanted w JOIN {quoted(other.name)} c "
             f"ON c.{quoted(child.field)} = w.Id WHERE NOT c.IsDeleted GROUP BY 1"
         )
         with transaction.lent(wanted=frame):
@@ -200,7 +200,8 @@ def undelete_rows(
     frame: pl.DataFrame,
     refusals: Refusals,
 ) -> pl.DataFrame:
-    """Brings rows of ``frame`` (``@row``, ``Id``) back with everything that was deleted with them."""
+    """Brings rows of ``frame`` (``@row``, ``Id``) back with everything that was deleted with
+    them."""
     with transaction.lent(wanted=frame):
         rows = transaction.cursor.execute(
             f'SELECT w."@row" FROM wanted w ANTI JOIN (SELECT Id FROM {quoted(sobject.name)} '
@@ -223,7 +224,9 @@ def _restore(save: Save, transaction: Transaction, *, roots: pl.DataFrame) -> No
         cleared = transaction.frame(
             'SELECT sobject, id AS "Id", field, was FROM "@cleared" WHERE root IN (SELECT Id FROM roots)'
         )
-        transaction.cursor.execute('DELETE FROM "@deleted" WHERE root IN (SELECT Id FROM roots) AND NOT gone')
+        transaction.cursor.execute(
+            'DELETE FROM "@deleted" WHERE root IN (SELECT Id FROM roots) AND NOT gone'
+        )
         transaction.cursor.execute('DELETE FROM "@cleared" WHERE root IN (SELECT Id FROM roots)')
     for (name,), group in back.group_by("sobject"):
         transaction.touched.add(str(name))

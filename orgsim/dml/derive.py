@@ -68,8 +68,8 @@ def _opportunity(staged: Staged) -> None:
         pl.when(moved & ~kept).then(probability).otherwise("Probability").alias("Probability"),
         pl.when(moved & ~named).then(category).otherwise("ForecastCategoryName")
         .alias("ForecastCategoryName"),
-        _by_stage(stage, 2, False, pl.Boolean).alias("IsClosed"),  # noqa: FBT003 - a default value
-        _by_stage(stage, 3, False, pl.Boolean).alias("IsWon"),  # noqa: FBT003 - a default value
+        _by_stage(stage, 2, False, pl.Boolean).alias("IsClosed"),
+        _by_stage(stage, 3, False, pl.Boolean).alias("IsWon"),
     )  # fmt: skip
     year, month = pl.col("CloseDate").dt.year(), pl.col("CloseDate").dt.month()
     quarter = (month - 1) // 3 + 1
@@ -107,7 +107,9 @@ def _task(staged: Staged) -> None:
 def _event(staged: Staged) -> None:
     staged.ensure(["StartDateTime", "EndDateTime", "ActivityDateTime", "ActivityDate",
                    "DurationInMinutes"])  # fmt: skip
-    start = pl.coalesce("StartDateTime", "ActivityDateTime", pl.col("ActivityDate").cast(pl.Datetime("us")))
+    start = pl.coalesce(
+        "StartDateTime", "ActivityDateTime", pl.col("ActivityDate").cast(pl.Datetime("us"))
+    )
     minutes = pl.col("DurationInMinutes")
     staged.frame = staged.frame.with_columns(start.alias("StartDateTime"))
     length = (pl.col("EndDateTime") - pl.col("StartDateTime")).dt.total_minutes()

@@ -52,4 +52,6 @@ def truths(staged: Staged, texts: Mapping[str, str]) -> dict[str, list[int]]:
     if not texts or not len(staged.frame):
         return {}
     found = evaluate(staged, texts)
-    return {name: found.filter(pl.col(name).fill_null(value=False))[ROW].to_list() for name in texts}
+    return {
+        name: found.filter(pl.col(name).fill_null(value=False))[ROW].to_list() for name in texts
+    }

@@ -1,10 +1,13 @@
 """Runs the schema file's hooks: the automation of an org, in a few words each.
 
     hooks:
-      - {on: [insert, update], when: 'Type = "X"', set: {Name: "UPPER(Name)", Amount: "ROUND(Amount, 0)"}}
+      - {on: [insert, update], when: 'Type = "X"', set: {Name: "UPPER(Name)", Amount: "ROUND(Amount,
+      0)"}}
       - {on: [insert], owner: Support_Queue}                    reassigns, to a username or a queue
-      - {on: [insert, update], html: [Notes__c]}                rewrites rich text as the editor would
-      - {on: [insert], when: "Amount > 1000000", refuse: "Ask the desk", code: CANNOT_INSERT_…, field: Amount}
+      - {on: [insert, update], html: [Notes__c]}                rewrites rich text as the editor
+      would
+      - {on: [insert], when: "Amount > 1000000", refuse: "Ask the desk", code: CANNOT_INSERT_…,
+      field: Amount}
       - {on: [insert], create: {sobject: Task, fields: {Subject: '"Welcome"', WhatId: "Id"}}}
 
 ``when`` and the values are formulas over the row as it will be. Without ``on`` a hook runs at both.
@@ -93,11 +96,13 @@ def _reassign(staged: Staged, rows: list[int], named: str) -> None:
 
 def owner_id(staged: Staged, named: str) -> str | None:
     """The id of a user by username or id, or of a queue by developer name."""
-    row = first_row(staged.transaction.cursor.execute(
-        'SELECT Id FROM "User" WHERE lower(Username) = lower($1) OR Id = $1 UNION ALL '
-        'SELECT Id FROM "Group" WHERE DeveloperName = $1 LIMIT 1',
-        [named],
-    ))
+    row = first_row(
+        staged.transaction.cursor.execute(
+            'SELECT Id FROM "User" WHERE lower(Username) = lower($1) OR Id = $1 UNION ALL '
+            'SELECT Id FROM "Group" WHERE DeveloperName = $1 LIMIT 1',
+            [named],
+        )
+    )
     return None if row is None else str(row[0])
 
 
@@ -116,7 +121,8 @@ def _rewrite_html(staged: Staged, name: str, hook: Hook) -> None:
 
 
 def rewritten(html: str) -> str:
-    """Rich text as the platform's editor stores it: small tags, closed breaks, a paragraph around."""
+    """Rich text as the platform's editor stores it: small tags, closed breaks, a paragraph
+    around."""
     small = re.sub(r"</?([A-Za-z0-9]+)", lambda found: found[0].lower(), html)
     closed = re.sub(r"<br\s*/?>", "<br>", small)
     return closed if closed.startswith("<p>") else f"<p>{closed}</p>"
@@ -137,7 +143,8 @@ def assign(staged: Staged) -> None:
 
 
 def after(staged: Staged) -> None:
-    """Adds the rows that hooks make; a row of theirs that is refused refuses the row that caused it."""
+    """Adds the rows that hooks make; a row of theirs that is refused refuses the row that caused
+    it."""
     for hook in _hooks(staged):
         made = hook.get("create")
         if not made:
@@ -148,7 +155,12 @@ def after(staged: Staged) -> None:
         target = staged.save.full.sobjects[made["sobject"]]
         refused = nested.insert(staged, target, values.rename({ROW: "@cause"}))
         late = [
-            (row, Refusal(_TRIGGER, f"execution of AfterInsert caused by: {reason.code}, {reason.message}"))
+            (
+                row,
+                Refusal(
+                    _TRIGGER, f"execution of AfterInsert caused by: {reason.code}, {reason.message}"
+                ),
+            )
             for row, reason in refused
         ]
         if late:

@@ -51,7 +51,8 @@ def _values(
 def _merge(
     columns: dict[str, pl.Series], field: Field, values: pl.Series, given: pl.Series
 ) -> None:
-    """Two columns may fill one field (`Account.A__c` and `Account.B__c`): the later given cell wins."""
+    """Two columns may fill one field (`Account.A__c` and `Account.B__c`): the later given cell
+    wins."""
     mask = f"@given.{field.name}"
     if field.name in columns:
         earlier = columns.get(mask, pl.repeat(value=True, n=len(given), eager=True))

@@ -1,4 +1,5 @@
-"""Merges records: the losers' children move to the winner, the losers point at it by MasterRecordId."""
+"""Merges records: the losers' children move to the winner, the losers point at it by
+MasterRecordId."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ class MergeError(ValueError):
 
 
 def merge(save: Save, *, winner: str, losers: Sequence[str]) -> list[str]:
-    """Merges at most two losers into the winner, durably; returns the ids of the children that moved.
+    """Merges at most two losers into the winner, durably; returns the ids of the children that
+    moved.
 
     Raises:
         MergeError: wrong objects, or rows that are not there.

@@ -1,4 +1,5 @@
-"""Writes that a save causes: rows of other objects, by the same rules, inside the same transaction."""
+"""Writes that a save causes: rows of other objects, by the same rules, inside the same
+transaction."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from orgsim.schema.model import SObject
 
 
 def insert(staged: Staged, target: SObject, values: pl.DataFrame) -> list[tuple[int, Refusal]]:
-    """Inserts ``values`` (any types, ``@cause`` = row of the causing save); returns what was refused."""
+    """Inserts ``values`` (any types, ``@cause`` = row of the causing save); returns what was
+    refused."""
     from orgsim.dml.pipeline import insert_rows  # the pipeline runs hooks, hooks run the pipeline
 
     causes = values["@cause"].to_list()

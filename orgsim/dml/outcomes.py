@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-#: The text of a cell that asks for null (`#N/A` in CSV, null in JSON). A null cell means: not given.
+#: The text of a cell that asks for null (`#N/A` in CSV, null in JSON). A null cell means: not
+#: given.
 SET_NULL = "\x00NULL"
 
 ROLLED_BACK = "ALL_OR_NONE_OPERATION_ROLLED_BACK"

@@ -33,7 +33,8 @@ def insert_rows(
     frame: pl.DataFrame,
     refusals: Refusals,
 ) -> pl.DataFrame:
-    """Inserts what passes; returns the ``saved`` frame (row, id, created). ``frame`` has ``@row``."""
+    """Inserts what passes; returns the ``saved`` frame (row, id, created). ``frame`` has
+    ``@row``."""
     staged = Staged(save, transaction, sobject=sobject, inserting=True, refusals=refusals)
     take_in(staged, frame)
     checks.check_limits(staged)

@@ -1,6 +1,7 @@
 """What Salesforce does to particular standard objects beside the general rules.
 
-Each entry of ``orgsim/dml/standard`` offers functions over staged rows; here is only which object calls which.
+Each entry of ``orgsim/dml/standard`` offers functions over staged rows; here is only which object
+calls which.
 """
 
 from __future__ import annotations

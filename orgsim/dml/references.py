@@ -16,7 +16,8 @@ _TRUSTED = frozenset({"OwnerId", "RecordTypeId"})
 
 
 def check_references(staged: Staged) -> None:
-    """MALFORMED_ID for ids of another object, INVALID_CROSS_REFERENCE_KEY for rows that are not there."""
+    """MALFORMED_ID for ids of another object, INVALID_CROSS_REFERENCE_KEY for rows that are not
+    there."""
     for field in staged.writing():
         if field.type != "reference" or field.name in _SKIPPED:
             continue
@@ -98,7 +99,9 @@ def _check_unique(staged: Staged, fields: list[Field]) -> None:
         staged.refusals.add(row, _duplicate(names, record_id))
     free = offered.filter(~pl.col(ROW).is_in([row for row, _ in taken]))
     columns = [f"k{at}" for at in range(len(fields))]
-    twice = free.filter(pl.struct(columns).is_duplicated() & ~pl.struct(columns).is_first_distinct())
+    twice = free.filter(
+        pl.struct(columns).is_duplicated() & ~pl.struct(columns).is_first_distinct()
+    )
     for row in twice[ROW].to_list():
         staged.refusals.add(row, _duplicate(names, None))
 

@@ -1,7 +1,8 @@
-"""Recomputes roll-up summaries of the parents whose children changed, and saves those parents again.
+"""Recomputes roll-up summaries of the parents whose children changed, and saves those parents
+again.
 
-The parent's new sum counts as an edit of the parent: it is stamped, its validation rules run, and where one
-refuses, the child rows that caused it are refused.
+The parent's new sum counts as an edit of the parent: it is stamped, its validation rules run, and
+where one refuses, the child rows that caused it are refused.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Validation rules and duplicate rules.
 
-    validation_rules: {Name: {formula, message, field, active}}
-    duplicate_rules:  {Name: {match: [fields], action: block|alert, message, match_rule, active}}
+validation_rules: {Name: {formula, message, field, active}}
+duplicate_rules:  {Name: {match: [fields], action: block|alert, message, match_rule, active}}
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ def check_validation(staged: Staged) -> None:
     rules: Mapping[str, Any] = staged.sobject.rules.get("validation_rules") or {}
     active = {name: one for name, one in rules.items() if one.get("active", True)}
     staged.drop_refused()
-    for name, rows in truths(staged, {name: one["formula"] for name, one in active.items()}).items():
+    for name, rows in truths(
+        staged, {name: one["formula"] for name, one in active.items()}
+    ).items():
         staged.refusals.all(rows, validation_refusal(active[name]))
 
 

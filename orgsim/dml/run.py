@@ -1,6 +1,7 @@
 """The verbs of the save path: each is one durable transaction over any number of rows.
 
-``frame`` holds text columns named as the caller wrote them; null = not given, ``SET_NULL`` = make it null.
+``frame`` holds text columns named as the caller wrote them; null = not given, ``SET_NULL`` = make
+it null.
 """
 
 from __future__ import annotations
@@ -201,4 +202,3 @@ def _tell_time(save: Save, transaction: Transaction) -> None:
     """Formulas read the time and the user from these variables."""
     transaction.cursor.execute(f"SET VARIABLE sim_now = TIMESTAMP '{save.stamp}'")
     transaction.cursor.execute(f"SET VARIABLE sim_user = '{save.user_id}'")
-

@@ -41,7 +41,8 @@ class OrgFacts:
 
 @dataclass(frozen=True, slots=True)
 class Save:
-    """One caller's right to save rows: ``schema`` is what the caller sees, ``full`` the whole org."""
+    """One caller's right to save rows: ``schema`` is what the caller sees, ``full`` the whole
+    org."""
 
     store: Store
     schema: Schema

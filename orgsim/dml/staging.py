@@ -1,7 +1,8 @@
 """The rows of one save on their way: one frame, checked and changed step by step.
 
-Columns of ``frame``: ``@row`` (input order), every field's new value under its API name, ``@given.<field>``
-where only some rows name the field, and ``@old.<field>`` for what an updated row held before.
+Columns of ``frame``: ``@row`` (input order), every field's new value under its API name,
+``@given.<field>`` where only some rows name the field, and ``@old.<field>`` for what an updated row
+held before.
 """
 
 from __future__ import annotations

@@ -15,7 +15,8 @@ _ALWAYS = ("Id", "IsDeleted", "OwnerId", "RecordTypeId", "SystemModstamp", "Curr
 
 
 def join_before(staged: Staged) -> None:
-    """Lays the stored rows under the given ones: ``@old.<field>`` and, where not given, the value."""
+    """Lays the stored rows under the given ones: ``@old.<field>`` and, where not given, the
+    value."""
     staged.drop_refused()
     _check_ids(staged)
     staged.drop_refused()
@@ -57,9 +58,9 @@ def looks_at_whole_rows(sobject: SObject) -> bool:
 
 
 def _stored(staged: Staged, names: list[str]) -> pl.DataFrame:
-    listed = ", ".join(f't.{quoted(name)} AS {quoted("@old." + name)}' for name in names)
+    listed = ", ".join(f"t.{quoted(name)} AS {quoted('@old.' + name)}" for name in names)
     sql = (
-        f"SELECT t.Id, t.IsDeleted AS \"@old.IsDeleted\", {listed} FROM {quoted(staged.sobject.name)}"
+        f'SELECT t.Id, t.IsDeleted AS "@old.IsDeleted", {listed} FROM {quoted(staged.sobject.name)}'
         " t SEMI JOIN wanted w ON w.Id = t.Id"
     )
     if "IsDeleted" in names:

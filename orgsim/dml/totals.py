@@ -11,7 +11,11 @@ from orgsim.store import Transaction
 from orgsim.store.columns import quoted
 
 #: Child → lookup whose parent carries sums that the platform keeps.
-_KEPT = {"OpportunityLineItem": "OpportunityId", "OrderItem": "OrderId", "CampaignMember": "CampaignId"}
+_KEPT = {
+    "OpportunityLineItem": "OpportunityId",
+    "OrderItem": "OrderId",
+    "CampaignMember": "CampaignId",
+}
 
 
 def concerned(
@@ -24,7 +28,7 @@ def concerned(
     for name in names:
         with transaction.lent(**{"@rows": rows.select("Id")}):
             found = transaction.frame(
-                f'SELECT DISTINCT t.{quoted(name)} AS Id FROM {quoted(sobject.name)} t '
+                f"SELECT DISTINCT t.{quoted(name)} AS Id FROM {quoted(sobject.name)} t "
                 f'SEMI JOIN "@rows" r ON r.Id = t.Id WHERE t.{quoted(name)} IS NOT NULL'
             )
         made[name] = found["Id"]

@@ -1,6 +1,7 @@
 """Upsert by a key field, and the order in which rows with the same key are saved.
 
-Rows with one key inside one chunk (200 rows) collide; in different chunks they are saved one after the other.
+Rows with one key inside one chunk (200 rows) collide; in different chunks they are saved one after
+the other.
 """
 
 from __future__ import annotations
@@ -153,5 +154,3 @@ def _matched(
     )
     with transaction.lent(offered=offered):
         return transaction.frame(sql).with_columns(pl.col(ROW).cast(pl.UInt32))
-
-

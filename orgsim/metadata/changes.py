@@ -1,6 +1,7 @@
 """Changes of metadata: custom fields and validation rules come, change and go.
 
-A new field has managed access: nobody sees it, administrators included, until field permissions grant it.
+A new field has managed access: nobody sees it, administrators included, until field permissions
+grant it.
 """
 
 from __future__ import annotations
@@ -70,7 +71,9 @@ def change_field(org: Org, full_name: str, metadata: Mapping[str, Any]) -> None:
     document = copy.deepcopy(org.document)
     fields = document["objects"][sobject].get("fields") or {}
     if name not in fields:
-        raise MetadataError("INVALID_CROSS_REFERENCE_KEY", f"no CustomField named {full_name} found")
+        raise MetadataError(
+            "INVALID_CROSS_REFERENCE_KEY", f"no CustomField named {full_name} found"
+        )
     old = fields[name] if isinstance(fields[name], dict) else {}
     kept = {key: old[key] for key in ("access", "durable_id") if key in old}
     fields[name] = {**field_spec(metadata), **kept, "metadata": dict(metadata)}
@@ -83,7 +86,9 @@ def delete_field(org: Org, full_name: str) -> None:
     document = copy.deepcopy(org.document)
     fields = document["objects"][sobject].get("fields") or {}
     if name not in fields:
-        raise MetadataError("INVALID_CROSS_REFERENCE_KEY", f"no CustomField named {full_name} found")
+        raise MetadataError(
+            "INVALID_CROSS_REFERENCE_KEY", f"no CustomField named {full_name} found"
+        )
     del fields[name]
     with org.store.write() as transaction:
         _put(org, document)
@@ -108,7 +113,10 @@ def field_spec(metadata: Mapping[str, Any]) -> dict[str, Any]:
                             "Must specify 'defaultValue' for a CustomField of type Checkbox",
                             ("defaultValue",))  # fmt: skip
     word, taken = _KINDS[kind]
-    made: dict[str, Any] = {"type": word, **{key: metadata[key] for key in taken if key in metadata}}
+    made: dict[str, Any] = {
+        "type": word,
+        **{key: metadata[key] for key in taken if key in metadata},
+    }
     made |= _plain(metadata)
     made |= _values(metadata)
     made |= _reference(metadata)
@@ -175,7 +183,9 @@ def put_rule(org: Org, full_name: str, metadata: Mapping[str, Any], *, new: bool
         raise MetadataError("DUPLICATE_DEVELOPER_NAME",
                             f"This validation rule name already exists: {name}")  # fmt: skip
     if not new and name not in rules:
-        raise MetadataError("INVALID_CROSS_REFERENCE_KEY", f"no ValidationRule named {full_name} found")
+        raise MetadataError(
+            "INVALID_CROSS_REFERENCE_KEY", f"no ValidationRule named {full_name} found"
+        )
     formula = str(metadata.get("errorConditionFormula") or "")
     try:
         compiled(formula, org.schema.sobjects[sobject], org.schema)
@@ -197,7 +207,9 @@ def delete_rule(org: Org, full_name: str) -> None:
     document = copy.deepcopy(org.document)
     rules = document["objects"][sobject].get("validation_rules") or {}
     if name not in rules:
-        raise MetadataError("INVALID_CROSS_REFERENCE_KEY", f"no ValidationRule named {full_name} found")
+        raise MetadataError(
+            "INVALID_CROSS_REFERENCE_KEY", f"no ValidationRule named {full_name} found"
+        )
     del rules[name]
     _put(org, document)
 

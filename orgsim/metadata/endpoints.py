@@ -1,4 +1,5 @@
-"""The Tooling API: query, and create, read, change, delete of custom fields and validation rules."""
+"""The Tooling API: query, and create, read, change, delete of custom fields and validation
+rules."""
 
 from __future__ import annotations
 
@@ -31,7 +32,9 @@ def query(call: Call) -> Reply:
     for record in records:
         if isinstance(record.get("Metadata"), str):
             record["Metadata"] = json.loads(record["Metadata"])
-    return Reply(body={"size": len(records), "entityTypeName": None, "queryLocator": None, **answer})
+    return Reply(
+        body={"size": len(records), "entityTypeName": None, "queryLocator": None, **answer}
+    )
 
 
 def global_describe(call: Call) -> Reply:
@@ -107,7 +110,9 @@ def delete(call: Call) -> Reply:
 
 def _changeable(call: Call) -> str:
     name = call.parameters["sobject"]
-    found = next((one for one in ("CustomField", "ValidationRule") if one.lower() == name.lower()), None)
+    found = next(
+        (one for one in ("CustomField", "ValidationRule") if one.lower() == name.lower()), None
+    )
     if found is None:
         raise ApiError(405, "METHOD_NOT_ALLOWED", f"HTTP Method '{call.method}' not allowed. "
                        "Allowed are HEAD,GET")  # fmt: skip

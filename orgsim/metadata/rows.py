@@ -45,7 +45,8 @@ def catalogue() -> Schema:
 def readable(
     org: Org, cursor: duckdb.DuckDBPyConnection, text: str, schema: Schema, *, tooling: bool = False
 ) -> Iterator[Schema]:
-    """The schema to run a query with: the caller's, or the metadata objects when it asks for one of them."""
+    """The schema to run a query with: the caller's, or the metadata objects when it asks for one of
+    them."""
     named = _FROM.findall(text)
     asked = [one for one in named if catalogue().sobject(one)]
     if not asked or (not tooling and any(schema.sobject(one) for one in asked)):

@@ -1,1 +1,2 @@
-"""What an org's metadata says: objects, fields with every describe attribute, record types, rules."""
+"""What an org's metadata says: objects, fields with every describe attribute, record types,
+rules."""

@@ -1,8 +1,8 @@
 """What one user may see of the schema: profile, permission sets, field permissions.
 
-Fields that came with the schema file are open to everybody; a field with managed access (made through the
-Tooling API) is invisible, to administrators too, until a field permission of one of the user's permission sets
-(or of the hidden one of the profile) grants it.
+Fields that came with the schema file are open to everybody; a field with managed access (made
+through the Tooling API) is invisible, to administrators too, until a field permission of one of the
+user's permission sets (or of the hidden one of the profile) grants it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """How a few words about a field become its 57 describe attributes.
 
-The flags of each kind follow recorded describes (Account, Contact, Case, Event, Task, API 44 to 62).
+The flags of each kind follow recorded describes (Account, Contact, Case, Event, Task, API 44 to
+62).
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@
                   ├──< RecordType
                   └──< rules (validation, duplicates, hooks), kept as the plain mappings of the YAML
 
-A field keeps the wire form (57 keys, in Salesforce's order) in ``attributes``; the properties read from it.
-Nothing here touches the store.
+A field keeps the wire form (57 keys, in Salesforce's order) in ``attributes``; the properties read
+from it. Nothing here touches the store.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ class PicklistValue:
 
 @dataclass(frozen=True, slots=True)
 class RollUp:
-    """A roll-up summary: ``function`` (count|sum|min|max) of ``field`` over ``child`` rows by ``via``."""
+    """A roll-up summary: ``function`` (count|sum|min|max) of ``field`` over ``child`` rows by
+    ``via``."""
 
     child: str
     via: str
@@ -69,15 +70,18 @@ class RollUp:
 
 @dataclass(frozen=True)
 class Field:
-    """One field. ``attributes`` is its describe entry: exactly 57 keys when it goes over the wire."""
+    """One field. ``attributes`` is its describe entry: exactly 57 keys when it goes over the
+    wire."""
 
     attributes: Mapping[str, Any]
     #: Format of an auto-number, such as ``P-{0000}``.
     display_format: str | None = None
     rollup: RollUp | None = None
-    #: What happens to this row when the looked-up row is deleted: ``clear``, ``restrict`` or ``cascade``.
+    #: What happens to this row when the looked-up row is deleted: ``clear``, ``restrict`` or
+    #: ``cascade``.
     delete_constraint: str = "clear"
-    #: Name by which the looked-up object calls its list of these rows; None: not queryable as a subquery.
+    #: Name by which the looked-up object calls its list of these rows; None: not queryable as a
+    #: subquery.
     child_relationship: str | None = None
     #: True when only field permissions make it visible (fields made through the Tooling API).
     managed_access: bool = False
@@ -305,7 +309,8 @@ class RecordType:
 
 @dataclass(frozen=True)
 class SObject:
-    """One object. ``attributes`` holds the object-level describe keys other than fields and children."""
+    """One object. ``attributes`` holds the object-level describe keys other than fields and
+    children."""
 
     attributes: Mapping[str, Any]
     fields: NameMap[Field]
@@ -396,10 +401,13 @@ class Schema:
     """All objects of an org. Immutable: a change of metadata makes a new one."""
 
     sobjects: NameMap[SObject]
-    #: Switches of the org: person_accounts, multi_currency, state_country_picklists, set_audit_fields …
+    #: Switches of the org: person_accounts, multi_currency, state_country_picklists,
+    #: set_audit_fields …
     features: frozenset[str] = frozenset()
     #: Compiled formulas of this schema, by (object, text); filled by use.
-    formulas: dict[tuple[str, str, str], Any] = field(default_factory=dict, compare=False, repr=False)
+    formulas: dict[tuple[str, str, str], Any] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     def sobject(self, name: str) -> SObject | None:
         """The object of that API name in any letter case, or None."""

@@ -52,7 +52,13 @@ def recorded_objects(described: list[dict[str, Any]]) -> dict[str, Any]:
     names: dict[str, dict[str, str]] = {}
     for parent in described:
         for child in parent.get("childRelationships") or ():
-            kind = "cascade" if child["cascadeDelete"] else "restrict" if child["restrictedDelete"] else ""
+            kind = (
+                "cascade"
+                if child["cascadeDelete"]
+                else "restrict"
+                if child["restrictedDelete"]
+                else ""
+            )
             if kind:
                 constraints.setdefault(child["childSObject"], {})[child["field"]] = kind
             if child.get("relationshipName"):

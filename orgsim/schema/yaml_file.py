@@ -12,7 +12,8 @@
         - {username: ann@x.example, first: Ann, last: Lee, email: ann@x.example, active: true,
            profile: Standard User}
       queues: {Support_Queue: {name: Support, objects: [Case, Lead]}}
-    standard: [Account, Contact]     # library objects to have; default: all of orgsim/schema/library
+    standard: [Account, Contact]     # library objects to have; default: all of
+    orgsim/schema/library
     objects:
       Account:                  # an object of the library: what is given here is added or wins
         fields:
@@ -31,15 +32,17 @@
         name_field: {label: Project Name, type: text}   # or {type: autonumber, format: "P-{0000}"}
         owner: [User, Group]    # [] for a detail object
         fields:
-          Account__c: {type: master_detail, to: Account, relationship: Account__r, children: Projects__r}
-          Total__c: {type: currency, rollup: {child: Line__c, via: Project__c, function: sum, field: Amount__c}}
-          Score__c: {type: number, precision: 5, scale: 1, formula: "Amount__c * 2"}
+          Account__c: {type: master_detail, to: Account, relationship: Account__r, children:
+          Projects__r} Total__c: {type: currency, rollup: {child: Line__c, via: Project__c,
+          function: sum, field: Amount__c}} Score__c: {type: number, precision: 5, scale: 1,
+          formula: "Amount__c * 2"}
 
-A field is a word (its type) or a mapping: type · label · length · precision · scale · required · unique ·
-external_id · case_sensitive · values · restricted · default · to · relationship · children · on_delete
-(clear | restrict | cascade) · reparentable · formula · format · rollup · read_only · create_only · help ·
-controller with valid_for · record_type_values · access (managed: only field permissions show it), and any
-describe key in Salesforce's own spelling (``idLookup: true``), which wins.
+A field is a word (its type) or a mapping: type · label · length · precision · scale · required ·
+unique · external_id · case_sensitive · values · restricted · default · to · relationship · children
+· on_delete (clear | restrict | cascade) · reparentable · formula · format · rollup · read_only ·
+create_only · help · controller with valid_for · record_type_values · access (managed: only field
+permissions show it), and any describe key in Salesforce's own spelling (``idLookup: true``), which
+wins.
 """
 
 from __future__ import annotations
@@ -165,7 +168,7 @@ def _overrides(name: str, spec: Mapping[str, Any], kind: str) -> dict[str, Any]:
     made.update(_generated(spec, kind))
     if "values" in spec:
         made["picklistValues"] = [_picklist_entry(entry, spec) for entry in spec["values"] or ()]
-    if "controllerName" in made and made["controllerName"]:
+    if made.get("controllerName"):
         made["dependentPicklist"] = True
     made.update(_default(spec, made, kind))
     if spec.get("external_id"):

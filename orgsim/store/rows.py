@@ -1,7 +1,7 @@
 """Reads one row without leaving the cursor's result open.
 
-DuckDB 2.0 refuses the next statement of a cursor (registering a frame is one) while a result has rows left;
-``fetchone`` leaves it so.
+DuckDB 2.0 refuses the next statement of a cursor (registering a frame is one) while a result has
+rows left; ``fetchone`` leaves it so.
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
-"""One DuckDB file per org: snapshots for readers, one writer at a time, commits that survive a kill.
+"""One DuckDB file per org: snapshots for readers, one writer at a time, commits that survive a
+kill.
 
     store.read()   a cursor on its own snapshot (or the writer's cursor inside the writer's thread)
     store.write()  the writer lock and one transaction: commit on success, rollback on any exception
 
-``write`` inside ``write`` of the same thread joins the outer transaction: that is how a composite call is
-one transaction. DuckDB has no savepoints, so an inner failure that must undo anything undoes all of it.
+``write`` inside ``write`` of the same thread joins the outer transaction: that is how a composite
+call is one transaction. DuckDB has no savepoints, so an inner failure that must undo anything
+undoes all of it.
 """
 
 from __future__ import annotations
@@ -44,7 +46,8 @@ class Transaction:
         self.touched: set[str] = set()
 
     def take(self, counter: str, count: int, *, start: int) -> int:
-        """Reserves ``count`` numbers and returns the first; an unused counter begins at ``start``."""
+        """Reserves ``count`` numbers and returns the first; an unused counter begins at
+        ``start``."""
         first = self._taken.get(counter, self._store.counters.get(counter, start))
         self._taken[counter] = first + count
         return first
@@ -122,7 +125,8 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A cursor on a snapshot of what is committed; inside ``write`` it sees the open transaction."""
+        """A cursor on a snapshot of what is committed; inside ``write`` it sees the open
+        transaction."""
         outer: Transaction | None = getattr(self._local, "transaction", None)
         if outer is not None:
             yield outer.cursor

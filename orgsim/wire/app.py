@@ -1,11 +1,14 @@
 """The web application of one org: every resource, the gate before them, faults around all.
 
-    FaultMiddleware ▶ gzip ▶ Gate (token, allowance) ▶ routes
-                                                        ├── /services/oauth2, /id       auth
-                                                        ├── /services/data/…/jobs        bulk (streams)
-                                                        ├── /services/Soap               soap
-                                                        ├── /services/data/vXX.0/…       Router of Rules
-                                                        └── /_sim/…                      the test API
+FaultMiddleware ▶ gzip ▶ Gate (token, allowance) ▶ routes
+                                                    ├── /services/oauth2, /id       auth
+                                                    ├── /services/data/…/jobs        bulk
+                                                    (streams)
+                                                    ├── /services/Soap               soap
+                                                    ├── /services/data/vXX.0/…       Router of
+                                                    Rules
+                                                    └── /_sim/…                      the test
+                                                    API
 """
 
 from __future__ import annotations
@@ -146,4 +149,3 @@ def _response(reply: Reply, *, pretty: bool = False) -> Response:
         content = orjson.dumps(reply.body, option=orjson.OPT_INDENT_2)
     headers = dict(reply.headers)
     return Response(content, reply.status, headers=headers, media_type=reply.media_type)
-

@@ -1,4 +1,5 @@
-"""JSON records as text frames for the save path: one column a field, dotted columns for parents' keys."""
+"""JSON records as text frames for the save path: one column a field, dotted columns for parents'
+keys."""
 
 from __future__ import annotations
 

@@ -54,7 +54,8 @@ def delete(call: Call) -> Reply:
 
 
 def read(call: Call) -> Reply:
-    """GET /composite/sobjects/X?ids=&fields= and POST with both in the body; null for what is not there."""
+    """GET /composite/sobjects/X?ids=&fields= and POST with both in the body; null for what is not
+    there."""
     sobject = sobject_of(call, call.parameters["sobject"])
     if call.method == "POST":
         body = body_object(call)

@@ -1,4 +1,5 @@
-"""The gate before every resource: who asks, is there allowance left, and the header that counts calls."""
+"""The gate before every resource: who asks, is there allowance left, and the header that counts
+calls."""
 
 from __future__ import annotations
 

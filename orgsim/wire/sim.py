@@ -1,13 +1,18 @@
-"""The test API: what a real org does not have. Open to loopback callers, never under Salesforce's paths.
+"""The test API: what a real org does not have. Open to loopback callers, never under Salesforce's
+paths.
 
     GET    /_sim/org                 identity: url, organization_id, access_token, client_id …
-    GET    /_sim/rows/{object}       all rows as stored (deleted ones too), JSON; ?format=csv for CSV
-    GET|POST /_sim/clock             {"now"}; POST {"move_s": 3600} or {"freeze": "2026-01-01T00:00:00Z"|null}
+    GET    /_sim/rows/{object}       all rows as stored (deleted ones too), JSON; ?format=csv for
+    CSV
+    GET|POST /_sim/clock             {"now"}; POST {"move_s": 3600} or {"freeze":
+    "2026-01-01T00:00:00Z"|null}
     GET|POST /_sim/options           options of the org; POST merges
     GET|POST /_sim/limits            {"calls", "allowed", "storage_mb"}; POST sets
     POST   /_sim/expire              ends every session; {"lasting": true} the lasting ones too
-    POST   /_sim/edit                {"user": id|username, "update": {object: [rows]}, "delete": [ids],
-                                      "insert": {object: [rows]}, "merge": {"winner": id, "losers": [ids]}}
+    POST   /_sim/edit                {"user": id|username, "update": {object: [rows]}, "delete":
+    [ids],
+                                      "insert": {object: [rows]}, "merge": {"winner": id, "losers":
+                                      [ids]}}
     GET|POST|DELETE /_sim/faults     see orgsim/faults/book.py
 """
 
@@ -116,11 +121,13 @@ def _said(outcomes: Outcomes) -> list[dict[str, Any]]:
 def _user(org: Org, given: str | None) -> str:
     """The user by id or username; without one, any other than the administrator who can log in."""
     with org.store.read() as cursor:
-        row = first_row(cursor.execute(
-            'SELECT Id FROM "User" WHERE ($1 IS NULL AND Id <> $2 AND IsActive) OR Id = $1 '
-            "OR lower(Username) = lower($1) ORDER BY Id LIMIT 1",
-            [given, org.identity.user_id],
-        ))
+        row = first_row(
+            cursor.execute(
+                'SELECT Id FROM "User" WHERE ($1 IS NULL AND Id <> $2 AND IsActive) OR Id = $1 '
+                "OR lower(Username) = lower($1) ORDER BY Id LIMIT 1",
+                [given, org.identity.user_id],
+            )
+        )
     return str(row[0]) if row else org.identity.user_id
 
 

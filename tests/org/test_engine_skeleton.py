@@ -24,7 +24,7 @@ def fill(org, *, accounts: int, contacts: int) -> None:
         rows = [
             {
                 "attributes": {"type": "Account"},
-                "Name": f"Account {n} “ü”, \"q\"",
+                "Name": f'Account {n} “ü”, "q"',
                 "Description": f"line 1\nline {n} 😀",
                 **({"ParentId": made[n - 10]} if n >= 10 else {}),
             }

@@ -47,7 +47,9 @@ def test_a_new_field_is_invisible_until_it_is_granted(org: PracticeOrg) -> None:
     key = {"type": "Text", "length": 18, "externalId": True, "unique": True, "caseSensitive": True}
     new_field(org, "Account.Key__c", **key)
     before = names(org)
-    profile_set = org.query("SELECT Id FROM PermissionSet WHERE Profile.Name = 'System Administrator'")[0]["Id"]
+    profile_set = org.query(
+        "SELECT Id FROM PermissionSet WHERE Profile.Name = 'System Administrator'"
+    )[0]["Id"]
     grant = {"ParentId": profile_set, "SobjectType": "Account", "Field": "Account.Key__c",
              "PermissionsRead": True, "PermissionsEdit": True}  # fmt: skip
     made = org.json("POST", "sobjects/FieldPermissions", grant)["id"]
@@ -63,14 +65,24 @@ def test_a_new_field_is_invisible_until_it_is_granted(org: PracticeOrg) -> None:
 
 def test_read_only_access_shows_in_the_describe_and_refuses_writes(org: PracticeOrg) -> None:
     new_field(org, "Account.Seen__c", type="Number", precision=5, scale=1)
-    permission_set = org.json("POST", "sobjects/PermissionSet", {"Name": "Reader", "Label": "Reader"})["id"]
+    permission_set = org.json(
+        "POST", "sobjects/PermissionSet", {"Name": "Reader", "Label": "Reader"}
+    )["id"]
     grant = {"ParentId": permission_set, "SobjectType": "Account", "Field": "Account.Seen__c",
              "PermissionsRead": True, "PermissionsEdit": False}  # fmt: skip
     org.json("POST", "sobjects/FieldPermissions", grant)
     me = org.json("GET", "/_sim/org")["user_id"]
-    org.json("POST", "sobjects/PermissionSetAssignment", {"PermissionSetId": permission_set, "AssigneeId": me})
+    org.json(
+        "POST",
+        "sobjects/PermissionSetAssignment",
+        {"PermissionSetId": permission_set, "AssigneeId": me},
+    )
 
-    field = next(one for one in org.json("GET", "sobjects/Account/describe")["fields"] if one["name"] == "Seen__c")
+    field = next(
+        one
+        for one in org.json("GET", "sobjects/Account/describe")["fields"]
+        if one["name"] == "Seen__c"
+    )
     with pytest.raises(RefusedError) as refused:
         org.json("POST", "sobjects/Account", {"Name": "x", "Seen__c": 1})
 
@@ -84,7 +96,10 @@ def test_fields_are_listed_read_changed_and_deleted(org: PracticeOrg) -> None:
 
     read = org.json("GET", path)
     org.json("PATCH", path, {"Metadata": {**read["Metadata"], "length": 40}})
-    found = tooling(org, f"SELECT Id, DeveloperName, TableEnumOrId, Metadata FROM CustomField WHERE Id = '{field_id}'")
+    found = tooling(
+        org,
+        f"SELECT Id, DeveloperName, TableEnumOrId, Metadata FROM CustomField WHERE Id = '{field_id}'",
+    )
     org.request("DELETE", path)
 
     assert read["FullName"] == "Account.Temp__c"
@@ -128,13 +143,15 @@ def test_the_automation_of_an_org_can_be_asked_for(org: PracticeOrg) -> None:
     rules = tooling(org, "SELECT ValidationName, Active, ErrorMessage, EntityDefinition.QualifiedApiName "
                          "FROM ValidationRule WHERE Active = true")  # fmt: skip
     triggers = tooling(org, "SELECT Name, TableEnumOrId FROM ApexTrigger WHERE Status = 'Active'")
-    duplicates = org.query("SELECT DeveloperName, SobjectType FROM DuplicateRule WHERE IsActive = true")
+    duplicates = org.query(
+        "SELECT DeveloperName, SobjectType FROM DuplicateRule WHERE IsActive = true"
+    )
     flows = org.query("SELECT ApiName, TriggerObjectOrEvent.QualifiedApiName FROM FlowDefinitionView "
                       "WHERE IsActive = true AND TriggerType IN ('RecordBeforeSave')")  # fmt: skip
 
-    assert [(one["ValidationName"], one["EntityDefinition"]["QualifiedApiName"]) for one in rules] == [
-        ("Old_Rule", "Account")
-    ]
+    assert [
+        (one["ValidationName"], one["EntityDefinition"]["QualifiedApiName"]) for one in rules
+    ] == [("Old_Rule", "Account")]
     assert [one["TableEnumOrId"] for one in triggers] == ["Account"]
     assert duplicates == [{"DeveloperName": "Same", "SobjectType": "Account"}]
     assert flows == []

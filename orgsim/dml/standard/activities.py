@@ -1,4 +1,5 @@
-"""Tasks, events and mail: what an activity may point at, what an event needs. Source: Object Reference."""
+"""Tasks, events and mail: what an activity may point at, what an event needs. Source: Object
+Reference."""
 
 from __future__ import annotations
 
@@ -23,9 +24,17 @@ def check_who_and_what(staged: Staged) -> None:
 
 def check_event(staged: Staged) -> None:
     """An event has a start, and an end or a duration of at most 14 days."""
-    names = ["StartDateTime", "ActivityDateTime", "ActivityDate", "EndDateTime", "DurationInMinutes"]
+    names = [
+        "StartDateTime",
+        "ActivityDateTime",
+        "ActivityDate",
+        "EndDateTime",
+        "DurationInMinutes",
+    ]
     staged.ensure(names)
-    start = pl.coalesce("StartDateTime", "ActivityDateTime", pl.col("ActivityDate").cast(pl.Datetime("us")))
+    start = pl.coalesce(
+        "StartDateTime", "ActivityDateTime", pl.col("ActivityDate").cast(pl.Datetime("us"))
+    )
     missing = Refusal("REQUIRED_FIELD_MISSING", "Required fields are missing: [ActivityDateTime]",
                       ("ActivityDateTime",))  # fmt: skip
     staged.refuse_where(start.is_null(), missing)

@@ -1,4 +1,5 @@
-"""Campaigns: default member statuses, members, and the counts on the campaign. Source: Object Reference."""
+"""Campaigns: default member statuses, members, and the counts on the campaign. Source: Object
+Reference."""
 
 from __future__ import annotations
 
@@ -14,7 +15,9 @@ def add_statuses(staged: Staged) -> None:
     """Every new campaign has the statuses Sent (default) and Responded."""
     if not staged.inserting:
         return
-    for order, (label, default, responded) in enumerate([("Sent", True, False), ("Responded", False, True)]):
+    for order, (label, default, responded) in enumerate(
+        [("Sent", True, False), ("Responded", False, True)]
+    ):
         rows = staged.frame.select(
             pl.col("Id").alias("CampaignId"), pl.lit(label).alias("Label"),
             pl.lit(order + 1).alias("SortOrder"), pl.lit(default).alias("IsDefault"),
@@ -24,7 +27,8 @@ def add_statuses(staged: Staged) -> None:
 
 
 def settle_member(staged: Staged) -> None:
-    """One member a person; a status the campaign does not know becomes its default one, silently."""
+    """One member a person; a status the campaign does not know becomes its default one,
+    silently."""
     staged.ensure(["CampaignId", "LeadId", "ContactId", "Status", "HasResponded", "Name",
                    "FirstRespondedDate"])  # fmt: skip
     nobody = pl.col("LeadId").is_null() & pl.col("ContactId").is_null()
@@ -59,23 +63,31 @@ def _settle_status(staged: Staged) -> None:
                              schema={"k": pl.String})  # fmt: skip
     with staged.transaction.lent(**{"@campaigns": campaigns}):
         known = staged.transaction.frame(
-            'SELECT s.CampaignId AS k, s.Label AS label, s.IsDefault AS d, s.HasResponded AS r '
+            "SELECT s.CampaignId AS k, s.Label AS label, s.IsDefault AS d, s.HasResponded AS r "
             'FROM "CampaignMemberStatus" s SEMI JOIN "@campaigns" c ON c.k = s.CampaignId '
             "WHERE NOT s.IsDeleted ORDER BY s.SortOrder"
         )
     usual = known.sort("d", descending=True, maintain_order=True).unique("k", keep="first")
     usual = usual.select("k", pl.col("label").alias("@usual"))
-    frame = staged.frame.join(usual, left_on="CampaignId", right_on="k", how="left", maintain_order="left")
+    frame = staged.frame.join(
+        usual, left_on="CampaignId", right_on="k", how="left", maintain_order="left"
+    )
     named = known.select("k", pl.col("label").alias("@label"), "r").unique(["k", "@label"])
     frame = frame.with_columns(pl.col("Status").alias("@label")).join(
         named, left_on=["CampaignId", "@label"], right_on=["k", "@label"], how="left",
         maintain_order="left",
     )  # fmt: skip
-    status = pl.when(pl.col("r").is_null()).then(pl.coalesce("@usual", "Status")).otherwise("Status")
-    frame = frame.with_columns(status.alias("Status"), pl.col("r").fill_null(value=False).alias("HasResponded"))
+    status = (
+        pl.when(pl.col("r").is_null()).then(pl.coalesce("@usual", "Status")).otherwise("Status")
+    )
+    frame = frame.with_columns(
+        status.alias("Status"), pl.col("r").fill_null(value=False).alias("HasResponded")
+    )
     today = pl.lit(staged.save.stamp.date())
     first = pl.when(pl.col("HasResponded")).then(pl.coalesce("FirstRespondedDate", today))
-    staged.frame = frame.with_columns(first.alias("FirstRespondedDate")).drop("@usual", "@label", "r")
+    staged.frame = frame.with_columns(first.alias("FirstRespondedDate")).drop(
+        "@usual", "@label", "r"
+    )
 
 
 def count_members(staged: Staged) -> None:

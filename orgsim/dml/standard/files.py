@@ -1,4 +1,5 @@
-"""Files: a new version makes its document and the links to it. Source: Object Reference, ContentVersion."""
+"""Files: a new version makes its document and the links to it. Source: Object Reference,
+ContentVersion."""
 
 from __future__ import annotations
 
@@ -48,7 +49,8 @@ def _make_documents(staged: Staged) -> None:
 
 
 def after_version(staged: Staged) -> None:
-    """Links the document to its owner and its first place; the newest version becomes the latest."""
+    """Links the document to its owner and its first place; the newest version becomes the
+    latest."""
     if not staged.inserting:
         return
     for who, share in (("OwnerId", "I"), ("FirstPublishLocationId", "V")):

@@ -33,4 +33,6 @@ def check(staged: Staged) -> None:
     with staged.transaction.lent(**{"@moved": moved}):
         circles = [row[0] for row in staged.transaction.cursor.execute(sql).fetchall()]
     text = "attempt to create a cycle in the hierarchy"
-    staged.refuse_where(pl.col("Id").is_in(circles), Refusal("CIRCULAR_DEPENDENCY", text, ("ParentId",)))
+    staged.refuse_where(
+        pl.col("Id").is_in(circles), Refusal("CIRCULAR_DEPENDENCY", text, ("ParentId",))
+    )

@@ -13,7 +13,8 @@ from orgsim.store.columns import quoted
 def join(
     staged: Staged, via: str, sobject: str, columns: Sequence[str], *, prefix: str
 ) -> pl.DataFrame:
-    """The staged frame with ``<prefix><column>`` of the row that the lookup ``via`` names (null: none)."""
+    """The staged frame with ``<prefix><column>`` of the row that the lookup ``via`` names (null:
+    none)."""
     target = staged.save.full.sobjects[sobject]
     known = [name for name in columns if name == "Id" or target.field(name)]
     listed = ", ".join(f"t.{quoted(name)} AS {quoted(prefix + name)}" for name in known)

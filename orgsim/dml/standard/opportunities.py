@@ -41,7 +41,9 @@ def settle_lines(staged: Staged) -> None:
     """The entry is of the opportunity's book; exactly one of UnitPrice and TotalPrice is given."""
     staged.ensure(["OpportunityId", "PricebookEntryId", "Product2Id", "UnitPrice", "TotalPrice",
                    "Quantity", "ListPrice", "ProductCode", "Name", "Discount"])  # fmt: skip
-    staged.frame = join(staged, "OpportunityId", "Opportunity", ["Name", "Pricebook2Id"], prefix="@o.")
+    staged.frame = join(
+        staged, "OpportunityId", "Opportunity", ["Name", "Pricebook2Id"], prefix="@o."
+    )
     if staged.inserting:
         _entry_of_product(staged)
     staged.frame = join(staged, "PricebookEntryId", "PricebookEntry",
@@ -72,7 +74,9 @@ def _check_entries(staged: Staged) -> None:
     missing = Refusal("REQUIRED_FIELD_MISSING", "Required fields are missing: [PricebookEntryId]",
                       ("PricebookEntryId",))  # fmt: skip
     staged.refuse_where(pl.col("PricebookEntryId").is_null(), missing)
-    other = pl.col("@o.Pricebook2Id").is_not_null() & (pl.col("@e.Pricebook2Id") != pl.col("@o.Pricebook2Id"))
+    other = pl.col("@o.Pricebook2Id").is_not_null() & (
+        pl.col("@e.Pricebook2Id") != pl.col("@o.Pricebook2Id")
+    )
     text = ("pricebook entry is in a different pricebook than the one assigned to the opportunity, or "
             "opportunity has no pricebook assigned")  # fmt: skip
     staged.refuse_where(other, Refusal("FIELD_INTEGRITY_EXCEPTION", text, ("PricebookEntryId",)))
@@ -84,10 +88,17 @@ def _check_entries(staged: Staged) -> None:
 
 def _settle_prices(staged: Staged) -> None:
     unit, total = pl.col("UnitPrice"), pl.col("TotalPrice")
-    named = staged.given_expr("UnitPrice") & unit.is_not_null(), staged.given_expr("TotalPrice") & total.is_not_null()
+    named = (
+        staged.given_expr("UnitPrice") & unit.is_not_null(),
+        staged.given_expr("TotalPrice") & total.is_not_null(),
+    )
     if staged.inserting:
-        both = Refusal("FIELD_INTEGRITY_EXCEPTION", "only one of unit price or total price may be specified")
-        neither = Refusal("REQUIRED_FIELD_MISSING", "Required fields are missing: [UnitPrice]", ("UnitPrice",))
+        both = Refusal(
+            "FIELD_INTEGRITY_EXCEPTION", "only one of unit price or total price may be specified"
+        )
+        neither = Refusal(
+            "REQUIRED_FIELD_MISSING", "Required fields are missing: [UnitPrice]", ("UnitPrice",)
+        )
         staged.refuse_where(named[0] & named[1], both)
         staged.refuse_where(~named[0] & ~named[1], neither)
     off = 1 - pl.col("Discount").fill_null(0.0) / 100

@@ -1,4 +1,5 @@
-"""Orders and contracts begin as drafts; an active order is closed to new items. Source: Object Reference."""
+"""Orders and contracts begin as drafts; an active order is closed to new items. Source: Object
+Reference."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ from orgsim.dml.standard.lookups import changed, join
 
 
 def check_first_status(staged: Staged) -> None:
-    """New ones are drafts; an order without items cannot be activated; active ones are read-only."""
+    """New ones are drafts; an order without items cannot be activated; active ones are
+    read-only."""
     staged.ensure(["Status"])
     if staged.inserting:
         text = "Choose a valid status and save your changes: a new record begins as a draft."
@@ -41,11 +43,15 @@ def settle_items(staged: Staged) -> None:
     staged.frame = join(staged, "PricebookEntryId", "PricebookEntry",
                         ["Product2Id", "UnitPrice", "Pricebook2Id"], prefix="@e.")  # fmt: skip
     text = "unable to modify items of an activated order"
-    staged.refuse_where(pl.col("@o.Status") == "Activated", Refusal("FIELD_INTEGRITY_EXCEPTION", text))
+    staged.refuse_where(
+        pl.col("@o.Status") == "Activated", Refusal("FIELD_INTEGRITY_EXCEPTION", text)
+    )
     other = pl.col("@o.Pricebook2Id").ne_missing(pl.col("@e.Pricebook2Id"))
     text = "pricebook entry is in a different pricebook than the one assigned to the order"
     if staged.inserting:
-        staged.refuse_where(other, Refusal("FIELD_INTEGRITY_EXCEPTION", text, ("PricebookEntryId",)))
+        staged.refuse_where(
+            other, Refusal("FIELD_INTEGRITY_EXCEPTION", text, ("PricebookEntryId",))
+        )
     staged.frame = staged.frame.with_columns(
         pl.coalesce("UnitPrice", "@e.UnitPrice").alias("UnitPrice"),
         pl.col("@e.UnitPrice").alias("ListPrice"), pl.col("@e.Product2Id").alias("Product2Id"),

@@ -1,4 +1,5 @@
-"""Rows that grant access: field permissions, object permissions, assignments. Source: Object Reference."""
+"""Rows that grant access: field permissions, object permissions, assignments. Source: Object
+Reference."""
 
 from __future__ import annotations
 
@@ -30,7 +31,9 @@ def check_field_permissions(staged: Staged) -> None:
     _refuse_twice(staged, ["ParentId", "Field"])
 
 
-def _field_refusal(staged: Staged, sobject: str | None, name: str | None, *, edit: bool) -> Refusal | None:
+def _field_refusal(
+    staged: Staged, sobject: str | None, name: str | None, *, edit: bool
+) -> Refusal | None:
     target = staged.save.full.sobject(sobject or "")
     field: Field | None = target.field((name or "").partition(".")[2]) if target else None
     bad = "bad value for restricted picklist field: {}"
@@ -74,7 +77,9 @@ def check_object_permissions(staged: Staged) -> None:
     unknown = staged.frame.filter(~pl.col("SobjectType").is_in(known)).select(ROW, "SobjectType")
     for row, name in unknown.iter_rows():
         text = f"Sobject Type Name: bad value for restricted picklist field: {name}"
-        staged.refusals.add(row, Refusal("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", text, ("SobjectType",)))
+        staged.refusals.add(
+            row, Refusal("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", text, ("SobjectType",))
+        )
     create, read, edit, delete, view, modify = (pl.col(name) for name in _OBJECT_FLAGS)
     needs = (((create | edit | view) & ~read) | (delete & ~(read & edit))
              | (modify & ~(read & edit & delete & view)))  # fmt: skip

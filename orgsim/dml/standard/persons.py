@@ -1,4 +1,5 @@
-"""Person accounts: an Account and its Contact are one person. Source: "Guidelines for Using Person Accounts"."""
+"""Person accounts: an Account and its Contact are one person. Source: "Guidelines for Using Person
+Accounts"."""
 
 from __future__ import annotations
 
@@ -106,5 +107,3 @@ def _carry_over(staged: Staged, people: pl.DataFrame) -> None:
             [staged.save.stamp, staged.save.stamp],
         )
     staged.transaction.touched.add("Contact")
-
-

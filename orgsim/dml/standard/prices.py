@@ -1,4 +1,5 @@
-"""Price books: the standard book is given, a custom price needs a standard one. Source: Object Reference."""
+"""Price books: the standard book is given, a custom price needs a standard one. Source: Object
+Reference."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ from orgsim.dml.standard.lookups import join
 
 
 def guard_standard_book(staged: Staged) -> None:
-    """The standard price book can be renamed and switched, nothing else; nobody makes another one."""
+    """The standard price book can be renamed and switched, nothing else; nobody makes another
+    one."""
     staged.ensure(["IsStandard"])
 
 
