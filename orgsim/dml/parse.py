@@ -13,7 +13,8 @@ from orgsim.dml.outcomes import SET_NULL, Refusal
 from orgsim.schema.model import Field
 from orgsim.store import ids
 
-_DATE = r"^(\d{4}-\d{2}-\d{2})(?:Z|T00:00:00(?:\.0+)?(?:Z|[+-]00:?00))?$"
+#: A date-time gives its date part: sample trees of Salesforce's own CLI are loaded so.
+_DATE = r"^(\d{4}-\d{2}-\d{2})(?:Z|T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?$"
 _ZONED = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})$"
 _EMAIL = r"^[^\s@<>(),;:\"\[\]]+@[^\s@<>(),;:\"\[\]]+\.[^\s@<>(),;:\"\[\].]{2,}$"
 _NUMBERS = frozenset({"int", "long", "double", "currency", "percent"})

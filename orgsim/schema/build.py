@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from orgsim.schema import yaml_file
@@ -55,7 +56,8 @@ def document(given: Mapping[str, Any]) -> dict[str, Any]:
             objects[name] = entry
     for name, entry in given["objects"].items():
         base = objects.get(name) or copy.deepcopy(library.get(name)) or {}
-        objects[name] = _merged(base, entry or {})
+        # A recorded describe says all there is; only rules and added fields are laid over it.
+        objects[name] = dict(entry) if "describe" in (entry or {}) else _merged(base, entry or {})
     made = {"org": dict(given["org"]), "objects": objects}
     _apply_features(made, features)
     return made
@@ -159,14 +161,13 @@ def _sobject(name: str, entry: Mapping[str, Any], features: frozenset[str]) -> S
         "keyPrefix": entry.get("prefix"),
     }
     attributes["labelPlural"] = entry.get("plural") or attributes["label"] + "s"
-    fields = [*_system_head(entry, custom=custom)]
-    for field_name, spec in (entry.get("fields") or {}).items():
-        if field_name not in {one.name for one in fields}:
-            fields.append(yaml_file.field_of(field_name, spec))
+    given = dict(entry.get("fields") or {})
+    fields = [_system(one, given) for one in _system_head(entry, custom=custom)]
+    fields += [yaml_file.field_of(one, spec) for one, spec in given.items() if one not in _SYSTEM]
     record_types = _record_types(entry)
     if record_types and name != "RecordType":
         fields.append(_record_type_field())
-    fields.extend(_system_tail(entry, features))
+    fields.extend(_system(one, given) for one in _system_tail(entry))
     return SObject(
         attributes=attributes,
         fields=NameMap((one.name, one) for one in fields),
@@ -204,6 +205,20 @@ def _complete(described: Mapping[str, Any]) -> dict[str, Any]:
     return {**yaml_file.kinds.BLANK, **described}
 
 
+#: Fields that objects have by themselves; an entry of the schema file changes their attributes.
+_SYSTEM = frozenset({
+    "Id", "OwnerId", "IsDeleted", "CreatedDate", "CreatedById", "LastModifiedDate",
+    "LastModifiedById", "SystemModstamp", "LastViewedDate", "LastReferencedDate",
+})  # fmt: skip
+
+
+def _system(field: Field, given: Mapping[str, Any]) -> Field:
+    changed = given.get(field.name)
+    if not changed:
+        return field
+    return replace(field, attributes={**field.attributes, **changed})
+
+
 def _system_head(entry: Mapping[str, Any], *, custom: bool) -> Iterable[Field]:
     yield yaml_file.field_of("Id", {"type": "id", "label": _id_label(entry)})
     owner = entry.get("owner", ["User"] if custom else [])
@@ -237,7 +252,7 @@ def _record_type_field() -> Field:
     })  # fmt: skip
 
 
-def _system_tail(entry: Mapping[str, Any], features: frozenset[str]) -> Iterable[Field]:
+def _system_tail(entry: Mapping[str, Any]) -> Iterable[Field]:
     fixed = {"createable": False, "updateable": False, "permissionable": False}
     stamp = {"type": "datetime", **fixed, "nillable": False, "defaultedOnCreate": True}
     by = {"type": "reference", "to": ["User"], **fixed, "nillable": False, "defaultedOnCreate": True}

@@ -47,7 +47,7 @@ def document(sobject: SObject, *, version: str, instance_url: str) -> dict[str, 
         "childRelationships": _children(sobject),
         "fields": [field_entry(one) for one in sobject.fields.values()],
         "recordTypeInfos": _record_types(sobject, version),
-        "supportedScopes": recorded.get("supportedScopes") or _scopes(sobject),
+        "supportedScopes": recorded.get("supportedScopes", _scopes(sobject)),
         "urls": _urls(sobject, version, instance_url),
     }
     return dict(sorted(made.items()))

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from orgsim.schema import yaml_file
+from orgsim.schema.condensed import condensed_document, is_condensed
 
 
 def given_document(path: Path | None) -> dict[str, Any]:
     """The parsed schema file; None gives the standard library alone.
 
-    A ``.json`` file is one recorded describe; a folder is all describes and YAML files in it.
+    A ``.json`` file is one recorded describe or a condensed dump of many; a folder is all describes
+    and YAML files in it.
 
     Raises:
         SchemaFileError: the file is neither.
@@ -21,6 +23,8 @@ def given_document(path: Path | None) -> dict[str, Any]:
         return yaml_file.parse("")
     if path.is_dir():
         return _folder(path)
+    if path.suffix == ".json" and is_condensed(path):
+        return condensed_document(path)
     if path.suffix == ".json":
         return {"org": {}, "standard": None, "objects": _recorded([path])}
     return yaml_file.parse(path.read_text(encoding="utf-8"))

@@ -180,11 +180,10 @@ def _created(outcomes: Outcomes, call: Call, sobject: SObject) -> Reply:
 
 
 RULES = [
-    Rule("POST", "sobjects/{sobject}", create),
+    # POST and reads by key are in blobs.py, which hands them on to here.
     Rule("GET", "sobjects/{sobject}/{id}", read),
     Rule("PATCH", "sobjects/{sobject}/{id}", update),
     Rule("DELETE", "sobjects/{sobject}/{id}", delete),
-    Rule("GET", "sobjects/{sobject}/{key}/{value:path}", read_by_key),
     Rule("PATCH", "sobjects/{sobject}/{key}/{value:path}", upsert_by_key),
     Rule("DELETE", "sobjects/{sobject}/{key}/{value:path}", delete_by_key),
 ]
