@@ -18,6 +18,10 @@ from core.domain.ids import to18_expr
 ID_TYPES = frozenset({"id", "reference"})
 
 _PLAIN_NUMBER = r"^[+-]?(?:\d+\.?\d*|\.\d+)$"
+_CANONICAL_NUMBER = r"^(?:0|-?[1-9]\d*|-?(?:0|[1-9]\d*)\.\d*[1-9])$"
+_SIMPLE_DECIMAL = r"^-?(?:0|[1-9]\d*)\.\d+$"
+_CANONICAL_DATETIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"
+_REST_DATETIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:?00$"
 _EXPONENT = r"^[+-]?(?:\d+\.?\d*|\.\d+)[eE][+-]?\d+$"
 _DATETIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)$"
 
@@ -64,13 +68,7 @@ def canonical_boolean(values: pl.Expr) -> pl.Expr:
 
 def canonical_number(values: pl.Expr) -> pl.Expr:
     """A decimal without exponent, plus sign, or zeros that say nothing; full precision kept."""
-    trimmed = values.str.strip_chars()
-    spelt_out = (
-        pl.when(trimmed.str.contains(_EXPONENT))
-        .then(trimmed.map_batches(_without_exponent, return_dtype=pl.String))
-        .otherwise(trimmed)
-    )
-    return pl.when(spelt_out.str.contains(_PLAIN_NUMBER)).then(_tidy(spelt_out)).otherwise(values)
+    return values.map_batches(_canonical_numbers, return_dtype=pl.String)
 
 
 def rounded(values: pl.Expr, scale: int) -> pl.Expr:
@@ -90,13 +88,7 @@ def rounded(values: pl.Expr, scale: int) -> pl.Expr:
 
 def canonical_datetime(values: pl.Expr) -> pl.Expr:
     """UTC to the millisecond, ``2011-07-07T00:37:00.000Z``."""
-    trimmed = values.str.strip_chars()
-    zoned = trimmed.str.replace(r"Z$", "+0000").str.replace(r"T(\d\d:\d\d)([+-])", "T${1}:00${2}")
-    parsed = zoned.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%z", strict=False, time_unit="ms")
-    text = parsed.dt.convert_time_zone("UTC").dt.strftime("%Y-%m-%dT%H:%M:%S%.3fZ")
-    return (
-        pl.when(trimmed.str.contains(_DATETIME) & text.is_not_null()).then(text).otherwise(values)
-    )
+    return values.map_batches(_canonical_datetimes, return_dtype=pl.String)
 
 
 def canonical_date(values: pl.Expr) -> pl.Expr:
@@ -117,16 +109,80 @@ def canonical_time(values: pl.Expr) -> pl.Expr:
     return pl.when(is_time).then(text).otherwise(values)
 
 
-def _tidy(numbers: pl.Expr) -> pl.Expr:
-    """Plain decimals without sign, zeros and points that say nothing."""
+def _canonical_numbers(batch: pl.Series) -> pl.Series:
+    """Most numbers are canonical or end in zeros: only the odd ones go the long way."""
+    odd = _odd_ones(batch, _CANONICAL_NUMBER)
+    if odd is None:
+        return batch.cast(pl.String)
+    return batch.scatter(odd, _tidied(batch.gather(odd)))
+
+
+def _tidied(numbers: pl.Series) -> pl.Series:
+    value = pl.col("v")
+    simple = numbers.to_frame("v").select(
+        v=pl.when(value.str.contains(_SIMPLE_DECIMAL)).then(
+            value.str.strip_chars_end("0").str.strip_chars_end(".").replace("-0", "0")
+        )
+    )["v"]
+    if simple.null_count() == 0:
+        return simple
+    rest = simple.is_null().arg_true()
+    return simple.scatter(rest, _tidied_slowly(numbers.gather(rest)))
+
+
+def _tidied_slowly(numbers: pl.Series) -> pl.Series:
+    """Whatever people and other tools write; what is no number stays."""
+    trimmed = numbers.str.strip_chars()
+    spelt_out = trimmed.to_frame("v").select(
+        v=pl.when(pl.col("v").str.contains(_EXPONENT))
+        .then(pl.col("v").map_batches(_without_exponent, return_dtype=pl.String))
+        .otherwise(pl.col("v"))
+    )
+    value = pl.col("v")
     tidy = (
-        numbers.str.replace(r"^\+", "")
+        value.str.replace(r"^\+", "")
         .str.replace(r"^(-?)0+(\d)", "${1}${2}")
         .str.replace(r"^(-?)\.", "${1}0.")
         .str.replace(r"(\.\d*?)0+$", "${1}")
         .str.replace(r"\.$", "")
+        .replace("-0", "0")
     )
-    return pl.when(tidy == "-0").then(pl.lit("0")).otherwise(tidy)
+    is_number = value.str.contains(_PLAIN_NUMBER)
+    return spelt_out.select(v=pl.when(is_number).then(tidy).otherwise(pl.lit(numbers)))["v"]
+
+
+def _canonical_datetimes(batch: pl.Series) -> pl.Series:
+    """REST answers in UTC with +0000: cut and marked; other zones are computed."""
+    odd = _odd_ones(batch, _CANONICAL_DATETIME)
+    if odd is None:
+        return batch.cast(pl.String)
+    rest = batch.gather(odd)
+    in_utc = rest.to_frame("v").select(
+        v=pl.when(pl.col("v").str.contains(_REST_DATETIME)).then(
+            pl.concat_str(pl.col("v").str.slice(0, 23), pl.lit("Z"))
+        )
+    )["v"]
+    if in_utc.null_count():
+        left = in_utc.is_null().arg_true()
+        in_utc = in_utc.scatter(left, _computed_datetimes(rest.gather(left)))
+    return batch.scatter(odd, in_utc)
+
+
+def _computed_datetimes(batch: pl.Series) -> pl.Series:
+    trimmed = pl.col("v").str.strip_chars()
+    zoned = trimmed.str.replace(r"Z$", "+0000").str.replace(r"T(\d\d:\d\d)([+-])", "T${1}:00${2}")
+    parsed = zoned.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%z", strict=False, time_unit="ms")
+    text = parsed.dt.convert_time_zone("UTC").dt.strftime("%Y-%m-%dT%H:%M:%S%.3fZ")
+    is_one = trimmed.str.contains(_DATETIME) & text.is_not_null()
+    return batch.to_frame("v").select(v=pl.when(is_one).then(text).otherwise(pl.col("v")))["v"]
+
+
+def _odd_ones(batch: pl.Series, pattern: str) -> pl.Series | None:
+    """Positions of filled values that do not have the pattern; None if all have it."""
+    if batch.dtype != pl.String:
+        return None
+    is_odd = ~batch.str.contains(pattern)
+    return is_odd.arg_true() if is_odd.any() else None
 
 
 def _without_exponent(batch: pl.Series) -> pl.Series:
