@@ -20,7 +20,7 @@ def main(arguments: list[str] | None = None) -> None:
     one.add_argument("--host", default="127.0.0.1")
     one.add_argument("--port", type=int, default=0, help="0: any free port")
     source = one.add_mutually_exclusive_group()
-    source.add_argument("--schema", type=Path, help="schema YAML, a recorded describe, or a folder")
+    source.add_argument("--schema", type=Path, help="schema YAML, a describe, a condensed dump, or a folder")
     source.add_argument("--seed", help="a shipped org, such as northwind-legacy")
     one.add_argument("--tls", action="store_true", help="HTTPS with a self-signed certificate")
     _add_load(commands.add_parser("load", help="put a data set into an org that is not running"))

@@ -84,6 +84,10 @@ def _field(name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
         made["defaultedOnCreate"] = True
     if name == "Name":
         made["nameField"] = True
+    if name == "CurrencyIsoCode":
+        # The dump does not say that the user's currency fills it; every org does it.
+        first = next(iter(spec["picklistValues"]), "USD")
+        made |= {"defaultedOnCreate": True, "defaultValue": first}
     return made
 
 

@@ -1,9 +1,9 @@
 """Query language of the practice org: SOQL text to DuckDB SQL to the records of the REST API.
 
-    text ── parser ──▶ ast ── compiler (schema) ──▶ Statement (SQL + shape) ── runner (store) ──▶
-    JSON records
+    text ── parser ──▶ ast ── compiler (schema) ──▶ Plan (SQL + shape) ── runner ──▶ JSON records
+                                                       └── orgsim/bulk/query ──▶ CSV
 
-It does not know HTTP (``routes`` does) and writes nothing.
+Only ``endpoints`` knows HTTP. Nothing here writes rows.
 """
 
 from __future__ import annotations

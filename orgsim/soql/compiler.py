@@ -113,7 +113,8 @@ class _Compiler:
             and not first.arguments
         ):
             if len(select) > 1 or self.query.group_by:
-                raise at(self.text, first.position, code="MALFORMED_QUERY", sentence="Grouped query cannot have COUNT() with other fields")  # fmt: skip
+                sentence = "Grouped query cannot have COUNT() with other fields"
+                raise at(self.text, first.position, code="MALFORMED_QUERY", sentence=sentence)
             return PlanKind.COUNT
         if self.query.group_by or any(map(is_aggregate, select)):
             self.grouped = True
@@ -201,7 +202,8 @@ class _Compiler:
                 "MALFORMED_QUERY", "The query exceeds the maximum number of subqueries"
             )
         if subqueries and self.grouped:
-            raise at(self.text, subqueries[0].position, code="MALFORMED_QUERY", sentence="Grouped query cannot have subqueries")  # fmt: skip
+            sentence = "Grouped query cannot have subqueries"
+            raise at(self.text, subqueries[0].position, code="MALFORMED_QUERY", sentence=sentence)
         return tuple(self._child(query) for query in subqueries)
 
     def _child(self, query: ast.Query) -> Child:
@@ -226,7 +228,8 @@ class _Compiler:
         inner = _Compiler(self.text, query, self.reading, target, self.depth + 1)
         plan = inner.plan()
         if plan.kind is not PlanKind.ROWS:
-            raise at(self.text, query.position, code="MALFORMED_QUERY", sentence="Aggregate functions are not allowed in a subquery")  # fmt: skip
+            sentence = "Aggregate functions are not allowed in a subquery"
+            raise at(self.text, query.position, code="MALFORMED_QUERY", sentence=sentence)
         link = f"{inner.scope.base_alias}.{sql.name(relationship.field)}"
         name = relationship.relationship_name or query.sobject
         return Child(name, plan, link)
@@ -270,9 +273,11 @@ class _Compiler:
 
     def _check_inner(self, query: ast.Query, left: Operand, target: SObject) -> None:
         if len(query.select) != 1:
-            raise at(self.text, query.position, code="MALFORMED_QUERY", sentence="Semi join sub-selects must select exactly one field")  # fmt: skip
+            sentence = "Semi join sub-selects must select exactly one field"
+            raise at(self.text, query.position, code="MALFORMED_QUERY", sentence=sentence)
         if self.depth >= 100:
-            raise at(self.text, query.position, code="MALFORMED_QUERY", sentence="Nesting of semi join sub-selects is not supported")  # fmt: skip
+            sentence = "Nesting of semi join sub-selects is not supported"
+            raise at(self.text, query.position, code="MALFORMED_QUERY", sentence=sentence)
         if target.name == self.sobject.name and left.names == ("Id",) and _selects_id(query):
             sentence = "The inner and outer selects should not be on the same object type"
             raise at(self.text, query.position, code="MALFORMED_QUERY", sentence=sentence)

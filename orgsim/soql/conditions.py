@@ -120,7 +120,10 @@ class Conditions:
         sorted_left = f"list_sort(string_split(lower({left.sql}), ';'))"
         sorted_right = f"list_sort(string_split(lower({sql.text(wanted)}), ';'))"
         if node.operator not in {"=", "!="}:
-            raise at(self.text, node.position, code="INVALID_QUERY_FILTER_OPERATOR", sentence="invalid operator on multipicklist field")  # fmt: skip
+            sentence = "invalid operator on multipicklist field"
+            raise at(
+                self.text, node.position, code="INVALID_QUERY_FILTER_OPERATOR", sentence=sentence
+            )
         same = f"coalesce({sorted_left} = {sorted_right}, {'true' if not wanted else 'false'})"
         return same if node.operator == "=" else f"(NOT {same})"
 

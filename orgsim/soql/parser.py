@@ -222,7 +222,8 @@ class _ToAst(Transformer[Token, Any]):
 
     def from_clause(self, name: Token, *rest: Token) -> tuple[Token, str | None]:
         if len(rest) > 1:
-            raise at(self.text, rest[-1].start_pos, code="MALFORMED_QUERY", sentence="aliases of relationships in FROM are not supported by this org")  # fmt: skip
+            sentence = "aliases of relationships in FROM are not supported by this org"
+            raise at(self.text, rest[-1].start_pos, code="MALFORMED_QUERY", sentence=sentence)
         return name, str(rest[0]) if rest else None
 
     def using(self, *_: Token) -> tuple[str, None]:

@@ -71,8 +71,11 @@ class Scope:
         if len(steps) > 1 and steps[0].lower() in self._own_names():
             steps = steps[1:]
         if len(steps) - 1 > PARENT_STEPS_MAX:
-            raise at(self.text, position, code="MALFORMED_QUERY", sentence="The query exceeds the maximum number"
-                     f" of child-to-parent relationship levels ({PARENT_STEPS_MAX})")  # fmt: skip
+            sentence = (
+                "The query exceeds the maximum number"
+                f" of child-to-parent relationship levels ({PARENT_STEPS_MAX})"
+            )
+            raise at(self.text, position, code="MALFORMED_QUERY", sentence=sentence)
         at_parent = Parent(self.base_alias, self.base, ())
         for step in steps[:-1]:
             at_parent = self._join(at_parent, step, position)
@@ -125,8 +128,11 @@ class Scope:
         if known is not None:
             return known
         if len(self.parents) >= PARENT_RELATIONSHIPS_MAX:
-            raise at(self.text, position, code="MALFORMED_QUERY", sentence="The query exceeds the maximum number"
-                     f" of child-to-parent relationships ({PARENT_RELATIONSHIPS_MAX})")  # fmt: skip
+            sentence = (
+                "The query exceeds the maximum number"
+                f" of child-to-parent relationships ({PARENT_RELATIONSHIPS_MAX})"
+            )
+            raise at(self.text, position, code="MALFORMED_QUERY", sentence=sentence)
         return self._add(names, at_parent.alias, lookup)
 
     def _add(self, names: tuple[str, ...], alias_before: str, lookup: Field) -> Parent:

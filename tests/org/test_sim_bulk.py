@@ -154,7 +154,7 @@ def test_every_delimiter_is_read_and_written(org: PracticeOrg, name: str, sign: 
 
 
 def test_cells_mean_what_bulk_means(org: PracticeOrg) -> None:
-    """An empty cell leaves a field alone, #N/A clears it, quoted newlines and emoji arrive whole."""
+    """Empty leaves a field alone, #N/A clears it, quoted newlines and emoji arrive whole."""
     csv_in = 'Name,Description,Site\n"Ünï 🐟","line 1\nline 2",here\n'.encode()
     org.bulk("Account", "insert", csv_in)
     row = org.rows("Account")[0]
@@ -244,7 +244,8 @@ def test_a_job_keeps_to_its_order_of_steps(org: PracticeOrg) -> None:
 def test_multipart_creation_starts_at_once(org: PracticeOrg) -> None:
     """Job and data in one request; the state is UploadComplete in the answer."""
     body = (
-        b'--X\r\nContent-Disposition: form-data; name="job"\r\nContent-Type: application/json\r\n\r\n'
+        b'--X\r\nContent-Disposition: form-data; name="job"\r\n'
+        b"Content-Type: application/json\r\n\r\n"
         b'{"object":"Account","contentType":"CSV","operation":"insert"}\r\n'
         b'--X\r\nContent-Disposition: form-data; name="content"; filename="c.csv"\r\n'
         b"Content-Type: text/csv\r\n\r\nName\nM1\nM2\n\r\n--X--\r\n"

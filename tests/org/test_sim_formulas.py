@@ -40,7 +40,8 @@ CASES: list[tuple[str, dict[str, Any], bool]] = [
     ('BLANKVALUE(Site, "none") = "none"', {}, True),
     ("Day__c > TODAY()", {"Day__c": "2999-01-01"}, True),
     ("Day__c + 1 = DATE(2024, 3, 1)", {"Day__c": "2024-02-29"}, True),
-    ("YEAR(Day__c) = 2024 && MONTH(Day__c) = 2 && DAY(Day__c) = 29", {"Day__c": "2024-02-29"}, True),
+    ("YEAR(Day__c) = 2024 && MONTH(Day__c) = 2 && DAY(Day__c) = 29", {"Day__c": "2024-02-29"},
+     True),
     ("ADDMONTHS(Day__c, 1) = DATE(2024, 2, 29)", {"Day__c": "2024-01-31"}, True),
     ('DATEVALUE("2024-02-29") - Day__c = 28', {"Day__c": "2024-02-01"}, True),
     ("ISNUMBER(Phone) && VALUE(Phone) = 12", {"Phone": "12"}, True),
@@ -115,7 +116,8 @@ def test_formulas_outside_the_subset_are_refused_when_made(
     with pytest.raises(RefusedError) as refused:
         org.json("POST", "tooling/sobjects/ValidationRule", {
             "FullName": "Account.Wrong", "Metadata": {
-                "active": True, "errorConditionFormula": formula, "errorMessage": "x"}})  # fmt: skip
+                "active": True, "errorConditionFormula": formula,
+                "errorMessage": "x"}})  # fmt: skip
 
     assert part in refused.value.body[0]["message"]
 
