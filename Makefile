@@ -28,11 +28,11 @@ bench: setup  ## measure, and write benchmarks/RESULTS.md
 	$(PY) -m benchmarks
 
 lock: setup  ## renew requirements.lock from requirements-dev.txt
-	$(PY) -m uv pip compile -q --generate-hashes --upgrade requirements-dev.txt -o requirements.lock
+	$(PY) -m uv pip compile -q --system-certs --generate-hashes --upgrade requirements-dev.txt -o requirements.lock
 
 .venv/ready: requirements.lock
 	@test -n "$(PYTHON)" || { echo "Orgbridge needs Python 3.11 or newer with venv (Debian: apt install python3-venv)."; exit 1; }
 	test -x $(PY) || $(PYTHON) -m venv .venv
 	$(PY) -m pip install --quiet --disable-pip-version-check uv
-	$(PY) -m uv pip install --quiet --compile-bytecode --require-hashes -r requirements.lock
+	$(PY) -m uv pip install --quiet --system-certs --compile-bytecode --require-hashes -r requirements.lock
 	touch $@
