@@ -51,8 +51,6 @@ def _condensed(one: Mapping[str, Any], base: Mapping[str, Any] | None) -> dict[s
         # Fields of our library that this org does not have.
         "fields": dict.fromkeys(set(known) - set(fields)),
     }
-    if "IsDeleted" not in one["fields"]:
-        made["recycled"] = False
     for name, spec in fields.items():
         made["fields"][name] = {**_usual(known.get(name)), **_field(name, spec)}
     return made

@@ -90,6 +90,8 @@ def _used_mb(call: Call) -> int:
         for sobject in call.org.schema.sobjects.values()
         if sobject.field("IsDeleted") is not None
     ]
+    if not counts:
+        return 0
     with call.org.store.read() as cursor:
         row = first_row(cursor.execute(f"SELECT sum(n) FROM ({' UNION ALL '.join(counts)}) t(n)"))
     return int((row[0] if row else 0) or 0) * ROW_KB // 1024
