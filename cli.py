@@ -32,6 +32,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "extra-children": ("terminal.operations", "Find child records that only the target has."),
     "export": ("terminal.operations", "Write records of an org to a CSV file."),
     "schedules": ("terminal.schedules", "Launch plans again and again."),
+    "people": ("terminal.people", "Invite people; let somebody in who lost the password."),
+    "workspaces": ("terminal.workspaces", "List and make workspaces."),
     "worker": ("terminal.worker", "Carry jobs until told to end."),
     "practice": ("terminal.practice", "Start, reset and stop the two practice orgs."),
     "db": ("terminal.database", "Bring the schema up; copy the database."),

@@ -60,7 +60,7 @@ class TrailFilter:
     run_id: UUID | None = None
 
 
-def record(  # noqa: PLR0913  # one act has this many facets, all by name
+def record(  # one act has this many facets, all by name
     session: Session,
     actor: Actor,
     action: str,

@@ -121,6 +121,17 @@ def close_session(session: Session, token: str, *, now: dt.datetime) -> UserSess
     )
 
 
+def move(session: Session, session_id: UUID, *, user_id: UUID | None, workspace_id: UUID) -> bool:
+    """Let a person's own session go on in another workspace; False when it is not theirs."""
+    moved = session.scalar(
+        update(UserSession)
+        .where(UserSession.id == session_id, UserSession.user_id == user_id)
+        .values(workspace_id=workspace_id)
+        .returning(UserSession.id)
+    )
+    return moved is not None
+
+
 def owner_of(session: Session, session_id: UUID) -> UUID | None:
     """Whose session it is."""
     return session.scalar(select(UserSession.user_id).where(UserSession.id == session_id))

@@ -6,10 +6,11 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from core.db.models import Workspace
-from core.errors import NotFoundError
+from core.errors import ConflictError, NotFoundError, UserError
 
 
 def stored_settings(session: Session, workspace_id: UUID, *, lock: bool = False) -> dict[str, Any]:
@@ -30,6 +31,23 @@ def store_settings(session: Session, workspace_id: UUID, document: dict[str, Any
     workspace = session.get_one(Workspace, workspace_id)
     workspace.settings = document
     session.flush()
+
+
+def add_workspace(session: Session, name: str) -> UUID:
+    """A new workspace; needs the owner's session.
+
+    Raises:
+        UserError: no name. ConflictError: the name is taken.
+    """
+    if not name.strip():
+        raise UserError("The workspace has no name.")
+    made = Workspace(name=name.strip())
+    session.add(made)
+    try:
+        session.flush()
+    except IntegrityError as error:
+        raise ConflictError(f"There is a workspace named “{name.strip()}” already.") from error
+    return made.id
 
 
 def workspaces(session: Session) -> list[tuple[UUID, str, dict[str, Any]]]:

@@ -45,6 +45,7 @@ LEAST: dict[Role, dict[str, str]] = {
         "running": "document listed events failures_csv",
         "schedules": "schedules",
         "settings": "settings",
+        "workspaces": "workspaces enter",
     },
     Role.ANALYST: {
         "api_keys": "keys make revoke",
@@ -70,10 +71,13 @@ LEAST: dict[Role, dict[str, str]] = {
         " revoke_session",
         "practice": "up reset down",
         "settings": "change_settings",
+        "workspaces": "create join",
     },
 }
 #: parts of another service, and operations, whose roles belong to their kinds (tests/org)
 ELSEWHERE = {"connecting", "operations"}
+#: an admin who signed in is refused as well: for the terminal alone
+OPERATOR = {"workspaces.create", "workspaces.join"}
 #: acts on this machine or on every secret: refusal is tested, the act itself is not done here
 NOT_DONE = {
     "practice.up",
@@ -144,7 +148,11 @@ def test_smaller_roles_are_refused_and_the_least_is_not(
                 _call(FOUND[verb], bridge, actor)
             assert _rows(bridge) == before
         elif role is REQUIRED[verb] and verb not in NOT_DONE:
-            _is_let_through(FOUND[verb], bridge, actor)
+            _is_let_through(FOUND[verb], bridge, _operator(actor) if verb in OPERATOR else actor)
+
+
+def _operator(actor: Actor) -> Actor:
+    return Actor(actor.workspace_id, None, "terminal:ada", actor.role, "terminal")
 
 
 def _is_let_through(verb: Callable[..., Any], bridge: Orgbridge, actor: Actor) -> None:
