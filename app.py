@@ -21,7 +21,7 @@ from pathlib import Path
 import streamlit as st
 from starlette.middleware import Middleware
 
-from core import bootstrap, config, log
+from core import bootstrap, config, log, practice
 from core.api import door, process
 from core.api.gate import Gate
 from core.bootstrap import Orgbridge
@@ -63,6 +63,7 @@ def _workers(bridge: Orgbridge, settings: Settings) -> Iterator[None]:
         if settings.worker_in_app:
             held.callback(worker.start_child(settings).stop)
         held.callback(schedule.start(bridge).stop)
+        held.callback(practice.watch(settings.home).stop)  # brings a killed practice org back
         yield
 
 

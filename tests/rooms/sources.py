@@ -22,7 +22,7 @@ ROOTS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Source:
     """One file."""
 
@@ -63,10 +63,21 @@ def sources() -> tuple[Source, ...]:
     return tuple(found)
 
 
-def imports(source: Source) -> Iterator[Import]:
+@cache
+def nodes(source: Source) -> tuple[ast.AST, ...]:
+    """Every node of a file, walked once for all tests."""
+    return tuple(ast.walk(source.tree))
+
+
+@cache
+def imports(source: Source) -> tuple[Import, ...]:
     """All imports of a file, those inside functions too."""
-    only_types = _type_checking_lines(source.tree)
-    for node in ast.walk(source.tree):
+    return tuple(_imports(source))
+
+
+def _imports(source: Source) -> Iterator[Import]:
+    only_types = _type_checking_lines(source)
+    for node in nodes(source):
         if isinstance(node, ast.Import):
             names = tuple(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -87,9 +98,9 @@ def _absolute(source: Source, node: ast.ImportFrom) -> str:
     return ".".join([*parts, *([node.module] if node.module else [])])
 
 
-def _type_checking_lines(tree: ast.Module) -> frozenset[int]:
+def _type_checking_lines(source: Source) -> frozenset[int]:
     lines: set[int] = set()
-    for node in ast.walk(tree):
+    for node in nodes(source):
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
             for inner in node.body:
                 lines.update(range(inner.lineno, (inner.end_lineno or inner.lineno) + 1))

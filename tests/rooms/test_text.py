@@ -11,6 +11,7 @@ import pytest
 from tests.rooms.sources import PROJECT
 
 TEXT = {".py", ".md", ".toml", ".txt", ".yml", ".yaml", ".html", ".ini", ".mako", ".lock", ".mk"}
+FOLDERS = ("*", "core/**/*", "pages/**/*", "orgsim/**/*", "terminal/*", "tests/**/*", "docs/**/*")
 #: (pattern, why it has no place here)
 FOREIGN = (
     (re.compile(r"/work/(main|shared)\b"), "a path of one machine"),
@@ -20,10 +21,13 @@ FOREIGN = (
 
 
 def tracked() -> list[Path]:
-    """Files that belong to the project."""
-    listed = subprocess.run(
-        ["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=True
-    ).stdout.splitlines()
+    """Files that belong to the project; without git, all that look like it."""
+    try:
+        listed = subprocess.run(
+            ["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=True
+        ).stdout.splitlines()
+    except (OSError, subprocess.CalledProcessError):
+        listed = [str(path.relative_to(PROJECT)) for root in FOLDERS for path in PROJECT.glob(root)]
     found = [PROJECT / name for name in listed]
     return [path for path in found if path.is_file() and (path.suffix in TEXT or not path.suffix)]
 
