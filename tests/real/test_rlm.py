@@ -22,12 +22,15 @@ CURRENCIES = {"USD": 1, "EUR": 0.9, "GBP": 0.8, "CAD": 1.3, "AUD": 1.5, "JPY": 1
 
 
 def keys_of(export: Path) -> dict[str, list[str]]:
-    """Natural key of every object of an SFDMU plan that is not excluded."""
+    """Natural key of every object that an SFDMU plan writes.
+
+    An entry without an operation is Readonly: its rows are only matched.
+    """
     document = json.loads(export.read_text(encoding="utf-8-sig"))
     keys = {}
     for entry in document["objects"]:
         name = entry["query"].split(" FROM ")[1].split()[0]
-        if not entry.get("excluded"):
+        if not entry.get("excluded") and "operation" in entry:
             keys[name] = entry["externalId"].split(";")
     return keys
 
@@ -40,6 +43,9 @@ def catalogue(
     dump = fixtures_dir / "A_api_responses" / "rlm_schema" / "260-schema.json"
     document = condensed_document(dump)
     document["org"].update(features=["multi_currency"], currencies=CURRENCIES)
+    more = yaml.safe_load((Path(__file__).parent / "schemas" / "rlm_more.yaml").read_text())
+    for name, entry in more["objects"].items():
+        document["objects"][name]["fields"].update(entry["fields"])
     schema = tmp_path / "schema.yaml"
     schema.write_text(yaml.safe_dump(document), encoding="utf-8")
     folder = fixtures_dir / "B_datasets" / "rlm_qb_en-US_qb-pcm"
