@@ -75,6 +75,8 @@ class OneOf:
     reason: str
     #: they exclude each other only where the first is true
     when_true: bool = False
+    #: each row fills one of them, not always the same: all may be mapped
+    either: bool = False
 
 
 @dataclass(frozen=True, slots=True)
