@@ -83,8 +83,8 @@ def board(bridge: Orgbridge, actor: Actor, *, log_id: UUID) -> Board:
             raise UserError("The org of this search has been removed.")
         sobject = str(entry.parameters["sobject"])
         decided = rows.decisions(session, org_id=entry.source_org_id, sobject=sobject)
-    clusters = tuple(_cluster(one, decided) for one in entry.result.get("clusters", ()))
     fields = tuple(entry.result.get("fields", ()))
+    clusters = tuple(_cluster(one, decided, fields) for one in entry.result.get("clusters", ()))
     return Board(entry.source_org_id, sobject, fields, clusters)
 
 
@@ -190,7 +190,10 @@ def compared(
     return Comparison(tuple(ids), tuple(lines), children)
 
 
-def _cluster(given: Mapping[str, Any], decided: Mapping[str, DecisionRow]) -> Cluster:
+def _cluster(
+    given: Mapping[str, Any], decided: Mapping[str, DecisionRow], fields: Sequence[str]
+) -> Cluster:
+    """One stored cluster; JSONB forgets the order of names, the fields give it back."""
     members = given["members"]
     ids = tuple(str(one["id"]) for one in members)
     key = rows.cluster_key(ids)
@@ -198,8 +201,8 @@ def _cluster(given: Mapping[str, Any], decided: Mapping[str, DecisionRow]) -> Cl
         key,
         given["probability"],
         ids,
-        tuple(one["values"] for one in members),
-        given["why"],
+        tuple({name: one["values"].get(name) for name in fields} for one in members),
+        {name: given["why"][name] for name in fields if name in given["why"]},
         decided.get(key) or _told_apart(ids, decided),
     )
 

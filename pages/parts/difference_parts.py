@@ -32,14 +32,13 @@ VERDICTS = {
     "leave": words.Word("Leave", "gray", "remove"),
 }
 COLUMNS = {
-    "object": st.column_config.TextColumn("Object", pinned=True, width=110),
-    "field": st.column_config.TextColumn("Field", pinned=True, width=150),
-    "kind": words.pills("Difference", KINDS.values(), width=120),
-    "source": st.column_config.TextColumn("Source", width=150),
-    "target": st.column_config.TextColumn("Target", width=150),
-    "effect": words.pills("Effect on data", SEVERITIES.values(), width=115),
-    "rows": tables.rows_column("Rows", width=70),
-    "deploy": words.pills("Deploy", VERDICTS.values(), width=90),
+    "object": st.column_config.TextColumn("Object", pinned=True, width=90),
+    "field": st.column_config.TextColumn("Field", pinned=True, width=135),
+    "kind": words.pills("Difference", KINDS.values(), width=115),
+    "source": st.column_config.TextColumn("Source", width=115),
+    "target": st.column_config.TextColumn("Target", width=100),
+    "effect": words.pills("Effect on data", SEVERITIES.values(), width=110),
+    "deploy": words.pills("Deploy", VERDICTS.values(), width=85),
 }
 CSV = (
     "object",
@@ -122,7 +121,6 @@ def table(rows: Sequence[Row]) -> Row | None:
                 "source": row["source_summary"] or figures.MISSING,
                 "target": row["target_summary"] or figures.MISSING,
                 "effect": [SEVERITIES[row["severity"]].label],
-                "rows": row["rows_concerned"],
                 "deploy": [VERDICTS[row["verdict"]].label],
             }
             for row in rows

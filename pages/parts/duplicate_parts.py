@@ -86,7 +86,8 @@ def filtered(clusters: Sequence[Cluster]) -> list[Cluster]:
 def title(cluster: Cluster) -> str:
     """A cluster by the values of its first member."""
     values = [str(value) for value in cluster.members[0].values() if value]
-    return ", ".join(values[:2]) or cluster.record_ids[0]
+    # a word joiner keeps Markdown from making a link of an address
+    return " ".join(values[:2]).replace("@", "@\u2060") or cluster.record_ids[0]
 
 
 def listed(clusters: Sequence[Cluster]) -> Cluster | None:

@@ -29,6 +29,7 @@ class FieldKind(StrEnum):
 
     DIGITS = "digits"  # dates, phones, postcodes, numbers: edit distance
     NAME = "name"  # a word or two: Jaro-Winkler
+    EMAIL = "email"  # edit distance: mailboxes of one domain are alike without being the same
     TEXT = "text"  # several words, order and abbreviations vary: tokens
     EMPTY = "empty"  # no value at all: not compared
 
@@ -85,10 +86,12 @@ class ComparedField:
 def compared_field(frame: pl.DataFrame, name: str) -> ComparedField:
     """The column in normal form, coded; each distinct text is looked at once."""
     texts = frame[name].cast(pl.String)
-    kind = kind_of(normal_text(texts.head(SAMPLE_ROWS)))
     distinct = texts.unique()
     normal = normal_text(distinct)
-    if kind is FieldKind.DIGITS:
+    kind = kind_of(normal_text(texts.head(SAMPLE_ROWS)))
+    if kind is FieldKind.EMAIL:
+        normal = distinct.str.strip_chars().str.to_lowercase().replace("", None)
+    elif kind is FieldKind.DIGITS:
         normal = normal.str.replace_all(" ", "")
     values = normal.drop_nulls().unique()
     codes = _positions(normal, values)[_positions(texts, distinct)]
@@ -131,6 +134,8 @@ def kind_of(texts: pl.Series) -> FieldKind:
     characters = int(sample.str.len_chars().sum())
     digits = int(sample.str.count_matches(r"\p{N}").sum())
     spaces = int(sample.str.count_matches(" ").sum())
+    if int(sample.str.contains("@", literal=True).sum()) > 0.7 * sample.len():
+        return FieldKind.EMAIL
     if digits > 0.6 * characters:
         return FieldKind.DIGITS
     return FieldKind.TEXT if spaces >= 1.5 * sample.len() else FieldKind.NAME
@@ -140,6 +145,11 @@ def _likeness(kind: FieldKind, a: list[str], b: list[str]) -> Levels:
     if kind is FieldKind.DIGITS:
         edits = process.cpdist(a, b, scorer=OSA.distance, score_cutoff=2, workers=-1)
         return _graded(edits <= 1, edits <= 2)
+    if kind is FieldKind.EMAIL:
+        edits = process.cpdist(a, b, scorer=OSA.distance, score_cutoff=3, workers=-1)
+        mailboxes = [[text.partition("@")[0] for text in side] for side in (a, b)]
+        same = np.array([x == y for x, y in zip(*mailboxes, strict=True)], dtype=np.bool_)
+        return _graded(edits <= 1, (edits <= 3) | same)
     if kind is FieldKind.TEXT:
         sorted_ratio = process.cpdist(a, b, scorer=fuzz.token_sort_ratio, workers=-1)
         # a set ignores what one side has more; it counts a little less than the same words

@@ -110,7 +110,12 @@ def likely_same(
             "probability": probability[shown],
             "bits": bits[shown],
         }
-    ).sort("probability", "bits", "left", "right", descending=[True, True, False, False])
+    )
+    pairs = pl.concat([pairs, _agreeing(compared, side=side)])
+    pairs = pairs.sort(
+        "probability", "bits", "left", "right", descending=[True, True, False, False]
+    )
+    pairs = pairs.unique(["left", "right"], keep="first", maintain_order=True)
     joined = pairs.filter(pl.col("probability") >= accept_from)
     told = {field.name: tuple(map(float, weights.bits(field.name))) for field in compared}
     return Likeness(pairs, clusters_of(joined, frame.height), told, len(left))  # type: ignore[arg-type]  # four levels
@@ -150,6 +155,30 @@ def clusters_of(pairs: pl.DataFrame, rows: int) -> pl.DataFrame:
     heads = [root(int(row)) for row in members]
     schema = {"row": pl.UInt32, "cluster": pl.UInt32}
     return pl.DataFrame({"row": members, "cluster": heads}, schema=schema).sort("cluster", "row")
+
+
+def _agreeing(compared: Sequence[ComparedField], *, side: pl.Series | None) -> pl.DataFrame:
+    """Pairs that agree on everything compared: taken as the same however common their values are.
+
+    Two filled fields are asked for where more than one is compared, so that near-empty records are
+    not thrown together.
+    """
+    codes = pl.DataFrame({f"c{at}": field.codes for at, field in enumerate(compared)})
+    filled = np.sum([field.codes >= 0 for field in compared], axis=0)
+    enough = pl.Series(filled >= min(2, len(compared)), dtype=pl.Boolean)
+    groups = codes.with_row_index("row").filter(enough)
+    pairs = groups.select(
+        pl.col("row").shift(1).over(codes.columns).alias("left"), pl.col("row").alias("right")
+    ).drop_nulls("left")
+    if side is not None:
+        apart = side.gather(pairs["left"]) != side.gather(pairs["right"])
+        pairs = pairs.filter(apart)
+    return pairs.select(
+        "left",
+        "right",
+        pl.lit(ACCEPT_FROM).alias("probability"),
+        pl.lit(0.0).alias("bits"),
+    )
 
 
 def _scored(

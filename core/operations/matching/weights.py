@@ -27,6 +27,9 @@ ENOUGH_MATCHES = 50
 #: what is believed of m before anything is seen, and how many matches that belief weighs
 PRIOR = np.array([0.80, 0.10, 0.05, 0.05])
 PRIOR_MATCHES = 4.0
+#: records that are the same agree exactly on many fields; a mixture whose "same" hardly do has
+#: found something else (colleagues, relatives, names made of the same words)
+LEAST_EXACT = 0.3
 #: a rare value says at most so many bits more than the field's average
 RARITY_BITS = 8.0
 
@@ -64,6 +67,8 @@ def estimate(fields: Sequence[ComparedField], blocks: Sequence[Block], *, seed: 
         if not free or not len(block.left):
             continue
         share, m = _mixture(free, _sample(block, rand), u)
+        if np.mean([m[field.name][EXACT] for field in free]) < LEAST_EXACT:
+            continue
         matches = share * len(block.left)
         expected = max(expected, matches if share > 0.5 else 0.0)
         for field in free:
