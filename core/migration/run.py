@@ -61,12 +61,14 @@ def carry(
     run_id: UUID,
     *,
     stop: Callable[[], str | None] = lambda: None,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> RunState:
     """Does what is left of a run; its state afterwards.
 
     Args:
         stop: asked now and then; ``pause``, ``cancel`` or ``yield`` (this worker
             ends, another one goes on) ends the work at the next safe place.
+        sleep: waits before rows are sent again; tests do not.
     Raises:
         ConflictError: another worker carries it, or another run writes to the same org.
         OrgbridgeError: why it failed; the run says so too and can be resumed.
@@ -84,7 +86,8 @@ def carry(
     pulse = Pulse(store, stop=stop)
     pulse.start()
     try:
-        return _Carrier(bridge, row, plan_from_document(document), store, pulse, wrapped).carry()
+        plan = plan_from_document(document)
+        return _Carrier(bridge, row, plan, store, pulse, wrapped, sleep).carry()
     finally:
         pulse.end()
         lease.close()
@@ -101,8 +104,10 @@ class _Carrier:
         store: RunStore,
         pulse: Pulse,
         wrapped_key: str,
+        sleep: Callable[[float], None],
     ) -> None:
         self._row = row
+        self._sleep = sleep
         self._plan = plan
         self._store = store
         self._pulse = pulse
@@ -221,6 +226,7 @@ class _Carrier:
             maps=maps,
             link_sets={name: row.id for name, row in sets.items()},
             writes=self._row.mode not in READ_ONLY_MODES,
+            sleep=self._sleep,
         )
         self._sets = sets
         return run, resolved
@@ -290,6 +296,7 @@ class _Carrier:
             links=links,
             link_set=self._sets[step.name],
             hash_scheme=HASH_VERSION,
+            translator=run.translator,
         )
         load_step(run, step, row, rules=rules, matches=matches, pages=len(run.sizes[step.name]))
         with self._store.commit() as commit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +66,8 @@ class Pair:
         """Carries a run on in this process."""
         with self.bridge.session(self.actor.workspace_id) as session:
             row = runs.run_named(session, name)
-        return engine.carry(self.bridge, self.actor.workspace_id, row.id)
+        run_id, workspace = row.id, self.actor.workspace_id
+        return engine.carry(self.bridge, workspace, run_id, sleep=lambda _: None)
 
     def run(self, text: str = PLAN, **given: Any) -> dict[str, Any]:
         """Launches a plan, carries it to its end; what `run --json` says."""
@@ -95,16 +97,15 @@ def connect(bridge: Orgbridge, source: PracticeOrg, target: PracticeOrg) -> Pair
     """Registers two practice orgs as ``legacy`` and ``new``."""
     actor = Actor(bridge.workspace_id(), None, "terminal:test", Role.ADMIN)
     for name, org in (("legacy", source), ("new", target)):
-        orgs.connect(
-            bridge,
-            actor,
-            ConnectRequest(
-                name=name,
-                kind="access_token",
-                instance_url=org.url,
-                access_token=Secret(org.access_token),
-            ),
+        said = json.loads((org.home / "ready.json").read_text())
+        request = ConnectRequest(
+            name=name,
+            kind="client_credentials",  # a session that ends can be renewed
+            instance_url=org.url,
+            client_id=said["client_id"],
+            client_secret=Secret(said["client_secret"]),
         )
+        orgs.connect(bridge, actor, request)
     return Pair(bridge, actor, source, target)
 
 
