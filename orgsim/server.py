@@ -30,7 +30,7 @@ class ServeSettings:
     name: str
     host: str = "127.0.0.1"
     port: int = 0
-    schema: Path | None = None
+    schema: tuple[Path, ...] = ()
     seed: str | None = None
     tls: bool = False
     options: Mapping[str, Any] | None = None
@@ -50,7 +50,7 @@ def open_org(settings: ServeSettings) -> Org:
 
         given = chosen.document
     else:
-        given = sources.given_document(settings.schema)
+        given = sources.given_documents(settings.schema)
     org = Org.open(settings.home, name=settings.name, given=lambda: given, first_load=first_load)
     org.options.update(settings.options or {})
     return org

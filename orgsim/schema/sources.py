@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from orgsim.schema import yaml_file
 from orgsim.schema.condensed import condensed_document, is_condensed
+
+
+def given_documents(paths: Sequence[Path]) -> dict[str, Any]:
+    """The documents of several paths laid over each other: objects of later ones add or win.
+
+    Raises:
+        SchemaFileError: one of them is no schema.
+    """
+    made = given_document(paths[0] if paths else None)
+    for path in paths[1:]:
+        over = given_document(path)
+        made["org"] = {**made["org"], **over["org"]}
+        for name, entry in over["objects"].items():
+            base = made["objects"].get(name) or {}
+            fields = {**(base.get("fields") or {}), **((entry or {}).get("fields") or {})}
+            made["objects"][name] = {**base, **(entry or {}), "fields": fields}
+    return made
 
 
 def given_document(path: Path | None) -> dict[str, Any]:

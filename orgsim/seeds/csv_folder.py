@@ -11,11 +11,25 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from orgsim.seeds.tables import REF, DataSetError, Row, Table
 
 _FIELD_BYTES_MAX = 10_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Naming:
+    """How an SFDMU export names the rows of one object, and whether known ones are updated."""
+
+    fields: tuple[str, ...]
+    updates: bool
+
+    @property
+    def column(self) -> str:
+        """The column that holds the name."""
+        return self.fields[0] if len(self.fields) == 1 else "$$" + "$".join(self.fields)
 
 
 def csv_tables(folder: Path) -> Iterator[Table]:
@@ -24,24 +38,30 @@ def csv_tables(folder: Path) -> Iterator[Table]:
     Raises:
         DataSetError: A file cannot be read.
     """
-    keys = _keys(folder / "export.json")
+    namings = _namings(folder / "export.json")
     files = {path.stem: path for path in sorted(folder.glob("*.csv"))}
-    ordered = [name for name in keys if name in files]
-    for name in [*ordered, *(name for name in files if name not in keys)]:
-        yield Table(name, tuple(_rows(files[name], name, keys.get(name))))
+    ordered = [name for name in namings if name in files]
+    for name in [*ordered, *(name for name in files if name not in namings)]:
+        naming = namings.get(name)
+        key = naming.fields if naming is not None and naming.updates else ()
+        column = naming.column if naming is not None else None
+        rows = tuple(_rows(files[name], name, column))
+        yield Table(name, rows, key=key if key != ("Id",) else ())
 
 
-def _keys(export: Path) -> dict[str, str]:
-    """Return sobject → the column that names its rows, from an SFDMU export."""
+def _namings(export: Path) -> dict[str, _Naming]:
+    """Return how the rows of each object are named, from an SFDMU export."""
     if not export.is_file():
         return {}
     document = json.loads(export.read_text(encoding="utf-8"))
     sets = document.get("objectSets") or [document]
-    found: dict[str, str] = {}
+    found: dict[str, _Naming] = {}
     for one in (entry for part in sets for entry in part.get("objects") or ()):
         sobject = str(one["query"]).split(" FROM ", 1)[-1].split()[0]
-        fields = str(one.get("externalId") or "Id").split(";")
-        found[sobject] = fields[0] if len(fields) == 1 else "$$" + "$".join(fields)
+        updates = str(one.get("operation") or "Upsert").lower() != "insert"
+        found.setdefault(
+            sobject, _Naming(tuple(str(one.get("externalId") or "Id").split(";")), updates)
+        )
     return found
 
 

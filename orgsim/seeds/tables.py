@@ -26,9 +26,12 @@ class DataSetError(ValueError):
 class Table:
     """Rows of one sobject. ``@ref`` names a row so that lookups of others can point at it.
 
-    ``update`` changes rows that are there already instead of making new ones.
+    ``update`` changes rows that are there already instead of making new ones. With a ``key`` (paths
+    of fields) rows that the org has by that key are changed and the others made; ``@ref`` is then
+    ``<sobject>|<values joined by ;>``.
     """
 
     sobject: str
     rows: tuple[Row, ...]
     update: bool = False
+    key: tuple[str, ...] = ()

@@ -273,9 +273,9 @@ class _ToAst(Transformer[Token, Any]):
     def for_clause(self, *_: Token) -> tuple[str, None]:
         return "for", None
 
-    def query(self, select: Token, items: Any, _from: Token, source: Any, *rest: Any) -> ast.Query:
-        clauses = dict(rest)
-        name, alias = source
+    def query(self, select: Token, items: Any, _from: Token, *rest: Any) -> ast.Query:
+        (name, alias), *others = rest
+        clauses = dict(others)
         return ast.Query(
             select=items, sobject=str(name), sobject_position=name.start_pos, alias=alias,
             where=clauses.get("where"), group_by=clauses.get("group_by", ()),
