@@ -20,8 +20,13 @@ PERMISSIONS = (
     "ViewEncryptedData", "ManageUsers", "QueryAllFiles",
 )  # fmt: skip
 #: Off by default even for administrators. Source: Bulk API guide; "Enable Set Audit Fields".
-_SPECIAL = {"BulkApiHardDelete", "CreateAuditFields", "UpdateWithInactiveOwner", "ViewEncryptedData",
-            "QueryAllFiles"}  # fmt: skip
+_SPECIAL = {
+    "BulkApiHardDelete",
+    "CreateAuditFields",
+    "UpdateWithInactiveOwner",
+    "ViewEncryptedData",
+    "QueryAllFiles",
+}
 
 
 def identity(name: str) -> dict[str, Any]:
@@ -31,7 +36,7 @@ def identity(name: str) -> dict[str, Any]:
     return {
         "name": name,
         "pod": pod,
-        "organization_id": make_ids("00D", pod, number, 1)[0],
+        "organization_id": make_ids("00D", pod, first=number, count=1)[0],
         "custom_prefix_start": secrets.randbelow(62 * 30),
     }
 
@@ -58,7 +63,7 @@ def assign_record_types(document: dict[str, Any], pod: str, first: int) -> None:
         for developer_name, given in list((entry.get("record_types") or {}).items()):
             spec = dict(given or {})
             if not spec.get("id"):
-                spec["id"] = make_ids("012", pod, first, 1)[0]
+                spec["id"] = make_ids("012", pod, first=first, count=1)[0]
                 first += 1
             entry["record_types"][developer_name] = spec
 

@@ -23,6 +23,7 @@ from orgsim.faults.book import FaultBook
 from orgsim.schema import access, build
 from orgsim.schema.model import Schema
 from orgsim.store import Store, Transaction
+from orgsim.store.ids import make_ids
 from orgsim.store.rows import first_row
 from orgsim.store.store import first_number
 from orgsim.usage import Usage
@@ -102,7 +103,9 @@ class Org:
     @property
     def facts(self) -> OrgFacts:
         """What a save must know of the org."""
-        return facts_of(self.document, self.identity.organization_id, self.pod, self.options)
+        return facts_of(
+            self.document, self.identity.organization_id, pod=self.pod, options=self.options
+        )
 
     def session_of(self, token: str) -> Session | None:
         """The live session of an access token."""
@@ -169,7 +172,7 @@ class Org:
 
 
 def facts_of(
-    document: Mapping[str, Any], organization_id: str, pod: str, options: Mapping[str, Any]
+    document: Mapping[str, Any], organization_id: str, *, pod: str, options: Mapping[str, Any]
 ) -> OrgFacts:
     """The facts of an org out of its metadata document."""
     described = document["org"]
@@ -193,7 +196,8 @@ def rows_stored(store: Store, schema: Schema) -> int:
     with store.read() as cursor:
         found = first_row(
             cursor.execute(
-                "SELECT coalesce(sum(estimated_size), 0) FROM duckdb_tables() WHERE list_contains(?, table_name)",
+                "SELECT coalesce(sum(estimated_size), 0) FROM duckdb_tables() WHERE "
+                "list_contains(?, table_name)",
                 [names],
             )
         )
@@ -221,9 +225,11 @@ def _create(
         store.put_document("schema", document)
         store.fit(schema)
         save = Save(store=store, schema=schema, full=schema, user_id="", now=clock.now(),
-                    facts=facts_of(document, organization_id, pod, {}))  # fmt: skip
+                    facts=facts_of(document, organization_id, pod=pod, options={}))  # fmt: skip
         with store.write():
-            creator = str(birth.make_ids("005", pod, first_number(organization_id, "005"), 1)[0])
+            creator = str(
+                make_ids("005", pod, first=first_number(organization_id, "005"), count=1)[0]
+            )
         save = replace(save, user_id=creator)
         host = organization_id[:15].lower()
         administrator = {"username": f"admin@{host}.practice.example", "first": "Practice",

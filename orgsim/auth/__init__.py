@@ -1,1 +1,3 @@
 """Who may call the org: sessions and the OAuth flows that make them."""
+
+from __future__ import annotations

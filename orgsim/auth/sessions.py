@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 from orgsim.store import Store
 
 _TABLE = """
-CREATE TABLE IF NOT EXISTS "@session" (token VARCHAR, user_id VARCHAR, issued TIMESTAMP, expires TIMESTAMP)
+CREATE TABLE IF NOT EXISTS "@session"
+  (token VARCHAR, user_id VARCHAR, issued TIMESTAMP, expires TIMESTAMP)
 """
 
 #: Session length of an org unless its administrator changed it. Source: "Session Settings", 2

@@ -61,7 +61,8 @@ class Office:
         with self._org.store.write() as transaction:
             start = self._org.first_number(_JOB_PREFIX)
             number = transaction.take(_JOB_PREFIX, 1, start=start)
-            entered = replace(job, id=str(make_ids(_JOB_PREFIX, self._org.pod, number, 1)[0]))
+            job_id = str(make_ids(_JOB_PREFIX, self._org.pod, first=number, count=1)[0])
+            entered = replace(job, id=job_id)
             self.ledger.save(entered)
         return entered
 

@@ -10,6 +10,8 @@
 Everything works on whole columns; rows are looked at one by one only to word a refusal.
 """
 
+from __future__ import annotations
+
 from orgsim.dml.outcomes import SET_NULL, Outcomes, Refusal, UnknownFieldError
 from orgsim.dml.run import delete, insert, load, new_ids, undelete, update, upsert
 from orgsim.dml.save import OrgFacts, Save, SaveOptions

@@ -63,7 +63,7 @@ def _fill(
     country, country_code, state, state_code = values
     named = {str(one["name"]).lower(): code for code, one in countries.items()}
     # What was given wins over what stood there; a code wins over a text.
-    found = _code(country, country_code, named, countries, given[0], given[1], "country")
+    found = _code((country, country_code), given[:2], named=named, known=countries, what="country")
     if found is None:
         if state is not None or state_code is not None:
             raise _BadPlaceError("state", "StateCode")
@@ -72,22 +72,27 @@ def _fill(
     if not states:
         return countries[found]["name"], found, state, state_code
     named_states = {str(name).lower(): code for code, name in states.items()}
-    inside = _code(state, state_code, named_states, states, given[2], given[3], "state")
+    inside = _code((state, state_code), given[2:], named=named_states, known=states, what="state")
     return countries[found]["name"], found, states[inside] if inside else None, inside
 
 
 def _code(
-    text: str | None, code: str | None, named: Mapping[str, str], known: Mapping[str, Any],
-    text_given: bool, code_given: bool, what: str,
-) -> str | None:  # fmt: skip
+    words: tuple[Any, Any],
+    given: tuple[Any, ...],
+    *,
+    named: Mapping[str, str],
+    known: Mapping[str, Any],
+    what: str,
+) -> str | None:
+    (text, code), (text_given, code_given) = words, given
     if code is not None and (code_given or not text_given):
         if code.upper() not in known:
             raise _BadPlaceError(what, f"{what.title()}Code")
-        return code.upper()
+        return str(code).upper()
     if text is None or (code_given and not text_given):
         return None
     if text.upper() in known:
-        return text.upper()
+        return str(text).upper()
     if text.lower() not in named:
         raise _BadPlaceError(what, what.title())
     return named[text.lower()]

@@ -23,6 +23,17 @@ class Binding:
     parent: SObject | None = None
     parent_key: Field | None = None
 
+    @property
+    def keyed_parent(self) -> tuple[SObject, Field]:
+        """The parent and its key field of a column that holds parents' keys.
+
+        Raises:
+            LookupError: the column holds values of the field itself.
+        """
+        if self.parent is None or self.parent_key is None:
+            raise LookupError(self.column)
+        return self.parent, self.parent_key
+
 
 def bind(columns: Iterable[str], sobject: SObject, schema: Schema) -> list[Binding]:
     """One binding a column, in order.

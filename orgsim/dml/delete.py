@@ -48,7 +48,8 @@ def _check_standing(
     transaction: Transaction, sobject: SObject, frame: pl.DataFrame, refusals: Refusals
 ) -> None:
     sql = (
-        f'SELECT w."@row", t.Id IS NULL, t.IsDeleted FROM wanted w LEFT JOIN {quoted(sobject.name)} t '
+        'SELECT w."@row", t.Id IS NULL, t.IsDeleted FROM wanted w LEFT JOIN '
+        f"{quoted(sobject.name)} t "
         "ON t.Id = w.Id WHERE t.Id IS NULL OR t.IsDeleted"
     )
     with transaction.lent(wanted=frame):
@@ -219,10 +220,12 @@ def undelete_rows(
 def _restore(save: Save, transaction: Transaction, *, roots: pl.DataFrame) -> None:
     with transaction.lent(roots=roots):
         back = transaction.frame(
-            'SELECT sobject, id AS "Id" FROM "@deleted" WHERE root IN (SELECT Id FROM roots) AND NOT gone'
+            'SELECT sobject, id AS "Id" FROM "@deleted" WHERE root IN (SELECT Id FROM '
+            "roots) AND NOT gone"
         )
         cleared = transaction.frame(
-            'SELECT sobject, id AS "Id", field, was FROM "@cleared" WHERE root IN (SELECT Id FROM roots)'
+            'SELECT sobject, id AS "Id", field, was FROM "@cleared" WHERE root IN '
+            "(SELECT Id FROM roots)"
         )
         transaction.cursor.execute(
             'DELETE FROM "@deleted" WHERE root IN (SELECT Id FROM roots) AND NOT gone'

@@ -69,8 +69,7 @@ def _parent_ids(
     staged: Staged, cells: pl.Series, binding: Binding
 ) -> tuple[pl.Series, list[tuple[int, Refusal]]]:
     """The parents' ids for a column of parent keys, and the cells whose parent is not found."""
-    parent, key = binding.parent, binding.parent_key
-    assert parent is not None and key is not None
+    parent, key = binding.keyed_parent
     wanted = cells.filter(cells.is_not_null() & (cells != SET_NULL)).str.strip_chars().unique()
     found = _ids_by_key(staged, wanted, binding)
     lost = [
@@ -85,12 +84,12 @@ def _parent_ids(
 
 
 def _ids_by_key(staged: Staged, wanted: pl.Series, binding: Binding) -> dict[str, list[str]]:
-    assert binding.parent is not None and binding.parent_key is not None
-    folded = not binding.parent_key.case_sensitive
-    column = f"p.{quoted(binding.parent_key.name)}::VARCHAR"
+    parent, key = binding.keyed_parent
+    folded = not key.case_sensitive
+    column = f"p.{quoted(key.name)}::VARCHAR"
     left, right = (f"lower({column})", "lower(w.v)") if folded else (column, "w.v")
     sql = (
-        f"SELECT w.v, list(p.Id) AS ids FROM wanted w JOIN {quoted(binding.parent.name)} p "
+        f"SELECT w.v, list(p.Id) AS ids FROM wanted w JOIN {quoted(parent.name)} p "
         f"ON {left} = {right} WHERE NOT p.IsDeleted GROUP BY w.v"
     )
     with staged.transaction.lent(wanted=pl.DataFrame({"v": wanted}, schema={"v": pl.String})):

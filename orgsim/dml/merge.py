@@ -84,7 +84,8 @@ def _move(
         )
     with transaction.lent(moved=found):
         transaction.cursor.execute(
-            f"UPDATE {table} SET {column} = ?, SystemModstamp = ? WHERE Id IN (SELECT Id FROM moved)",
+            f"UPDATE {table} SET {column} = ?, SystemModstamp = ? WHERE Id IN (SELECT Id "
+            "FROM moved)",
             [winner, save.stamp],
         )
     return found["Id"].to_list()

@@ -1,6 +1,7 @@
 """Turns the text of a column into typed values, and finds the cells that are no such value.
 
-Every function works on a whole column. Blank text is null; surrounding white space goes, as on save.
+Every function works on a whole column. Blank text is null; surrounding white space goes, as on
+save.
 """
 
 from __future__ import annotations
@@ -105,7 +106,8 @@ def _id_values(text: pl.Series) -> tuple[pl.Series, pl.Series]:
 
 
 def _in_range(values: pl.Series, field: Field) -> tuple[pl.Series, pl.Series]:
-    """Rounds to the scale, half away from zero; true where too many digits stand before the point."""
+    """Rounds to the scale, half away from zero; true where too many digits stand before the
+    point."""
     if field.type in ("int", "long"):
         digits = field.digits or 18
         return values, (values.abs() >= 10**digits).fill_null(value=False)

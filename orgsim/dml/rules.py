@@ -75,11 +75,20 @@ def _equal(staged: Staged, name: str) -> str:
 def _detected(sobject: str, name: str, rule: Mapping[str, Any], ids: list[str]) -> Refusal:
     message = str(rule.get("message") or "Use one of these records?")
     records = [
-        {"additionalInformation": [], "fieldDiffs": [], "matchConfidence": 100.0,
-         "record": {"attributes": {"type": sobject, "url": f"/services/data/v62.0/sobjects/{sobject}/{one}"},
-                    "Id": one}}
+        {
+            "additionalInformation": [],
+            "fieldDiffs": [],
+            "matchConfidence": 100.0,
+            "record": {
+                "attributes": {
+                    "type": sobject,
+                    "url": f"/services/data/v62.0/sobjects/{sobject}/{one}",
+                },
+                "Id": one,
+            },
+        }
         for one in sorted(ids)
-    ]  # fmt: skip
+    ]
     match = {
         "entityType": sobject, "errors": [], "matchEngine": "ExactMatchEngine",
         "matchRecords": records, "rule": str(rule.get("match_rule") or f"{name}_Match"),

@@ -110,7 +110,7 @@ def new_ids(save: Save, sobject: str, count: int) -> pl.Series:
     prefix = target.key_prefix or "000"
     with save.store.write() as transaction:
         first = transaction.take(f"id:{prefix}", count, start=save.first_number(prefix))
-    return make_ids(prefix, save.facts.pod, first, count)
+    return make_ids(prefix, save.facts.pod, first=first, count=count)
 
 
 def _target(save: Save, sobject: str) -> SObject:
@@ -143,8 +143,13 @@ def _by_sobject(
         if full is None or target is None:
             refusals.add(row, Refusal("MALFORMED_ID", f"malformed id {given}"))
         elif not target.deletable:
-            refusals.add(row, Refusal("INSUFFICIENT_ACCESS_OR_READONLY",
-                                      f"entity type {target.name} does not support delete"))  # fmt: skip
+            refusals.add(
+                row,
+                Refusal(
+                    "INSUFFICIENT_ACCESS_OR_READONLY",
+                    f"entity type {target.name} does not support delete",
+                ),
+            )
         else:
             rows.setdefault(target.name, []).append((row, full))
     return [

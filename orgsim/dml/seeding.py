@@ -36,7 +36,7 @@ def _completed(
     made: list[pl.Series | pl.Expr] = []
     if "Id" not in frame.columns:
         first = transaction.take(f"id:{prefix}", len(frame), start=save.first_number(prefix))
-        made.append(make_ids(prefix, save.facts.pod, first, len(frame)))
+        made.append(make_ids(prefix, save.facts.pod, first=first, count=len(frame)))
     now = pl.lit(save.stamp, dtype=pl.Datetime("us"))
     usual = {
         "IsDeleted": pl.lit(value=False), "CreatedDate": now, "LastModifiedDate": now,

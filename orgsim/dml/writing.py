@@ -21,7 +21,7 @@ def insert(staged: Staged) -> None:
     staged.transaction.touched.add(staged.sobject.name)
     prefix = staged.sobject.key_prefix or "000"
     first = staged.transaction.take(f"id:{prefix}", count, start=staged.save.first_number(prefix))
-    made = make_ids(prefix, staged.save.facts.pod, first, count)
+    made = make_ids(prefix, staged.save.facts.pod, first=first, count=count)
     staged.frame = staged.frame.with_columns(made, *_system(staged))
     _auto_numbers(staged, count)
     names = [one.name for one in staged.writing()]
@@ -42,11 +42,10 @@ def _system(staged: Staged) -> list[pl.Expr]:
     }  # fmt: skip
     made = [pl.lit(value=False).alias("IsDeleted"), now.alias("SystemModstamp")]
     for name, value in usual.items():
-        if name in staged.given and name in AUDIT_FIELDS:
-            value = pl.coalesce(pl.col(name), value)
-        elif name == "LastModifiedDate" and "CreatedDate" in staged.given:
-            value = pl.coalesce(pl.col("CreatedDate"), value)
-        made.append(value.alias(name))
+        given = name in staged.given and name in AUDIT_FIELDS
+        follows = name == "LastModifiedDate" and "CreatedDate" in staged.given
+        source = name if given else "CreatedDate" if follows else None
+        made.append((pl.coalesce(pl.col(source), value) if source else value).alias(name))
     return made
 
 

@@ -50,11 +50,15 @@ def create_field(org: Org, full_name: str, metadata: Mapping[str, Any]) -> str:
     """Adds a custom field and its column; returns its id."""
     sobject, name = _split(org, full_name)
     if not name.endswith("__c") or not _NAME.match(name.removesuffix("__c")):
-        raise MetadataError("FIELD_INTEGRITY_EXCEPTION",
-                            f"The name {name} is not valid: Enter a name that ends with __c")  # fmt: skip
+        raise MetadataError(
+            "FIELD_INTEGRITY_EXCEPTION",
+            f"The name {name} is not valid: Enter a name that ends with __c",
+        )
     if org.schema.sobjects[sobject].field(name):
-        raise MetadataError("DUPLICATE_DEVELOPER_NAME",
-                            f"There is already a field named {name.removesuffix('__c')} on {sobject}.")  # fmt: skip
+        raise MetadataError(
+            "DUPLICATE_DEVELOPER_NAME",
+            f"There is already a field named {name.removesuffix('__c')} on {sobject}.",
+        )
     field_id = durable_id(org, "00N", f"{sobject}.{name}")
     spec = {**field_spec(metadata), "access": "managed", "durable_id": field_id,
             "metadata": dict(metadata)}  # fmt: skip
@@ -102,12 +106,16 @@ def field_spec(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """A schema-file entry out of a CustomField's Metadata."""
     kind = str(metadata.get("type") or "")
     if kind not in _KINDS:
-        raise MetadataError("FIELD_INTEGRITY_EXCEPTION", f"Field type {kind or 'null'} is not supported",
-                            ("type",))  # fmt: skip
+        raise MetadataError(
+            "FIELD_INTEGRITY_EXCEPTION", f"Field type {kind or 'null'} is not supported", ("type",)
+        )
     for key in _NEEDED.get(kind, ()):
         if metadata.get(key) is None and not metadata.get("formula"):
-            raise MetadataError("FIELD_INTEGRITY_EXCEPTION", f"Must specify '{key}' for a CustomField of "
-                                f"type {kind}", (key,))  # fmt: skip
+            raise MetadataError(
+                "FIELD_INTEGRITY_EXCEPTION",
+                f"Must specify '{key}' for a CustomField of type {kind}",
+                (key,),
+            )
     if kind == "Checkbox" and metadata.get("defaultValue") is None and not metadata.get("formula"):
         raise MetadataError("FIELD_INTEGRITY_EXCEPTION",
                             "Must specify 'defaultValue' for a CustomField of type Checkbox",
@@ -169,8 +177,12 @@ def _reference(metadata: Mapping[str, Any]) -> dict[str, Any]:
 def _rollup(metadata: Mapping[str, Any]) -> dict[str, Any]:
     child, _, via = str(metadata.get("summaryForeignKey") or "").partition(".")
     summed = str(metadata.get("summarizedField") or "").partition(".")[2]
-    return {"child": child, "via": via, "function": str(metadata.get("summaryOperation") or "count"),
-            "field": summed or None}  # fmt: skip
+    return {
+        "child": child,
+        "via": via,
+        "function": str(metadata.get("summaryOperation") or "count"),
+        "field": summed or None,
+    }
 
 
 def put_rule(org: Org, full_name: str, metadata: Mapping[str, Any], *, new: bool) -> str:

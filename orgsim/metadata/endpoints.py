@@ -26,9 +26,15 @@ def query(call: Call) -> Reply:
     answer = run_query(call, text, all_rows=False, tooling=True)
     records = answer.get("records") or []
     if len(records) > 1 and any(key in records[0] for key in _WHOLE):
-        raise ApiError(400, "MALFORMED_QUERY", (
-            "When retrieving results with Metadata or FullName fields, the query qualifications must "
-            f"specify no more than one row for retrieval. Result size: {len(records)}"))  # fmt: skip
+        raise ApiError(
+            400,
+            "MALFORMED_QUERY",
+            (
+                "When retrieving results with Metadata or FullName fields, the query "
+                "qualifications must "
+                f"specify no more than one row for retrieval. Result size: {len(records)}"
+            ),
+        )
     for record in records:
         if isinstance(record.get("Metadata"), str):
             record["Metadata"] = json.loads(record["Metadata"])

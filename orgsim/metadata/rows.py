@@ -78,7 +78,7 @@ def _frame(org: Org, name: str) -> pl.DataFrame:
 def durable_id(org: Org, prefix: str, key: str) -> str:
     """An id that a piece of metadata keeps as long as its name."""
     number = first_number(org.identity.organization_id, f"metadata:{prefix}:{key}")
-    return str(make_ids(prefix, org.pod, number, 1)[0])
+    return str(make_ids(prefix, org.pod, first=number, count=1)[0])
 
 
 def _entities(org: Org) -> Iterator[Row]:
@@ -165,10 +165,10 @@ def _rules(org: Org, key: str) -> Iterable[tuple[str, str, Mapping[str, Any]]]:
 
 def _validation_rules(org: Org) -> Iterator[Row]:
     for sobject, name, rule in _rules(org, "validation_rules"):
-        yield validation_rule_row(org, sobject, name, rule)
+        yield validation_rule_row(org, sobject, name=name, rule=rule)
 
 
-def validation_rule_row(org: Org, sobject: str, name: str, rule: Mapping[str, Any]) -> Row:
+def validation_rule_row(org: Org, sobject: str, *, name: str, rule: Mapping[str, Any]) -> Row:
     """One validation rule as the Tooling API knows it."""
     active = bool(rule.get("active", True))
     metadata = {

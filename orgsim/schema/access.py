@@ -37,8 +37,11 @@ def permissions(cursor: duckdb.DuckDBPyConnection, user_id: str) -> frozenset[st
         found = cursor.execute(f'SELECT * FROM "{table}" WHERE {where}', [user_id])
         names = [column[0] for column in found.description or ()]
         for row in found.fetchall():
-            made |= {name.removeprefix("Permissions") for name, value in zip(names, row, strict=True)
-                     if name.startswith("Permissions") and value}  # fmt: skip
+            made |= {
+                name.removeprefix("Permissions")
+                for name, value in zip(names, row, strict=True)
+                if name.startswith("Permissions") and value
+            }
     return frozenset(made)
 
 

@@ -1,7 +1,9 @@
-"""Turns the org's metadata document into a ``Schema``: system fields, features, children, record types.
+"""Turns the org's metadata document into a ``Schema``: system fields, features, children, record
+types.
 
-The document is the one truth about metadata: ``{"org": …, "objects": {name: mapping}}`` with every library
-object already merged in, plain JSON, kept in the store. The Tooling API changes it and builds again.
+The document is the one truth about metadata: ``{"org": …, "objects": {name: mapping}}`` with every
+library object already merged in, plain JSON, kept in the store. The Tooling API changes it and
+builds again.
 """
 
 from __future__ import annotations
@@ -122,10 +124,15 @@ def _apply_features(doc: dict[str, Any], features: set[str]) -> None:
 
 def _currency(currencies: list[str]) -> dict[str, Any]:
     return {
-        "type": "picklist", "label": "Currency ISO Code", "length": 3, "restricted": True,
-        "values": [{"value": code, "default": number == 0} for number, code in enumerate(currencies)],
+        "type": "picklist",
+        "label": "Currency ISO Code",
+        "length": 3,
+        "restricted": True,
+        "values": [
+            {"value": code, "default": number == 0} for number, code in enumerate(currencies)
+        ],
         "permissionable": False,
-    }  # fmt: skip
+    }
 
 
 def _add_codes(entry: dict[str, Any], countries: Mapping[str, Any]) -> None:
@@ -255,14 +262,21 @@ def _record_type_field() -> Field:
 def _system_tail(entry: Mapping[str, Any]) -> Iterable[Field]:
     fixed = {"createable": False, "updateable": False, "permissionable": False}
     stamp = {"type": "datetime", **fixed, "nillable": False, "defaultedOnCreate": True}
-    by = {"type": "reference", "to": ["User"], **fixed, "nillable": False, "defaultedOnCreate": True}
+    by = {
+        "type": "reference",
+        "to": ["User"],
+        **fixed,
+        "nillable": False,
+        "defaultedOnCreate": True,
+    }
     yield yaml_file.field_of("CreatedDate", {**stamp, "label": "Created Date"})
     yield yaml_file.field_of(
         "CreatedById", {**by, "label": "Created By ID", "relationshipName": "CreatedBy"}
     )
     yield yaml_file.field_of("LastModifiedDate", {**stamp, "label": "Last Modified Date"})
     yield yaml_file.field_of(
-        "LastModifiedById", {**by, "label": "Last Modified By ID", "relationshipName": "LastModifiedBy"}
+        "LastModifiedById",
+        {**by, "label": "Last Modified By ID", "relationshipName": "LastModifiedBy"},
     )
     yield yaml_file.field_of("SystemModstamp", {**stamp, "label": "System Modstamp"})
     if entry.get("viewed", "prefix" in entry):

@@ -61,8 +61,11 @@ def field_entry(field: Field) -> dict[str, Any]:
 def _children(sobject: SObject) -> list[dict[str, Any]]:
     recorded = list(sobject.attributes.get("childRelationships") or ())
     known = {(one["childSObject"], one["field"]) for one in recorded}
-    made = [_child(one) for one in sobject.children
-            if (one.child_sobject, one.field) not in known and one.field != "MasterRecordId"]  # fmt: skip
+    made = [
+        _child(one)
+        for one in sobject.children
+        if (one.child_sobject, one.field) not in known and one.field != "MasterRecordId"
+    ]
     return recorded + made
 
 

@@ -64,7 +64,7 @@ def _mended(record_id: str, tail: str) -> str | None:
     return "".join(chars) + tail
 
 
-def make_ids(prefix: str, pod: str, first: int, count: int) -> pl.Series:
+def make_ids(prefix: str, pod: str, *, first: int, count: int) -> pl.Series:
     """``count`` ascending 18-character ids from number ``first``: a string series named Id."""
     numbers = np.arange(first, first + count, dtype=np.int64)
     made = np.empty((count, 18), dtype=np.uint8)

@@ -30,8 +30,10 @@ _BASE = """
 CREATE TABLE IF NOT EXISTS "@document" (name VARCHAR, body VARCHAR);
 CREATE TABLE IF NOT EXISTS "@counter" (name VARCHAR, next BIGINT);
 CREATE TABLE IF NOT EXISTS "@blob" (sobject VARCHAR, id VARCHAR, field VARCHAR, body BLOB);
-CREATE TABLE IF NOT EXISTS "@deleted" (sobject VARCHAR, id VARCHAR, moment TIMESTAMP, root VARCHAR, gone BOOLEAN);
-CREATE TABLE IF NOT EXISTS "@cleared" (root VARCHAR, sobject VARCHAR, id VARCHAR, field VARCHAR, was VARCHAR);
+CREATE TABLE IF NOT EXISTS "@deleted"
+  (sobject VARCHAR, id VARCHAR, moment TIMESTAMP, root VARCHAR, gone BOOLEAN);
+CREATE TABLE IF NOT EXISTS "@cleared"
+  (root VARCHAR, sobject VARCHAR, id VARCHAR, field VARCHAR, was VARCHAR);
 """
 
 

@@ -62,11 +62,22 @@ def make_router() -> Router:
     def itself() -> Router:
         return made[0]
 
-    made.append(Router([
-        *discovery.RULES, *describing.RULES, *changes.RULES, *blobs.RULES, *collections.RULES,
-        *composite.rules(itself), *tree.rules(itself), *soql_endpoints.RULES, *metadata_endpoints.RULES,
-        *records.RULES,
-    ]))  # fmt: skip
+    made.append(
+        Router(
+            [
+                *discovery.RULES,
+                *describing.RULES,
+                *changes.RULES,
+                *blobs.RULES,
+                *collections.RULES,
+                *composite.rules(itself),
+                *tree.rules(itself),
+                *soql_endpoints.RULES,
+                *metadata_endpoints.RULES,
+                *records.RULES,
+            ]
+        )
+    )
     return made[0]
 
 

@@ -1,7 +1,7 @@
 """Binary fields: read as bytes, written as base64 in JSON or as a part of a multipart request.
 
-Bytes live in ``@blob`` beside the rows; the row's own column holds nothing. Source: REST API guide, "Insert or
-Update Blob Data".
+Bytes live in ``@blob`` beside the rows; the row's own column holds nothing. Source: REST API guide,
+"Insert or Update Blob Data".
 """
 
 from __future__ import annotations
@@ -47,9 +47,12 @@ def read(call: Call) -> Reply:
         return records.read_by_key(call)
     record_id = to18(call.parameters["key"])
     with call.org.store.read() as cursor:
-        row = first_row(cursor.execute(
-            'SELECT b.body FROM "@blob" b WHERE b.sobject = ? AND b.id = ?', [sobject.name, record_id]
-        ))  # fmt: skip
+        row = first_row(
+            cursor.execute(
+                'SELECT b.body FROM "@blob" b WHERE b.sobject = ? AND b.id = ?',
+                [sobject.name, record_id],
+            )
+        )
     if row is None:
         raise not_found()
     return Reply(content=bytes(row[0]), media_type="application/octet-stream")
@@ -79,9 +82,11 @@ def create(call: Call) -> Reply:
         )
         if sobject.name == "ContentVersion":
             transaction.cursor.execute(
-                'UPDATE "ContentDocument" AS t SET ContentSize = v.ContentSize FROM "ContentVersion" v '
-                "WHERE v.Id = ? AND t.Id = v.ContentDocumentId", [record_id],
-            )  # fmt: skip
+                'UPDATE "ContentDocument" AS t SET ContentSize = v.ContentSize FROM '
+                '"ContentVersion" v '
+                "WHERE v.Id = ? AND t.Id = v.ContentDocumentId",
+                [record_id],
+            )
     return reply
 
 
@@ -114,9 +119,7 @@ def _taken_apart(call: Call, field: Field) -> tuple[dict[str, Any], bytes | None
     return document, content
 
 
-def _from_parts(
-    body: bytes, boundary: bytes, field: Field
-) -> tuple[dict[str, Any], bytes | None]:
+def _from_parts(body: bytes, boundary: bytes, field: Field) -> tuple[dict[str, Any], bytes | None]:
     parts = {part.name: part for part in split_parts(body, boundary)}
     document = next((one for name, one in parts.items() if name.startswith("entity")), None)
     blob = parts.get(field.name)
@@ -136,8 +139,13 @@ def split_parts(body: bytes, boundary: bytes) -> list[Part]:
             if name.strip().lower() == b"content-disposition":
                 _, options = parse_options_header(value.strip())
                 file = options.get(b"filename")
-                made.append(Part(options.get(b"name", b"").decode(), file.decode() if file else None,
-                                 content.removesuffix(b"\r\n")))  # fmt: skip
+                made.append(
+                    Part(
+                        options.get(b"name", b"").decode(),
+                        file.decode() if file else None,
+                        content.removesuffix(b"\r\n"),
+                    )
+                )
     return made
 
 

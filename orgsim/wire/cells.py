@@ -75,5 +75,8 @@ def _text(name: str, value: object, sobject: SObject) -> str:
             return repr(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
     field = sobject.field(name)
     kind = field.type if field else "string"
-    raise ApiError(400, "JSON_PARSER_ERROR",
-                   f"Cannot deserialize instance of {kind} from START_ARRAY value [line:1, column:1]")  # fmt: skip
+    raise ApiError(
+        400,
+        "JSON_PARSER_ERROR",
+        f"Cannot deserialize instance of {kind} from START_ARRAY value [line:1, column:1]",
+    )

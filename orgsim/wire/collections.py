@@ -98,12 +98,18 @@ def _results_of(
     call: Call, save: Save, runs: list[list[Mapping[str, Any]]], work: _Write, *, created: bool
 ) -> list[dict[str, Any]]:
     if len(runs) == 1 or not save.options.all_or_none:
-        return [one for run in runs
-                for one in results(work(save, _sobject(call, run[0]), run), created=created)]  # fmt: skip
+        return [
+            one
+            for run in runs
+            for one in results(work(save, _sobject(call, run[0]), run), created=created)
+        ]
     try:
         with save.store.write():
-            made = [one for run in runs
-                    for one in results(work(save, _sobject(call, run[0]), run), created=created)]  # fmt: skip
+            made = [
+                one
+                for run in runs
+                for one in results(work(save, _sobject(call, run[0]), run), created=created)
+            ]
             if not all(one["success"] for one in made):
                 raise _UndoneError(made)
             return made
@@ -137,8 +143,11 @@ def _check_count(records: Sequence[Any]) -> None:
 
 
 def _too_many(most: int) -> ApiError:
-    return ApiError(400, "EXCEEDED_ID_LIMIT", (
-        f"record limit reached. cannot submit more than {most} records into this call"))  # fmt: skip
+    return ApiError(
+        400,
+        "EXCEEDED_ID_LIMIT",
+        (f"record limit reached. cannot submit more than {most} records into this call"),
+    )
 
 
 RULES = [

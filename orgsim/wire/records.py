@@ -45,8 +45,12 @@ def update(call: Call) -> Reply:
     record_id = _id_of(call, sobject)
     body = body_object(call)
     if any(name.lower() == "id" for name in body):
-        raise ApiError(400, "INVALID_FIELD",
-                       "The Id field should not be specified in the sobject data.", fields=["Id"])  # fmt: skip
+        raise ApiError(
+            400,
+            "INVALID_FIELD",
+            "The Id field should not be specified in the sobject data.",
+            fields=["Id"],
+        )
     frame = frame_of([{**body, "Id": record_id}], sobject)
     outcomes = _saved(call, lambda: dml.update(save_of(call), sobject.name, frame))
     _raise_refusal(outcomes)
@@ -83,8 +87,12 @@ def upsert_by_key(call: Call) -> Reply:
         return _several(call, sobject, found)
     only = call.query.get("updateOnly", "").lower() == "true"
     record = {**body, key.name: call.parameters["value"]}
-    outcomes = _saved(call, lambda: dml.upsert(
-        save_of(call, update_only=only), sobject.name, key.name, frame_of([record], sobject)))  # fmt: skip
+    outcomes = _saved(
+        call,
+        lambda: dml.upsert(
+            save_of(call, update_only=only), sobject.name, key.name, frame_of([record], sobject)
+        ),
+    )
     _raise_refusal(outcomes)
     _, record_id, created = outcomes.saved.row(0)
     if float(call.version) < 46 and not created:
@@ -138,15 +146,21 @@ def _key_field(call: Call, sobject: SObject) -> Field:
 def _check_key_body(body: Any, key: Field) -> None:
     for name in body:
         if name.lower() in ("id", key.name.lower()):
-            raise ApiError(400, "INVALID_FIELD", (
-                f"The {name} field should not be specified in the sobject data."), fields=[name])  # fmt: skip
+            raise ApiError(
+                400,
+                "INVALID_FIELD",
+                (f"The {name} field should not be specified in the sobject data."),
+                fields=[name],
+            )
 
 
 def _ids_by_key(call: Call, sobject: SObject, key: Field) -> list[str]:
     column = f"{quoted(key.name)}::VARCHAR"
     value = call.parameters["value"]
     left, right = (column, "?") if key.case_sensitive else (f"lower({column})", "lower(?)")
-    sql = f"SELECT Id FROM {quoted(sobject.name)} WHERE {left} = {right} AND NOT IsDeleted LIMIT 200"
+    sql = (
+        f"SELECT Id FROM {quoted(sobject.name)} WHERE {left} = {right} AND NOT IsDeleted LIMIT 200"
+    )
     with call.org.store.read() as cursor:
         return [row[0] for row in cursor.execute(sql, [value]).fetchall()]
 

@@ -42,6 +42,7 @@ def asked_fields(call: Call, sobject: SObject) -> list[str]:
     names = [one.strip() for one in text.split(",") if one.strip()]
     for name in names:
         if "." not in name and sobject.field(name) is None:
-            raise ApiError(400, "INVALID_FIELD",
-                           f"No such column '{name}' on sobject of type {sobject.name}")  # fmt: skip
+            raise ApiError(
+                400, "INVALID_FIELD", f"No such column '{name}' on sobject of type {sobject.name}"
+            )
     return names

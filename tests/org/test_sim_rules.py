@@ -23,12 +23,17 @@ objects:
       Score__c: {type: number, precision: 5, scale: 2}
       Twice__c: {type: number, precision: 18, scale: 2, formula: "Score__c * 2"}
       Notes__c: {type: html}
-      Lines__c: {type: number, precision: 18, scale: 0, rollup: {child: Line__c, via: Account__c, function: count}}
-      Total__c: {type: currency, rollup: {child: Line__c, via: Account__c, function: sum, field: Amount__c}}
+      Lines__c:
+        {type: number, scale: 0, rollup: {child: Line__c, via: Account__c, function: count}}
+      Total__c:
+        type: currency
+        rollup: {child: Line__c, via: Account__c, function: sum, field: Amount__c}
     record_types: {Business: {name: Business, default: true}, Old: {name: Old, active: false}}
     validation_rules:
       No_Bad: {formula: 'CONTAINS(Name, "bad")', message: The name is bad, field: Name}
-      Lower_Score: {formula: "AND(NOT(ISNEW()), ISCHANGED(Score__c), Score__c < PRIORVALUE(Score__c))", message: Score may not fall}
+      Lower_Score:
+        formula: "AND(NOT(ISNEW()), ISCHANGED(Score__c), Score__c < PRIORVALUE(Score__c))"
+        message: Score may not fall
       Small_Total: {formula: "Total__c > 1000", message: Too much on this account}
     duplicate_rules:
       Same_Phone: {match: [Phone], action: alert, message: Same phone}
@@ -36,7 +41,9 @@ objects:
     hooks:
       - {set: {Website: "LOWER(Website)"}}
       - {html: [Notes__c]}
-      - {on: [insert], when: 'Fax = "task"', create: {sobject: Task, fields: {Subject: '"Call " & Name', WhatId: Id}}}
+      - on: [insert]
+        when: 'Fax = "task"'
+        create: {sobject: Task, fields: {Subject: '"Call " & Name', WhatId: Id}}
       - {when: 'Fax = "no"', refuse: No fax please, field: Fax}
   Case:
     assignment_rules: {Web: {where: 'ISPICKVAL(Origin, "Web")', owner: Desk}}
@@ -86,11 +93,15 @@ def row(org: PracticeOrg, sobject: str, record_id: str) -> dict[str, Any]:
         ({"Name": "a", "ParentId": "001000000000001AAA"}, "INVALID_CROSS_REFERENCE_KEY", "invalid"),
         ({"Name": "a", "Lines__c": 3}, "INVALID_FIELD_FOR_INSERT_UPDATE", "Lines__c"),
         ({"Name": "a", "Twice__c": 3}, "INVALID_FIELD_FOR_INSERT_UPDATE", "Twice__c"),
-        ({"Name": "a", "CreatedDate": "2020-01-01T00:00:00Z"}, "INVALID_FIELD_FOR_INSERT_UPDATE", "CreatedDate"),
+        (
+            {"Name": "a", "CreatedDate": "2020-01-01T00:00:00Z"},
+            "INVALID_FIELD_FOR_INSERT_UPDATE",
+            "CreatedDate",
+        ),
         ({"Name": "a bad one"}, "FIELD_CUSTOM_VALIDATION_EXCEPTION", "The name is bad"),
         ({"Name": "a", "Fax": "no"}, "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "No fax please"),
     ],
-)  # fmt: skip
+)
 def test_insert_refuses_with_salesforces_code(
     org: PracticeOrg, fields: dict[str, Any], code: str, message: str
 ) -> None:

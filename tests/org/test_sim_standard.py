@@ -57,7 +57,9 @@ def person_type(org: PracticeOrg) -> str:
 
 def test_a_person_account_has_a_contact_that_follows_it(org: PracticeOrg) -> None:
     kind = person_type(org)
-    person = add(org, "Account", RecordTypeId=kind, LastName="Ng", FirstName="Li", PersonEmail="li@x.example")
+    person = add(
+        org, "Account", RecordTypeId=kind, LastName="Ng", FirstName="Li", PersonEmail="li@x.example"
+    )
     contact = row(org, "Account", person)["PersonContactId"]
     org.json("PATCH", f"sobjects/Account/{person}", {"LastName": "Ngo"})
 
@@ -84,15 +86,23 @@ def test_a_contacts_account_makes_the_direct_relation(org: PracticeOrg) -> None:
 def test_campaigns_have_statuses_and_unknown_ones_fall_to_the_default(org: PracticeOrg) -> None:
     campaign = add(org, "Campaign", Name="Spring")
     contact, lead = add(org, "Contact", LastName="C"), add(org, "Lead", LastName="L", Company="X")
-    member = add(org, "CampaignMember", CampaignId=campaign, ContactId=contact, LeadId=lead, Status="Danced")
+    member = add(
+        org, "CampaignMember", CampaignId=campaign, ContactId=contact, LeadId=lead, Status="Danced"
+    )
     add(org, "CampaignMember", CampaignId=campaign, LeadId=lead, Status="Responded")
 
-    labels = {one["Label"] for one in org.rows("CampaignMemberStatus") if one["CampaignId"] == campaign}
+    labels = {
+        one["Label"] for one in org.rows("CampaignMemberStatus") if one["CampaignId"] == campaign
+    }
     found, counted = row(org, "CampaignMember", member), row(org, "Campaign", campaign)
     twice = {"CampaignId": campaign, "ContactId": contact}
     assert labels == {"Sent", "Responded"}
     assert (found["Status"], found["LeadId"]) == ("Sent", None)
-    assert (counted["NumberOfLeads"], counted["NumberOfContacts"], counted["NumberOfResponses"]) == (1, 1, 1)
+    assert (
+        counted["NumberOfLeads"],
+        counted["NumberOfContacts"],
+        counted["NumberOfResponses"],
+    ) == (1, 1, 1)
     assert code(org, "POST", "sobjects/CampaignMember", twice) == "DUPLICATE_VALUE"
 
 
@@ -103,22 +113,60 @@ def priced(org: PracticeOrg) -> tuple[str, str, str]:
     book = add(org, "Pricebook2", Name="Custom", IsActive=True)
     entry = {"Product2Id": product, "Pricebook2Id": book, "UnitPrice": 9, "IsActive": True}
     assert code(org, "POST", "sobjects/PricebookEntry", entry) == "STANDARD_PRICE_NOT_DEFINED"
-    add(org, "PricebookEntry", Product2Id=product, Pricebook2Id=standard, UnitPrice=10, IsActive=True)
+    add(
+        org,
+        "PricebookEntry",
+        Product2Id=product,
+        Pricebook2Id=standard,
+        UnitPrice=10,
+        IsActive=True,
+    )
     return product, book, add(org, "PricebookEntry", **entry)
 
 
 def test_opportunity_lines_make_the_amount(org: PracticeOrg) -> None:
     _, book, entry = priced(org)
-    opportunity = add(org, "Opportunity", Name="Deal", StageName="Prospecting", CloseDate="2026-05-05",
-                      Amount=5, Pricebook2Id=book)  # fmt: skip
-    line = add(org, "OpportunityLineItem", OpportunityId=opportunity, PricebookEntryId=entry, Quantity=3, UnitPrice=9)
-    add(org, "OpportunityLineItem", OpportunityId=opportunity, PricebookEntryId=entry, Quantity=2, TotalPrice=10)
+    opportunity = add(
+        org,
+        "Opportunity",
+        Name="Deal",
+        StageName="Prospecting",
+        CloseDate="2026-05-05",
+        Amount=5,
+        Pricebook2Id=book,
+    )
+    line = add(
+        org,
+        "OpportunityLineItem",
+        OpportunityId=opportunity,
+        PricebookEntryId=entry,
+        Quantity=3,
+        UnitPrice=9,
+    )
+    add(
+        org,
+        "OpportunityLineItem",
+        OpportunityId=opportunity,
+        PricebookEntryId=entry,
+        Quantity=2,
+        TotalPrice=10,
+    )
     org.json("PATCH", f"sobjects/Opportunity/{opportunity}", {"Amount": 1, "NextStep": "call"})
     with_lines = row(org, "Opportunity", opportunity)
     org.request("DELETE", f"sobjects/OpportunityLineItem/{line}")
 
-    both = {"OpportunityId": opportunity, "PricebookEntryId": entry, "Quantity": 1, "UnitPrice": 1, "TotalPrice": 1}
-    assert (with_lines["Amount"], with_lines["NextStep"], with_lines["HasOpportunityLineItem"]) == (37, "call", True)
+    both = {
+        "OpportunityId": opportunity,
+        "PricebookEntryId": entry,
+        "Quantity": 1,
+        "UnitPrice": 1,
+        "TotalPrice": 1,
+    }
+    assert (with_lines["Amount"], with_lines["NextStep"], with_lines["HasOpportunityLineItem"]) == (
+        37,
+        "call",
+        True,
+    )
     assert row(org, "Opportunity", opportunity)["Amount"] == 10
     assert code(org, "POST", "sobjects/OpportunityLineItem", both) == "FIELD_INTEGRITY_EXCEPTION"
     assert org.count("SELECT COUNT() FROM OpportunityLineItem") == 1
@@ -137,7 +185,9 @@ def test_a_price_is_unique_by_product_book_and_currency(org: PracticeOrg) -> Non
 
 
 def test_stages_decide_probability_and_closed_flags(org: PracticeOrg) -> None:
-    made = add(org, "Opportunity", Name="Won", StageName="Closed Won", CloseDate="2026-05-05", Amount=100)
+    made = add(
+        org, "Opportunity", Name="Won", StageName="Closed Won", CloseDate="2026-05-05", Amount=100
+    )
 
     found = row(org, "Opportunity", made)
     assert (found["Probability"], found["IsClosed"], found["IsWon"], found["ForecastCategory"]) == (
@@ -147,7 +197,14 @@ def test_stages_decide_probability_and_closed_flags(org: PracticeOrg) -> None:
 
 def test_contact_id_on_insert_makes_the_primary_role(org: PracticeOrg) -> None:
     contact = add(org, "Contact", LastName="Role")
-    made = add(org, "Opportunity", Name="R", StageName="Prospecting", CloseDate="2026-01-01", ContactId=contact)
+    made = add(
+        org,
+        "Opportunity",
+        Name="R",
+        StageName="Prospecting",
+        CloseDate="2026-01-01",
+        ContactId=contact,
+    )
 
     found = [one for one in org.rows("OpportunityContactRole") if one["OpportunityId"] == made]
     assert [(one["ContactId"], one["IsPrimary"]) for one in found] == [(contact, True)]
@@ -156,12 +213,19 @@ def test_contact_id_on_insert_makes_the_primary_role(org: PracticeOrg) -> None:
 def test_orders_take_items_as_drafts_and_activate_with_some(org: PracticeOrg) -> None:
     _, book, entry = priced(org)
     account = add(org, "Account", Name="Orders")
-    draft = {"AccountId": account, "EffectiveDate": "2026-01-01", "Status": "Draft", "Pricebook2Id": book}
+    draft = {
+        "AccountId": account,
+        "EffectiveDate": "2026-01-01",
+        "Status": "Draft",
+        "Pricebook2Id": book,
+    }
     order = add(org, "Order", **draft)
     path = f"sobjects/Order/{order}"
     item = {"OrderId": order, "PricebookEntryId": entry, "Quantity": 2, "UnitPrice": 4}
 
-    assert code(org, "POST", "sobjects/Order", {**draft, "Status": "Activated"}) == "FAILED_ACTIVATION"
+    assert (
+        code(org, "POST", "sobjects/Order", {**draft, "Status": "Activated"}) == "FAILED_ACTIVATION"
+    )
     assert code(org, "PATCH", path, {"Status": "Activated"}) == "FAILED_ACTIVATION"
     add(org, "OrderItem", **item)
     org.json("PATCH", path, {"Status": "Activated"})
@@ -171,14 +235,19 @@ def test_orders_take_items_as_drafts_and_activate_with_some(org: PracticeOrg) ->
 
 def test_states_and_countries_fill_each_other_in(org: PracticeOrg) -> None:
     by_code = add(org, "Account", Name="S1", BillingCountryCode="US", BillingStateCode="CA")
-    by_text = add(org, "Account", Name="S2", BillingCountry="united states", BillingState="New York")
+    by_text = add(
+        org, "Account", Name="S2", BillingCountry="united states", BillingState="New York"
+    )
     wrong = {"Name": "S3", "BillingCountry": "US", "BillingState": "Ohio"}
 
     first, second = row(org, "Account", by_code), row(org, "Account", by_text)
     assert (first["BillingCountry"], first["BillingState"]) == ("United States", "California")
     assert (second["BillingCountryCode"], second["BillingStateCode"]) == ("US", "NY")
     assert code(org, "POST", "sobjects/Account", wrong) == "FIELD_INTEGRITY_EXCEPTION"
-    assert code(org, "POST", "sobjects/Account", {"Name": "S4", "BillingState": "CA"}) == "FIELD_INTEGRITY_EXCEPTION"
+    assert (
+        code(org, "POST", "sobjects/Account", {"Name": "S4", "BillingState": "CA"})
+        == "FIELD_INTEGRITY_EXCEPTION"
+    )
 
 
 def test_audit_fields_may_be_given_once_with_the_permission(org: PracticeOrg) -> None:
@@ -192,12 +261,16 @@ def test_audit_fields_may_be_given_once_with_the_permission(org: PracticeOrg) ->
     assert found["LastModifiedDate"].startswith("2020-02-03")
     assert not found["SystemModstamp"].startswith("20" + "20")
     changed = {"CreatedDate": "2018-01-01T00:00:00Z"}
-    assert code(org, "PATCH", f"sobjects/Account/{made}", changed) == "INVALID_FIELD_FOR_INSERT_UPDATE"
+    assert (
+        code(org, "PATCH", f"sobjects/Account/{made}", changed) == "INVALID_FIELD_FOR_INSERT_UPDATE"
+    )
 
 
 def test_events_need_a_time_and_a_leads_activity_has_no_what(org: PracticeOrg) -> None:
     account, lead = add(org, "Account", Name="E"), add(org, "Lead", LastName="E", Company="E")
-    made = add(org, "Event", Subject="Meet", StartDateTime="2026-01-01T10:00:00Z", DurationInMinutes=30)
+    made = add(
+        org, "Event", Subject="Meet", StartDateTime="2026-01-01T10:00:00Z", DurationInMinutes=30
+    )
 
     assert row(org, "Event", made)["EndDateTime"].startswith("2026-01-01T10:30")
     assert code(org, "POST", "sobjects/Event", {"Subject": "x"}) == "REQUIRED_FIELD_MISSING"
@@ -221,11 +294,18 @@ def test_a_file_makes_its_document_and_links_and_gives_its_bytes_back(org: Pract
                  VersionData=base64.b64encode(b"two").decode())  # fmt: skip
 
     versions = {one["Id"]: one for one in org.rows("ContentVersion")}
-    links = {one["LinkedEntityId"] for one in org.rows("ContentDocumentLink") if one["ContentDocumentId"] == document}
+    links = {
+        one["LinkedEntityId"]
+        for one in org.rows("ContentDocumentLink")
+        if one["ContentDocumentId"] == document
+    }
     assert org.request("GET", f"sobjects/ContentVersion/{first}/VersionData").data == content
     assert (versions[first]["Title"], versions[first]["ContentSize"]) == ("Plan", len(content))
-    assert (versions[first]["IsLatest"], versions[second]["IsLatest"], versions[second]["VersionNumber"]) == (
-        False, True, "2")  # fmt: skip
+    assert (
+        versions[first]["IsLatest"],
+        versions[second]["IsLatest"],
+        versions[second]["VersionNumber"],
+    ) == (False, True, "2")
     assert row(org, "ContentDocument", document)["LatestPublishedVersionId"] == second
     assert account in links
 
@@ -234,13 +314,20 @@ def test_an_attachment_comes_in_parts(org: PracticeOrg) -> None:
     account = add(org, "Account", Name="Parts")
     head = json.dumps({"Name": "x.bin", "ParentId": account}).encode()
     body = (
-        b'--cut\r\nContent-Disposition: form-data; name="entity_document"\r\nContent-Type: application/json\r\n\r\n'
-        + head + b'\r\n--cut\r\nContent-Disposition: form-data; name="Body"; filename="x.bin"\r\n\r\n'
-        + bytes(range(256)) + b"\r\n--cut--\r\n"
-    )  # fmt: skip
+        b"--cut\r\nContent-Disposition: form-data; "
+        b'name="entity_document"\r\nContent-Type: application/json\r\n\r\n'
+        + head
+        + b'\r\n--cut\r\nContent-Disposition: form-data; name="Body"; filename="x.bin"\r\n\r\n'
+        + bytes(range(256))
+        + b"\r\n--cut--\r\n"
+    )
 
-    answer = org.request("POST", "sobjects/Attachment", body,
-                         headers={"Content-Type": 'multipart/form-data; boundary="cut"'})  # fmt: skip
+    answer = org.request(
+        "POST",
+        "sobjects/Attachment",
+        body,
+        headers={"Content-Type": 'multipart/form-data; boundary="cut"'},
+    )
 
     made = json.loads(answer.data)["id"]
     assert org.request("GET", f"sobjects/Attachment/{made}/Body").data == bytes(range(256))
@@ -250,4 +337,7 @@ def test_an_attachment_comes_in_parts(org: PracticeOrg) -> None:
 def test_converted_leads_are_read_only(org: PracticeOrg) -> None:
     made = add(org, "Lead", LastName="Conv", Company="X", IsConverted=True)
 
-    assert code(org, "PATCH", f"sobjects/Lead/{made}", {"Title": "x"}) == "CANNOT_UPDATE_CONVERTED_LEAD"
+    assert (
+        code(org, "PATCH", f"sobjects/Lead/{made}", {"Title": "x"})
+        == "CANNOT_UPDATE_CONVERTED_LEAD"
+    )

@@ -13,8 +13,19 @@ from orgsim.dml.staging import Staged
 
 def before_version(staged: Staged) -> None:
     """Title from the path; a version of a known document follows its newest one."""
-    staged.ensure(["ContentDocumentId", "PathOnClient", "Title", "IsLatest", "VersionNumber",
-                   "FileExtension", "FileType", "FirstPublishLocationId", "ContentUrl"])  # fmt: skip
+    staged.ensure(
+        [
+            "ContentDocumentId",
+            "PathOnClient",
+            "Title",
+            "IsLatest",
+            "VersionNumber",
+            "FileExtension",
+            "FileType",
+            "FirstPublishLocationId",
+            "ContentUrl",
+        ]
+    )
     if not staged.inserting:
         stale = Refusal("INSUFFICIENT_ACCESS_OR_READONLY", "only the latest version can be updated")
         staged.refuse_where(~pl.col("@old.IsLatest"), stale)
@@ -57,10 +68,16 @@ def after_version(staged: Staged) -> None:
         if not staged.has(who):
             continue
         rows = staged.frame.filter(pl.col("@document").is_not_null() & pl.col(who).is_not_null())
-        nested.place(staged, "ContentDocumentLink", rows.select(
-            pl.col(who).alias("LinkedEntityId"), "ContentDocumentId", pl.lit(share).alias("ShareType"),
-            pl.lit("AllUsers").alias("Visibility"),
-        ))  # fmt: skip
+        nested.place(
+            staged,
+            "ContentDocumentLink",
+            rows.select(
+                pl.col(who).alias("LinkedEntityId"),
+                "ContentDocumentId",
+                pl.lit(share).alias("ShareType"),
+                pl.lit("AllUsers").alias("Visibility"),
+            ),
+        )
     with staged.transaction.lent(**{"@versions": staged.frame.select("Id", "ContentDocumentId")}):
         staged.transaction.cursor.execute("""
           UPDATE "ContentVersion" AS t SET IsLatest = false FROM "@versions" v

@@ -46,9 +46,13 @@ def settle_lines(staged: Staged) -> None:
     )
     if staged.inserting:
         _entry_of_product(staged)
-    staged.frame = join(staged, "PricebookEntryId", "PricebookEntry",
-                        ["Pricebook2Id", "Product2Id", "UnitPrice", "Name", "ProductCode", "IsActive"],
-                        prefix="@e.")  # fmt: skip
+    staged.frame = join(
+        staged,
+        "PricebookEntryId",
+        "PricebookEntry",
+        ["Pricebook2Id", "Product2Id", "UnitPrice", "Name", "ProductCode", "IsActive"],
+        prefix="@e.",
+    )
     _check_entries(staged)
     _settle_prices(staged)
     staged.frame = staged.frame.with_columns(
@@ -77,8 +81,10 @@ def _check_entries(staged: Staged) -> None:
     other = pl.col("@o.Pricebook2Id").is_not_null() & (
         pl.col("@e.Pricebook2Id") != pl.col("@o.Pricebook2Id")
     )
-    text = ("pricebook entry is in a different pricebook than the one assigned to the opportunity, or "
-            "opportunity has no pricebook assigned")  # fmt: skip
+    text = (
+        "pricebook entry is in a different pricebook than the one assigned to the opportunity, or "
+        "opportunity has no pricebook assigned"
+    )
     staged.refuse_where(other, Refusal("FIELD_INTEGRITY_EXCEPTION", text, ("PricebookEntryId",)))
     idle = pl.col("@e.IsActive").eq_missing(other=False)
     if staged.inserting:
@@ -122,7 +128,8 @@ def recount(staged: Staged, concerned: pl.DataFrame) -> None:
         staged.transaction.cursor.execute(
             """
             UPDATE "Opportunity" AS t SET Amount = l.total, HasOpportunityLineItem = true,
-              TotalOpportunityQuantity = l.quantity, Pricebook2Id = coalesce(t.Pricebook2Id, l.book),
+              TotalOpportunityQuantity = l.quantity,
+              Pricebook2Id = coalesce(t.Pricebook2Id, l.book),
               ExpectedRevenue = round(l.total * t.Probability / 100, 2),
               SystemModstamp = $1, LastModifiedDate = $1, LastModifiedById = $2
             FROM (SELECT i.OpportunityId, sum(i.TotalPrice) AS total, sum(i.Quantity) AS quantity,

@@ -27,7 +27,8 @@ def _check_items(staged: Staged) -> None:
     activating = changed(staged, "Status") & (pl.col("Status") == "Activated")
     with staged.transaction.lent(**{"@orders": staged.frame.select("Id")}):
         filled = staged.transaction.frame(
-            'SELECT DISTINCT i.OrderId AS Id FROM "OrderItem" i SEMI JOIN "@orders" o ON o.Id = i.OrderId '
+            'SELECT DISTINCT i.OrderId AS Id FROM "OrderItem" i SEMI JOIN "@orders" o ON '
+            "o.Id = i.OrderId "
             "WHERE NOT i.IsDeleted"
         )
     empty = ~pl.col("Id").is_in(filled["Id"].implode())
@@ -37,8 +38,17 @@ def _check_items(staged: Staged) -> None:
 
 def settle_items(staged: Staged) -> None:
     """Items join draft orders only; prices default to the entry's."""
-    staged.ensure(["OrderId", "PricebookEntryId", "Product2Id", "UnitPrice", "ListPrice", "Quantity",
-                   "TotalPrice"])  # fmt: skip
+    staged.ensure(
+        [
+            "OrderId",
+            "PricebookEntryId",
+            "Product2Id",
+            "UnitPrice",
+            "ListPrice",
+            "Quantity",
+            "TotalPrice",
+        ]
+    )
     staged.frame = join(staged, "OrderId", "Order", ["Status", "Pricebook2Id"], prefix="@o.")
     staged.frame = join(staged, "PricebookEntryId", "PricebookEntry",
                         ["Product2Id", "UnitPrice", "Pricebook2Id"], prefix="@e.")  # fmt: skip
@@ -54,8 +64,9 @@ def settle_items(staged: Staged) -> None:
         )
     staged.frame = staged.frame.with_columns(
         pl.coalesce("UnitPrice", "@e.UnitPrice").alias("UnitPrice"),
-        pl.col("@e.UnitPrice").alias("ListPrice"), pl.col("@e.Product2Id").alias("Product2Id"),
-    ).with_columns((pl.col("UnitPrice") * pl.col("Quantity")).round(2).alias("TotalPrice"))  # fmt: skip
+        pl.col("@e.UnitPrice").alias("ListPrice"),
+        pl.col("@e.Product2Id").alias("Product2Id"),
+    ).with_columns((pl.col("UnitPrice") * pl.col("Quantity")).round(2).alias("TotalPrice"))
     staged.frame = staged.frame.select(pl.exclude(r"^@[oe]\..*$"))
 
 
@@ -63,7 +74,8 @@ def total_up(staged: Staged) -> None:
     """TotalAmount of the orders concerned."""
     with staged.transaction.lent(**{"@concerned": staged.frame.select("OrderId").unique()}):
         staged.transaction.cursor.execute(
-            'UPDATE "Order" AS t SET TotalAmount = l.total FROM (SELECT OrderId, sum(TotalPrice) AS total '
+            'UPDATE "Order" AS t SET TotalAmount = l.total FROM (SELECT OrderId, '
+            "sum(TotalPrice) AS total "
             'FROM "OrderItem" WHERE NOT IsDeleted GROUP BY 1) l '
             'WHERE l.OrderId = t.Id AND t.Id IN (SELECT OrderId FROM "@concerned")'
         )

@@ -58,7 +58,8 @@ def _refuse_twice(staged: Staged, keys: list[str]) -> None:
     )
     with staged.transaction.lent(**{"@rows": staged.frame.select(ROW, *keys)}):
         for row, record_id in staged.transaction.cursor.execute(sql).fetchall():
-            text = f"duplicate value found: <unknown> duplicates value on record with id: {record_id[:15]}"
+            place = f"duplicates value on record with id: {record_id[:15]}"
+            text = f"duplicate value found: <unknown> {place}"
             staged.refusals.add(row, Refusal("DUPLICATE_VALUE", text))
 
 
@@ -93,7 +94,8 @@ def check_assignments(staged: Staged) -> None:
     staged.ensure(["AssigneeId", "PermissionSetId"])
     with staged.transaction.lent(**{"@who": staged.frame.select("AssigneeId").unique()}):
         idle = staged.transaction.cursor.execute(
-            'SELECT u.Id FROM "User" u SEMI JOIN "@who" w ON w.AssigneeId = u.Id WHERE NOT u.IsActive'
+            'SELECT u.Id FROM "User" u SEMI JOIN "@who" w ON w.AssigneeId = u.Id WHERE '
+            "NOT u.IsActive"
         ).fetchall()
     inactive = pl.col("AssigneeId").is_in([row[0] for row in idle])
     refusal = Refusal("INACTIVE_OWNER_OR_USER", "user is inactive")

@@ -90,13 +90,17 @@ def _make_contacts(staged: Staged, people: pl.DataFrame) -> None:
     pairs = rows.select(pl.col("AccountId").alias("Id"), pl.col("Id").alias("contact"))
     with staged.transaction.lent(**{"@pairs": pairs}):
         staged.transaction.cursor.execute(
-            'UPDATE "Account" AS t SET PersonContactId = p.contact FROM "@pairs" p WHERE t.Id = p.Id'
+            'UPDATE "Account" AS t SET PersonContactId = p.contact FROM "@pairs" p WHERE '
+            "t.Id = p.Id"
         )
 
 
 def _carry_over(staged: Staged, people: pl.DataFrame) -> None:
-    shared = {one: other for one, other in _shared(staged, people).items()
-              if one in staged.given or one == "Name"}  # fmt: skip
+    shared = {
+        one: other
+        for one, other in _shared(staged, people).items()
+        if one in staged.given or one == "Name"
+    }
     if not shared:
         return
     assigned = ", ".join(f"{quoted(other)} = p.{quoted(one)}" for one, other in shared.items())

@@ -70,6 +70,7 @@ def _settle_prices(staged: Staged) -> None:
 def _standard_prices(staged: Staged) -> pl.DataFrame:
     listed = ", ".join(f'e."{name}"' for name in _keys(staged))
     return staged.transaction.frame(
-        f'SELECT {listed}, min(e.UnitPrice) AS "@standard" FROM "PricebookEntry" e JOIN "Pricebook2" b '
+        f'SELECT {listed}, min(e.UnitPrice) AS "@standard" FROM "PricebookEntry" e JOIN '
+        '"Pricebook2" b '
         f"ON b.Id = e.Pricebook2Id WHERE b.IsStandard AND NOT e.IsDeleted GROUP BY {listed}"
     )
