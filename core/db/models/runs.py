@@ -12,6 +12,7 @@ link_set ──< record_link (the ledger) outlive runs: source id ↔ target id 
 from __future__ import annotations
 
 import datetime as dt
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -43,8 +44,14 @@ from core.db.models.base import (
     flag,
     json_object,
 )
+from core.domain.states import RunState, StepState
 
 _RUN_CASCADE = "data_migration.id"
+
+
+def _words(states: type[StrEnum]) -> str:
+    """The states as SQL literals: what the code may move to is all that the database takes."""
+    return ", ".join(f"'{state.value}'" for state in states)
 
 
 class DataMigration(Identified, WorkspaceScoped, Timestamped, Base):
@@ -53,6 +60,7 @@ class DataMigration(Identified, WorkspaceScoped, Timestamped, Base):
     __tablename__ = "data_migration"
     __table_args__ = (
         UniqueConstraint("data_schedule_id"),
+        CheckConstraint(f"status IN ({_words(RunState)})", name="status"),
         Index("ix_data_migration_status", "status"),
         Index("ix_data_migration_workspace_id_created_at", "workspace_id", "created_at"),
     )
@@ -115,6 +123,7 @@ class RunStep(Identified, WorkspaceScoped, Base):
     __tablename__ = "run_step"
     __table_args__ = (
         UniqueConstraint("run_id", "mapping_name", "phase"),
+        CheckConstraint(f"status IN ({_words(StepState)})", name="status"),
         CheckConstraint(
             "phase IN ('extract','load','second_pass','finally','verify','undo')", name="phase"
         ),
