@@ -20,9 +20,11 @@ import polars as pl
 
 from core.db.ledger import LinkSetRow
 from core.domain.describe import SObject
+from core.migration.adopt import adopt, later_rows, row_paths
 from core.migration.extract import source_folder
 from core.migration.idmap import NONE, Codes, IdCodes, IdMap
 from core.migration.keys import KEY_VALUE, key_columns
+from core.migration.lookups import Translator
 from core.migration.spec import ID, MODSTAMP, Step
 from core.salesforce.client import OrgClient
 from core.spool import RunSpool
@@ -87,6 +89,7 @@ def match(  # noqa: PLR0913  # the seven things a match is made of
     links: pl.DataFrame,
     link_set: LinkSetRow,
     hash_scheme: str,
+    translator: Translator | None = None,
 ) -> Matches:
     """Matches every extracted row of a mapping.
 
@@ -95,16 +98,17 @@ def match(  # noqa: PLR0913  # the seven things a match is made of
     narrow = _narrow(step, spool)
     sources = ids.encode(narrow.get_column(ID))
     matches = _empty(sources)
-    matches.depths = depths(step, narrow, ids, sources)
+    matches.depths = depths(step, narrow, ids, sources) + later_rows(step, narrow)
     linked = _take_links(matches, links, ids, same_scheme=link_set.hash_scheme == hash_scheme)
     keyed = not step.mapping.key.is_ledger
-    if not linked.any() and not keyed:
-        return matches
-    found = _targets(step, target, matches.targets[linked], ids, keyed=keyed)
-    _probe(matches, linked, found, links, link_set, ids)
-    _follow_merges(step, matches, target, ids)
-    if keyed:
-        _match_keys(step, matches, narrow, found)
+    if linked.any() or keyed:
+        found = _targets(step, target, matches.targets[linked], ids, keyed=keyed)
+        _probe(matches, linked, found, links, link_set, ids)
+        _follow_merges(step, matches, target, ids)
+        if keyed:
+            _match_keys(step, matches, narrow, found)
+    if translator is not None:
+        adopt(step, matches, narrow, target=target, ids=ids, translator=translator)
     return matches
 
 
@@ -112,6 +116,7 @@ def _narrow(step: Step, spool: RunSpool) -> pl.DataFrame:
     wanted = [ID, *step.mapping.key.source, *(k.source for k in step.lookups if k.own)]
     if step.mapping.key.value is not None:
         wanted.append(KEY_VALUE)
+    wanted.extend(row_paths(step.target, step.source))
     columns = list(dict.fromkeys(wanted))
     frames = list(spool.pages(source_folder(step), columns))
     empty = pl.DataFrame(schema=dict.fromkeys(columns, pl.String))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from core.domain.book_rules import by_the_book
 from core.domain.describe import COMPOUND_TYPES, Field, SObject
 from core.domain.object_book import object_book
 from core.domain.ordering import Cycle, LoadOrder, load_order, lookup_targets
@@ -23,6 +24,7 @@ from core.domain.plan import (
     RuleBase,
 )
 from core.errors import UserError
+from core.migration.adopt import row_paths
 from core.migration.spec import Lookup, Step
 
 #: written by the platform, or by people with a special right who then say so in the plan
@@ -111,7 +113,8 @@ def _effective(
     named.update(_stamp(mapping, target, named))
     if mapping.auto_map:
         named.update(_auto(plan, mapping, source, target, named))
-    return mapping.model_copy(update={"fields": named, "auto_map": False})
+    said = mapping.model_copy(update={"fields": named, "auto_map": False})
+    return by_the_book(said, source, target).mapping
 
 
 def _auto(
@@ -218,7 +221,7 @@ def _step(
                 own=mapping.name in parents and name.lower() not in deferred,
             )
         )
-    extra = tuple(_match_paths(lookups, source))
+    extra = (*_match_paths(lookups, source), *row_paths(target, source))
     return Step(mapping, source, target, rules, tuple(lookups), wave, position, extra)
 
 

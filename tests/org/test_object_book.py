@@ -1,0 +1,105 @@
+"""Entries of the object book, each between two practice orgs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from core.bootstrap import Orgbridge
+from tests.org.engine import Pair, check_identity, connect, line
+from tests.orgs import PracticeOrg, PracticeOrgs
+
+SCHEMA = """
+standard: [Account, Contact, Product2, Pricebook2, PricebookEntry, Campaign, CampaignMemberStatus]
+"""
+PRICES = """
+orgbridge: 1
+name: prices
+source: legacy
+target: new
+objects:
+  - {source: PricebookEntry, auto_map: false, fields: {Product2Id: Product2Id, Pricebook2Id: Pricebook2Id, UnitPrice: UnitPrice, IsActive: IsActive}}
+  - {source: Pricebook2, auto_map: false, fields: {Name: Name, IsActive: IsActive}}
+  - {source: Product2, auto_map: false, fields: {Name: Name, ProductCode: ProductCode, IsActive: IsActive}}
+"""
+CAMPAIGNS = """
+orgbridge: 1
+name: campaigns
+source: legacy
+target: new
+objects:
+  - {source: Campaign, auto_map: false, fields: {Name: Name}}
+  - {source: CampaignMemberStatus, auto_map: false, fields: {CampaignId: CampaignId, Label: Label, HasResponded: HasResponded}}
+"""
+
+
+@pytest.fixture(scope="module")
+def orgs(module_practice_org: PracticeOrgs) -> tuple[PracticeOrg, PracticeOrg]:
+    return (
+        module_practice_org(name="Legacy", schema=SCHEMA),
+        module_practice_org(name="New", schema=SCHEMA),
+    )
+
+
+@pytest.fixture
+def pair(bridge: Orgbridge, orgs: tuple[PracticeOrg, PracticeOrg]) -> Pair:
+    return connect(bridge, *orgs)
+
+
+def live(org: PracticeOrg, sobject: str) -> list[dict[str, Any]]:
+    return [row for row in org.rows(sobject) if not row["IsDeleted"]]
+
+
+def create(org: PracticeOrg, sobject: str, *rows: dict[str, Any]) -> list[str]:
+    records = [{"attributes": {"type": sobject}, **row} for row in rows]
+    said = org.json("POST", "composite/sobjects", {"records": records})
+    assert all(row["success"] for row in said), said
+    return [row["id"] for row in said]
+
+
+def test_rule_4_2_standard_prices_load_first_and_the_standard_book_is_matched(pair: Pair) -> None:
+    standard = next(row["Id"] for row in live(pair.source, "Pricebook2") if row["IsStandard"])
+    products = create(pair.source, "Product2", *({"Name": f"P{n}"} for n in range(3)))
+    (book,) = create(pair.source, "Pricebook2", {"Name": "Partners", "IsActive": True})
+    for pricebook in (standard, book):
+        create(
+            pair.source,
+            "PricebookEntry",
+            *(
+                {"Product2Id": p, "Pricebook2Id": pricebook, "UnitPrice": 5, "IsActive": True}
+                for p in products
+            ),
+        )
+
+    document = pair.run(PRICES)
+
+    check_identity(document)
+    assert document["status"] == "Succeeded", pair.failures(document["run_id"])
+    assert line(document, "pricebookentry")["inserted"] == 6
+    assert line(document, "pricebook2")["inserted"] == 1
+    books = {row["Id"]: row["IsStandard"] for row in live(pair.target, "Pricebook2")}
+    assert sorted(books.values()) == [False, True]
+    entries = [books[row["Pricebook2Id"]] for row in live(pair.target, "PricebookEntry")]
+    assert sorted(entries) == [False] * 3 + [True] * 3
+    again = pair.run(PRICES)
+    assert all(entry["inserted"] == 0 for entry in again["objects"]), again
+
+
+def test_rule_3_8_statuses_that_come_with_a_campaign_are_adopted(pair: Pair) -> None:
+    (campaign,) = create(pair.source, "Campaign", {"Name": "Spring"})
+    create(
+        pair.source,
+        "CampaignMemberStatus",
+        {"CampaignId": campaign, "Label": "Visited", "HasResponded": True},
+    )
+    ours = [r for r in live(pair.source, "CampaignMemberStatus") if r["CampaignId"] == campaign]
+
+    document = pair.run(CAMPAIGNS)
+
+    check_identity(document)
+    assert document["status"] == "Succeeded", pair.failures(document["run_id"])
+    (there,) = [row["Id"] for row in live(pair.target, "Campaign") if row["Name"] == "Spring"]
+    theirs = [r for r in live(pair.target, "CampaignMemberStatus") if r["CampaignId"] == there]
+    assert sorted(r["Label"] for r in theirs) == sorted(r["Label"] for r in ours)
+    assert line(document, "campaignmemberstatus")["inserted"] == 1
