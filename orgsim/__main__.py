@@ -9,7 +9,7 @@ from pathlib import Path
 from orgsim.loading import DataSet, load, report
 from orgsim.server import ServeSettings, serve
 
-_SCHEMA_HELP = "schema YAML, a describe, a condensed dump, or a folder; again to lay one over another"
+_SCHEMA_HELP = "YAML, a describe, a condensed dump, or a folder; again to lay one over another"
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -1,8 +1,8 @@
 """Which rows a data set's references mean: rows placed before, and rows that the org has already.
 
-A reference is a text that is unique over the data set: a row's own ``@ref``; ``User:`` with the name
-before the @; ``RecordType|`` with object and developer name; ``<object>|<key>`` for rows known by
-their key fields.
+A reference is a text that is unique over the data set: a row's own ``@ref``; ``User:`` with the
+name before the @; ``RecordType|`` with object and developer name; ``<object>|<key>`` for rows known
+by their key fields.
 """
 
 from __future__ import annotations
