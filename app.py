@@ -28,6 +28,7 @@ from core.bootstrap import Orgbridge
 from core.config import Settings
 from core.jobs import schedule, worker
 from core.services import people
+from pages.parts import palette as _warm  # noqa: F401 - two first sessions would race to import plotly
 from pages.parts.boxes import on_script_error
 
 FRAME = Path(__file__).resolve().parent / "pages" / "frame.py"

@@ -142,7 +142,7 @@ def side_by_side(cluster: Cluster, found: Comparison) -> str:
         list(letters),
         default=(cluster.decision and cluster.decision.survivor_id) or found.record_ids[0],
         required=True,
-        format_func=lambda one: f"{letters[one]} · {one[:3]}…{one[-3:]}",
+        format_func=lambda one: f"{letters[one]} · …{one[9:15]}",
         help="The record that stays; a later run redirects the others' children to it.",
         key=f"duplicates.survivor.{cluster.key}",
     )

@@ -14,7 +14,7 @@ from pages import registry
 from pages.parts import boxes, figures, run_list, tables, visit
 from pages.parts.boxes import escaped
 
-RECENT = ("run", "plan", "status", "done", "rows", "failed", "by", "started")
+RECENT = ("plan", "mode", "status", "done", "rows", "failed", "started")
 
 
 def launch_button() -> None:

@@ -84,12 +84,19 @@ def new_dialog() -> None:
         autocomplete="off",
         help="API names, separated by commas; more are added in the editor.",
     )
+    owners = st.toggle(
+        "Owners whom the target does not know become the connected user",
+        value=True,
+        key="new.owners",
+        help="Otherwise rows of such owners are held back until you map the owner.",
+    )
     if st.button("Create plan", type="primary", key="new.act"):
         document = {
             "orgbridge": 1,
             "name": (name or "").strip(),
             "source": source,
             "target": target,
+            **({"users": {"missing": "running_user"}} if owners else {}),
             "objects": [
                 {"source": each.strip()} for each in (objects or "").split(",") if each.strip()
             ],

@@ -91,7 +91,7 @@ def _walk(by: int) -> None:
 def _form(view: editor.EditorView, chosen: editor.ObjectView, row: FieldRow) -> None:
     sides = editor.sides(visit.bridge(), visit.actor(), view.row.id, mapping=chosen.name)
     rule = _rule_now(view, chosen.name, row)
-    at = f"inspect.{chosen.name}.{row.key}"
+    at = _place(chosen.name, row)
     target = row.target or st.selectbox(
         "Target field",
         [field.name for field in sides.target.fields.values() if field.is_writeable],
@@ -251,7 +251,10 @@ def _lookup(view: editor.EditorView, mapping: str, row: FieldRow, *, at: str) ->
     """Which way a lookup goes that finds no record in the target; saved at once."""
     if not row.target or not row.target_type.startswith("Lookup"):
         return
-    now = view.plan.mapping(mapping).lookup(row.target)
+    entry = view.plan.mapping(mapping)
+    now = entry.lookup(row.target)
+    if row.target not in entry.lookups and view.plan.users and "User" in row.target_type:
+        now = view.plan.users
     options = [*MISSING, *([now.missing] if now.missing not in MISSING else [])]
     st.selectbox(
         "If the record is not in the target",
@@ -305,12 +308,9 @@ def _buttons(
                 "Save rule",
                 type="primary",
                 key="inspect.save",
-                on_click=_act,
-                disabled=not target or not (is_changed or row.source),
-                args=(
-                    view,
-                    partial(_with_rule, mapping=mapping, target=target or "", wanted=wanted),
-                ),
+                on_click=_save_rule,
+                args=(view, mapping),
+                kwargs={"row": row, "target": target, "wanted": wanted},
             )
         elif row.state is not FieldState.REVIEWED and row.target:
             st.button(
@@ -322,6 +322,42 @@ def _buttons(
                 on_click=_accept,
                 args=(view, mapping, row.target),
             )
+
+
+def _save_rule(
+    view: editor.EditorView,
+    mapping: str,
+    *,
+    row: FieldRow,
+    target: str | None,
+    wanted: dict[str, Any],
+) -> None:
+    """Save what the card shows at the click.
+
+    The arguments are from the run that drew the button; somebody who types and clicks at once is
+    ahead of it, so what the widgets hold now goes first.
+    """
+    at = _place(mapping, row)
+    typed = {"from": "source"}
+    now = {
+        name: st.session_state.get(f"{at}.{typed.get(name, name)}", value)
+        for name, value in wanted.items()
+        if name != "values"
+    }
+    chosen = target or st.session_state.get(f"{at}.target")
+    if not chosen or now.get("expression") == "" or ("from" in now and not now["from"]):
+        st.session_state[state.PROBLEM] = (
+            "The rule is not complete.",
+            "Nothing was saved.",
+            "Choose the fields, or write the expression.",
+        )
+        return
+    _act(view, partial(_with_rule, mapping=mapping, target=chosen, wanted={**wanted, **now}))
+
+
+def _place(mapping: str, row: FieldRow) -> str:
+    """Start of the keys of one field's widgets."""
+    return f"inspect.{mapping}.{row.key}"
 
 
 def _accept(view: editor.EditorView, mapping: str, target: str) -> None:
@@ -339,6 +375,7 @@ def _next_open(after: str) -> None:
 def _act(view: editor.EditorView, change: editor.Edit) -> None:
     if plan_grid.save(view.row.id, change):
         plan_grid.refresh()
+        st.session_state[state.TOAST] = "Saved."
 
 
 def _with_rule(plan: Plan, *, mapping: str, target: str, wanted: dict[str, Any]) -> Plan:

@@ -16,7 +16,7 @@ from pages.parts import boxes, figures, tables, visit, words
 
 ROWS = 5
 #: pairs of columns that fit beside the verdict
-PAIRS = 3
+PAIRS = 2
 BLANK = "∅"
 PICKS = {Pick.RANDOM: "Random", Pick.FIRST: "First", Pick.ISSUES: "With issues"}
 TURN = "plan.preview.turn"
@@ -85,7 +85,7 @@ def frame(found: Preview, focused: str | None) -> tuple[pd.DataFrame, dict[str, 
         key=lambda at: (found.columns[at][1] != focused, found.columns[at][1] not in guilty, at),
     )
     pairs = [found.columns[at] for at in order[:PAIRS]]
-    config: dict[str, Any] = {"id": st.column_config.TextColumn("Source id", width=105)}
+    config: dict[str, Any] = {"id": st.column_config.TextColumn("Source id", width=100)}
     rows: list[dict[str, Any]] = []
     for number, (source, target) in enumerate(pairs):
         if source:

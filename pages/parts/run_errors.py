@@ -22,11 +22,11 @@ PLACES = {
     "transient": words.Word("Transient", "gray", "schedule"),
 }
 COLUMNS = {
-    "rows": tables.rows_column("Rows", width=70),
-    "object": st.column_config.TextColumn("Object", width=130),
-    "reason": st.column_config.TextColumn("Reason", width=190),
-    "message": st.column_config.TextColumn("Message", width=260),
-    "place": words.pills("Fix in", PLACES.values(), width=120),
+    "rows": tables.rows_column("Rows", width=60),
+    "object": st.column_config.TextColumn("Object", width=95),
+    "reason": st.column_config.TextColumn("Reason", width=150),
+    "message": st.column_config.TextColumn("Message", width=190),
+    "place": words.pills("Fix in", PLACES.values(), width=110),
 }
 SAMPLE_ROWS = 20
 #: rows of one group in its CSV; the CSV of the whole run holds all

@@ -13,7 +13,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from core.domain.states import FINISHED_RUNS, RunState
+from core.domain.states import FINISHED_RUNS, RunState, StepState
 from core.services import run_reads
 from pages.parts import figures, palette, tables, visit, words
 
@@ -50,7 +50,7 @@ def draw(name: str, *, is_moving: bool) -> None:
         left, right = st.columns([0.6, 0.4], gap="medium")
         with left:
             tables.show(
-                steps_frame(view.steps),
+                steps_frame(shown_steps(view)),
                 COLUMNS,
                 key="run.steps",
                 alt="Progress of every object of this run",
@@ -67,7 +67,7 @@ def steps_frame(steps: Sequence[run_reads.StepLine]) -> pd.DataFrame:
         [
             {
                 "object": step.mapping_name + PASSES.get(step.phase, ""),
-                "status": [words.word(words.STATUSES, step.status).label],
+                "status": [words.word(words.STATUSES, status_of(step)).label],
                 "done": share_done(step),
                 "written": step.written,
                 "failed": step.not_ok,
@@ -78,6 +78,18 @@ def steps_frame(steps: Sequence[run_reads.StepLine]) -> pd.DataFrame:
         ],
         list(COLUMNS),
     )
+
+
+def shown_steps(view: run_reads.RunView) -> list[run_reads.StepLine]:
+    """Steps that were or will be carried: what a finished run never came to is left out."""
+    is_over = view.row.status in FINISHED_RUNS
+    return [step for step in view.steps if not (is_over and step.status == StepState.PENDING)]
+
+
+def status_of(step: run_reads.StepLine) -> str:
+    """A step that ended with rows that are not ok is partial, never green."""
+    is_partial = step.status == StepState.SUCCEEDED and step.not_ok
+    return StepState.PARTIAL if is_partial else step.status
 
 
 def share_done(step: run_reads.StepLine) -> float:

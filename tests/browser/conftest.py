@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
 
+from core import practice
 from core.config import Settings
 from tests.appserver import AppServer, app_server
 
@@ -39,6 +40,7 @@ def server(settings: Settings, tmp_path: Path) -> Iterator[AppServer]:
     """The app on a fresh database."""
     with app_server(settings, tmp_path, worker=True) as running:
         yield running
+    practice.down(settings.home)  # they outlive the app on purpose
 
 
 @pytest.fixture
