@@ -173,7 +173,7 @@ def error_parts(body: bytes) -> tuple[str, str, Mapping[str, Any]]:
     REST lists ``errorCode``, collections say ``statusCode``, OAuth ``error``, SOAP and Bulk 1.0 XML
     ``exceptionCode``; an HTML page of the platform's edge yields no code and its title.
     """
-    text = body[:65536]
+    text = body[:1_000_000]
     try:
         parsed = orjson.loads(text)
     except orjson.JSONDecodeError:

@@ -1,0 +1,72 @@
+"""Operations carried by a worker: every kind, once, and stopped ones again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from uuid import UUID
+
+import pytest
+
+from core.bootstrap import Orgbridge
+from core.domain.plan import parse_plan
+from core.domain.roles import Actor
+from core.jobs import queue, worker
+from core.operations import registry
+from core.services import operations, plans
+from terminal.worker import ports
+from tests.org.scripted_data import ScriptedData, analyst, described
+
+WITHIN_S = 60.0
+PLAN = "orgbridge: 1\nname: p\nsource: Legacy\ntarget: New\nobjects:\n  - source: Contact\n"
+GIVEN = {
+    "record_counts": {"plan": "p"},
+    "field_differences": {"source": "Legacy", "target": "New"},
+    "duplicates": {"org": "Legacy", "object": "Contact"},
+    "extra_child_records": {"plan": "p"},
+}
+
+
+@pytest.fixture
+def actor(bridge: Orgbridge) -> Iterator[Actor]:
+    orgs = ScriptedData("00D000000000001EAA"), ScriptedData("00D000000000002EAA")
+    person = analyst(bridge)
+    for org, name in zip(orgs, ("Legacy", "New"), strict=True):
+        org.register(bridge, person, name)
+        fields = [{"name": name, "type": "string"} for name in ("FirstName", "LastName")]
+        org.describes = {"Contact": described("Contact", *fields)}
+        org.rows = {"Contact": [{"Id": "003000000000001AAA", "LastName": "Ng"}]}
+    plans.create(bridge, person, parse_plan(PLAN))
+    yield person
+    for org in orgs:
+        org.http.stop()
+
+
+def ended(bridge: Orgbridge, actor: Actor, kind: str, *, log_id: UUID) -> operations.LogEntry:
+    """The entry when it has ended; fails at the deadline."""
+    deadline = time.monotonic() + WITHIN_S
+    while True:
+        entry = operations.shown(bridge, actor, kind, log_id=log_id)
+        if entry.finished_at is not None:
+            return entry
+        assert time.monotonic() < deadline, f"{kind} is still {entry.status}"
+        time.sleep(0.05)  # the pace of the waiting
+
+
+def test_a_worker_carries_every_kind_of_analysis(bridge: Orgbridge, actor: Actor) -> None:
+    """Whatever is registered and only reads is launched by ids alone and ends in its log row."""
+    kinds = [kind for kind in registry.kinds() if not registry.operation(kind).writes]
+    laid = {
+        kind: operations.enqueue(bridge, actor, kind, given=GIVEN[kind])
+        for kind in kinds
+        if kind in GIVEN
+    }
+    assert set(laid) >= set(GIVEN)
+
+    with worker.carrying(bridge, queue.SHARED_QUEUE, ports()):
+        entries = {kind: ended(bridge, actor, kind, log_id=log_id) for kind, log_id in laid.items()}
+
+    assert {kind: entry.status for kind, entry in entries.items()} == dict.fromkeys(
+        laid, "succeeded"
+    )
+    assert all(entry.result and entry.message for entry in entries.values())
