@@ -76,7 +76,8 @@ def root(
     from terminal import session
 
     session.workspace.set(workspace)
-    log.configure(load_settings(), process="terminal", to_stderr=verbose)
+    if verbose:
+        log.configure(load_settings(), process="terminal")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -84,6 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
     sys.excepthook = _say_bug
     command = typer.main.get_command(app)
     try:
+        log.configure(load_settings(), process="terminal", to_stderr=False)
         status = command.main(args=arguments, prog_name="cli.py", standalone_mode=False)
     except (typer.Abort, KeyboardInterrupt):
         return Exit.INTERRUPTED

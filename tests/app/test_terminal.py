@@ -1,0 +1,133 @@
+"""The terminal's manners: exit statuses, one sentence instead of a trace, quick starts."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import cli
+from core.config import Settings, child_environ
+from core.db.schema import HEAD_REVISION
+from tests.conftest import PROJECT
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+LOADED = """
+import sys
+import cli
+status = cli.main(sys.argv[1:])
+import json
+print(json.dumps({"status": int(status), "modules": sorted(sys.modules)}))
+"""
+#: what a command that does not need it must not wait for
+HEAVY = {"alembic", "streamlit", "pandas", "simple_salesforce", "duckdb", "plotly", "procrastinate"}
+
+
+@pytest.fixture
+def run(settings: Settings) -> Run:
+    """Runs ``cli.py`` on the test's database."""
+
+    def command(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "cli.py", *words], cwd=PROJECT, text=True, check=False,
+            env=child_environ(settings) | environ, capture_output=True, timeout=120,
+        )  # fmt: skip
+
+    return command
+
+
+def test_upgrade_says_the_revision(run: Run) -> None:
+    done = run("db", "upgrade")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"The schema is at revision {HEAD_REVISION}.\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("nonsense",), "No such command 'nonsense'"),
+        (("db", "upgrade", "--bogus"), "No such option"),
+        (("--workspace", "elsewhere", "db", "upgrade"), "There is no workspace 'elsewhere'"),
+    ],
+)
+def test_what_a_person_can_mend_is_a_sentence_and_status_1(
+    run: Run, words: tuple[str, ...], says: str
+) -> None:
+    done = run(*words)
+
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("DATABASE_URL", "postgresql://ann:hunter2@127.0.0.1:1/x", "127.0.0.1:1/x"),
+        ("DATABASE_URL", "mysql://ann:hunter2@h/x", "runs on PostgreSQL only"),
+        ("ORGBRIDGE_PORT", "eighty", "ORGBRIDGE_PORT is 'eighty'"),
+        ("ORGBRIDGE_WORKER", "perhaps", "ORGBRIDGE_WORKER is 'perhaps'"),
+    ],
+)
+def test_wrong_settings_are_named_without_their_secrets(
+    run: Run, name: str, value: str, says: str
+) -> None:
+    done = run("db", "upgrade", **{name: value})
+
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert "hunter2" not in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_key_is_refused_at_the_start(run: Run) -> None:
+    assert run("db", "upgrade").returncode == 0
+
+    done = run("db", "upgrade", ORGBRIDGE_KEY="bm90LXRoZS1rZXktbm90LXRoZS1rZXktbm90LXRoZTE=")
+
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_a_backup_is_private_whole_and_never_overwritten(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "copy.dump"
+
+    first, second = run("db", "backup", str(file)), run("db", "backup", str(file))
+
+    assert first.returncode == 0
+    assert file.read_bytes().startswith(b"PGDMP")
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert second.returncode == 1
+    assert "exists" in second.stderr
+
+
+def test_help_lists_every_command_without_importing_it(run: Run) -> None:
+    done = run("--help")
+
+    assert done.returncode == 0
+    assert [name for name in cli.COMMANDS if name not in done.stdout] == []
+
+
+def test_a_command_imports_what_it_needs_and_no_more(settings: Settings) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, "db", "upgrade"], cwd=PROJECT, text=True, check=True,
+        env=child_environ(settings), capture_output=True,
+    )  # fmt: skip
+    told = json.loads(done.stdout.splitlines()[-1])
+
+    assert told["status"] == 0
+    assert HEAVY & set(told["modules"]) == set()
+
+
+@pytest.mark.parametrize("name", sorted(cli.COMMANDS))
+def test_every_command_explains_itself(run: Run, name: str) -> None:
+    done = run(name, "--help")
+
+    assert done.returncode == 0, done.stderr
+    assert "Usage:" in done.stdout
