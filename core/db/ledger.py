@@ -1,8 +1,9 @@
 """The ledger: which target record a source record became, and the hash of what was last sent.
 
-One `link_set` per workspace, org pair and mapping; links in it are unique by source id. Whole sets are
-read and written by COPY as the tables' owner (PostgreSQL has no COPY into tables under row-level
-security), always inside the caller's transaction, so that links and chunk states are one commit.
+One `link_set` per workspace, org pair and mapping; links in it are unique by source id. Whole sets
+are read and written by COPY as the tables' owner (PostgreSQL has no COPY into tables under
+row-level security), always inside the caller's transaction, so that links and chunk states are one
+commit.
 """
 
 from __future__ import annotations
@@ -69,7 +70,8 @@ def settle(session: Session, set_id: int, *, hash_scheme: str, at: str) -> None:
 
 
 def links(session: Session, set_id: int) -> pl.DataFrame:
-    """Every link of a set (`LINK_SCHEMA` and `target_modstamp`), in no order; empty frame for none."""
+    """Every link of a set (`LINK_SCHEMA` and `target_modstamp`), in no order; empty frame for
+    none."""
     statement = (
         "COPY (SELECT source_id, target_id, origin, sent_hash, found_hash,"
         " to_char(target_modstamp AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS')"
@@ -91,7 +93,8 @@ def write_links(
     """Adds links and replaces those whose source id is there already.
 
     Shape: ``LINK_SCHEMA``, source ids unique. A replaced link keeps the origin ``inserted``: that a
-    record is ours does not change by updating it. Cost: one COPY; a second statement where links exist.
+    record is ours does not change by updating it. Cost: one COPY; a second statement where links
+    exist.
     """
     if frame.is_empty():
         return
@@ -149,7 +152,8 @@ def forget_links(session: Session, set_id: int, source_ids: list[str]) -> None:
 
 
 def note_found(session: Session, set_id: int, found: pl.DataFrame) -> None:
-    """Keeps the hashes of rows that read back otherwise than sent: ``source_id``, ``found_hash``."""
+    """Keeps the hashes of rows that read back otherwise than sent: ``source_id``,
+    ``found_hash``."""
     if found.is_empty():
         return
     session.execute(

@@ -1,8 +1,10 @@
-"""The memory of a run in progress: its steps, chunks, failures and story, written in single commits.
+"""The memory of a run in progress: its steps, chunks, failures and story, written in single
+commits.
 
-Everything a worker changes goes through `RunStore.commit()`, one transaction that first looks whether
-the run's lease token is still the worker's own. A worker that was paused, declared dead and replaced
-wakes up, finds another token and gets `TakenOverError`: nothing it meant to write is written.
+Everything a worker changes goes through `RunStore.commit()`, one transaction that first looks
+whether the run's lease token is still the worker's own. A worker that was paused, declared dead and
+replaced wakes up, finds another token and gets `TakenOverError`: nothing it meant to write is
+written.
 
     claim ─▶ RunStore ─┬─ commit(): plan chunks · chunk outcome + ledger + failures + totals
                        ├─ heartbeat(): the lease goes on; what a person asked for comes back
@@ -109,10 +111,12 @@ class Failure:
 
 
 class Lease:
-    """A worker's hold on a run: a token in the row, and a lock that lives as long as its connection.
+    """A worker's hold on a run: a token in the row, and a lock that lives as long as its
+    connection.
 
-    The lock lets a run be taken over at once when its worker was killed (the server drops the lock with
-    the connection); the time in the row lets it be taken over when the worker only stopped breathing.
+    The lock lets a run be taken over at once when its worker was killed (the server drops the lock
+    with the connection); the time in the row lets it be taken over when the worker only stopped
+    breathing.
     """
 
     def __init__(self, connection: Connection, token: int) -> None:

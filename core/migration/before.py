@@ -1,9 +1,11 @@
-"""Before an update: the target rows as they are, kept for undo, and compared with what would be sent.
+"""Before an update: the target rows as they are, kept for undo, and compared with what would be
+sent.
 
 rows to update ─▶ read the target ─┬─▶ before-image on the spool
-                                   ├─▶ cells that are equal already are not sent; none left: unchanged
-                                   ├─▶ `write: if_blank` cells whose target is filled are not sent
-                                   └─▶ changed by somebody since our last run: `on_target_change`
+                                   ├─▶ cells that are equal already are not sent; none left:
+                                   unchanged ├─▶ `write: if_blank` cells whose target is filled are
+                                   not sent └─▶ changed by somebody since our last run:
+                                   `on_target_change`
 """
 
 from __future__ import annotations
@@ -17,7 +19,17 @@ from core.domain.canonical import canonical
 from core.domain.normalise import equal_expr
 from core.domain.plan import OnTargetChange, Write
 from core.migration.context import RunContext
-from core.migration.prepare import BLANK, FOUND, HASH, LAST, SOURCE, TARGET, TOUCHED, Prepared, row_hash
+from core.migration.prepare import (
+    BLANK,
+    FOUND,
+    HASH,
+    LAST,
+    SOURCE,
+    TARGET,
+    TOUCHED,
+    Prepared,
+    row_hash,
+)
 from core.migration.spec import ID, Step
 from core.salesforce.client import OrgClient
 from core.salesforce.frames import rest_frame
@@ -135,6 +147,4 @@ def _conflicts(step: Step, held: Prepared, rows: pl.DataFrame) -> pl.DataFrame:
 
 def spelt(step: Step, rows: pl.DataFrame) -> pl.DataFrame:
     """Target values in the spelling in which rules give them, so that hashes can be compared."""
-    return rows.select(
-        canonical(step.target.fields[n], pl.col(n)).alias(n) for n in rows.columns
-    )
+    return rows.select(canonical(step.target.fields[n], pl.col(n)).alias(n) for n in rows.columns)

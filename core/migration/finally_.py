@@ -1,7 +1,7 @@
 """What is set last: fields that lock their record, after every child of it has arrived (rule 3.7).
 
-Only rows that this run inserted or updated are touched. An activated order or contract takes no more children,
-so these updates run after the second pass, children's objects first.
+Only rows that this run inserted or updated are touched. An activated order or contract takes no
+more children, so these updates run after the second pass, children's objects first.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _frame(
                 HASH: pl.Series([None] * n, dtype=pl.Int64),
                 TOUCHED: pl.Series(np.zeros(n, dtype=np.bool_)),
                 LAST: pl.Series([None] * n, dtype=pl.Int64),
-            FOUND: pl.Series(np.zeros(n, dtype=np.int64)),
+                FOUND: pl.Series(np.zeros(n, dtype=np.int64)),
             }
         )
         .hstack(values.with_columns(pl.all().fill_null(BLANK)))

@@ -1,7 +1,7 @@
 """Keys in canonical form: one 64-bit hash and a blank mark per row, on either side.
 
-Values are compared as the target's type compares them (rule 2.2); parts of a composite key are joined with
-a mark that no value contains; a key is blank when all of its parts are.
+Values are compared as the target's type compares them (rule 2.2); parts of a composite key are
+joined with a mark that no value contains; a key is blank when all of its parts are.
 """
 
 from __future__ import annotations

@@ -1,11 +1,13 @@
-"""One page of source rows becomes what is to be done: insert, update, unchanged, skipped, blocked and why.
+"""One page of source rows becomes what is to be done: insert, update, unchanged, skipped, blocked
+and why.
 
     page ─▶ rules ─▶ target columns ─┐
     lookups ─▶ target ids ───────────┼─▶ hash of the row as it would be sent
     matches ─────────────────────────┘        └─▶ buckets
 
-Frames of rows to send carry engine columns beside the target's: ``#source`` ``#target`` ``#hash``. In them a
-null means "leave alone", `BLANK` means "make it empty": the two that CSV and JSON spell differently.
+Frames of rows to send carry engine columns beside the target's: ``#source`` ``#target`` ``#hash``.
+In them a null means "leave alone", `BLANK` means "make it empty": the two that CSV and JSON spell
+differently.
 """
 
 from __future__ import annotations
@@ -65,8 +67,8 @@ class Prepared:
 def row_hash(step: Step, frame: pl.DataFrame) -> pl.Series:
     """Hash of the row as it would be sent, Int64, stable for ever (rule 3.3).
 
-    Lookups that may wait are added as hashes of their own, so that the second pass can add them later and
-    the sum is that of a row in which they never waited.
+    Lookups that may wait are added as hashes of their own, so that the second pass can add them
+    later and the sum is that of a row in which they never waited.
     """
     later = [lookup.field.name for lookup in step.lookups if may_wait(lookup)]
     total = row_hashes(frame, [name for name in step.columns if name not in later])

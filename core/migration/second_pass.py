@@ -1,8 +1,9 @@
 """Lookups that had to wait: parents of a cycle, or of the same object, that were not there yet.
 
-Pages of waiting rows (``wait/…``) name the source's ids. Now every object is loaded: what can be translated is
-sent as an update of just these lookups, what cannot is counted as left blank and named. The rows' hashes
-become those of rows in which nothing ever waited, so that the next run finds them unchanged.
+Pages of waiting rows (``wait/…``) name the source's ids. Now every object is loaded: what can be
+translated is sent as an update of just these lookups, what cannot is counted as left blank and
+named. The rows' hashes become those of rows in which nothing ever waited, so that the next run
+finds them unchanged.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Judges a migration by the two orgs' stores alone; knows nothing of the engine.
 
-Rows are read through the practice orgs' test API. Keyed rows must be there once each, with the same values and
-with lookups to the copies of the same parents; keyless rows must be there as often as in the source.
+Rows are read through the practice orgs' test API. Keyed rows must be there once each, with the same
+values and with lookups to the copies of the same parents; keyless rows must be there as often as in
+the source.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Faults, sampled: whatever breaks at whatever moment, the run ends right, judged row by row.
 
-A case is made from a number. `ENGINE_CASES=300 ENGINE_SEED=7 pytest tests/org/test_engine_sampler.py` runs as many
-as asked; by default a minute's worth. A failure prints the number that makes it again.
+A case is made from a number. `ENGINE_CASES=300 ENGINE_SEED=7 pytest
+tests/org/test_engine_sampler.py` runs as many as asked; by default a minute's worth. A failure
+prints the number that makes it again.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class Case:
 
 def case(number: int) -> Case:
     """The case of a number."""
-    dice = random.Random(number)  # noqa: S311  # cases, not secrets
+    dice = random.Random(number)  # cases, not secrets
     operation = dice.choice(OPERATIONS)
     api = "bulk" if operation == "keyless" else dice.choice(("bulk", "collections"))
     kind = dice.choices(("http", "row", "bulk", "kill", "stop"), (10, 3, 3, 5, 0.3))[0]
@@ -144,7 +145,7 @@ def pair(bridge: Orgbridge, orgs: tuple[PracticeOrg, PracticeOrg]) -> Iterator[P
 
 @pytest.mark.timeout(3600)
 def test_sampled_faults_leave_every_row_right(pair: Pair, settings: Settings) -> None:
-    numbers = random.Random(SEED)  # noqa: S311
+    numbers = random.Random(SEED)
     ends = time.monotonic() + BOX_S
     ran = 0
     while ran < CASES or (not CASES and time.monotonic() < ends):
@@ -162,7 +163,7 @@ def test_sampled_faults_leave_every_row_right(pair: Pair, settings: Settings) ->
 
 def tried(pair: Pair, settings: Settings, sampled: Case) -> list[str]:
     """Carries a case to its end; what is wrong afterwards."""
-    dice = random.Random(sampled.number)  # noqa: S311
+    dice = random.Random(sampled.number)
     clean(pair)
     fill(pair.source, sampled, dice)
     if sampled.operation in ("update", "delete"):
@@ -279,7 +280,9 @@ def fill(org: PracticeOrg, sampled: Case, dice: random.Random) -> None:
             {
                 "Name": f"A {tag} {n % 5 if sampled.operation == 'keyless' else n}",
                 "Phone": dice.choice((None, "+1 (2)")),
-                "Description": dice.choice((None, *texts)) if sampled.operation != "keyless" else "t",
+                "Description": dice.choice((None, *texts))
+                if sampled.operation != "keyless"
+                else "t",
             }
             for n in range(sampled.accounts)
         ],

@@ -37,7 +37,8 @@ def documented() -> dict[str, set[str]]:
 def test_describes_differ_from_recordings_only_where_the_docs_say_so(
     org: PracticeOrg, fixtures_dir: Path
 ) -> None:
-    """Every recorded standard object, key by key; a difference that went away leaves the docs too."""
+    """Every recorded standard object, key by key; a difference that went away leaves the docs
+    too."""
     known = {one["name"] for one in org.json("GET", "sobjects")["sobjects"]}
     found: dict[str, set[str]] = {}
     for recording, recorded in recorded_describes(fixtures_dir / RECORDINGS):
