@@ -134,6 +134,27 @@ def decide(
 
 
 @app.command()
+def undo(
+    name: str,
+    confirm: Annotated[str, typer.Option(help="The target's name, where it is asked for.")] = "",
+    reason: Annotated[str, typer.Option(help="Why; kept with the run.")] = "",
+    *,
+    preview: Annotated[bool, typer.Option("--preview", help="Only say what would happen.")] = False,
+    as_json: Json = False,
+) -> int:
+    """Take a run's writes back: delete what it made, restore what it changed."""
+    from core.services import launching
+    from terminal.run import carried
+    from terminal.session import opened
+
+    with opened() as (bridge, actor):
+        made = launching.undo(
+            bridge, actor, name, confirm=confirm, reason=reason, preview=preview, enqueue=False
+        )
+        return carried(bridge, actor, made, as_json=as_json)
+
+
+@app.command()
 def errors(
     name: str,
     csv: Annotated[Path, typer.Option("--csv", help="File to write.")] = Path("errors.csv"),

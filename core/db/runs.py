@@ -295,3 +295,33 @@ def chunks_done(session: Session, run_id: UUID) -> int:
         )
         or 0
     )
+
+
+def mark_undone(session: Session, run_id: UUID | None) -> None:
+    """Notes that everything a run wrote was taken back."""
+    session.execute(
+        text("UPDATE data_migration SET status = :undone WHERE id = :id"),
+        {"id": run_id, "undone": RunState.UNDONE.value},
+    )
+
+
+def writers_after(session: Session, run: RunRow) -> list[str]:
+    """Names of later runs of the same mappings between the same orgs that are not undone."""
+    found = session.execute(
+        text(
+            "SELECT DISTINCT m.data_schedule_id, m.created_at FROM data_migration m"
+            " JOIN run_step s ON s.run_id = m.id AND s.phase = 'load'"
+            " AND s.inserted + s.updated > 0"
+            " WHERE m.source_org_id = :source AND m.target_org_id = :target"
+            " AND m.created_at > :at AND m.status <> 'Undone' AND s.mapping_name IN"
+            " (SELECT mapping_name FROM run_step WHERE run_id = :run)"
+            " ORDER BY m.created_at DESC"
+        ),
+        {
+            "source": run.source_org_id,
+            "target": run.target_org_id,
+            "at": run.created_at,
+            "run": run.id,
+        },
+    )
+    return [str(row[0]) for row in found]

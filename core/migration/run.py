@@ -43,6 +43,7 @@ from core.migration.second_pass import second_pass
 from core.migration.spec import Step
 from core.migration.summary import objects_of, status_of
 from core.migration.transform import StepRules
+from core.migration.undo import undo_step
 from core.migration.verify import verify
 from core.salesforce.client import OrgClient
 
@@ -53,6 +54,8 @@ log = logging.getLogger(__name__)
 
 #: modes in which nothing is written to the target
 READ_ONLY_MODES = frozenset({"dry-run"})
+#: token of a store that only reads
+NOBODY = -1
 
 
 def carry(
@@ -79,7 +82,7 @@ def carry(
         if row.plan_version_id is None:
             raise NotFoundError("The plan version of this run was deleted.")
         document = version_by_id(session, row.plan_version_id).document
-    lease = claim(bridge.owner_engine, run_id, lock_target=row.mode not in READ_ONLY_MODES)
+    lease = claim(bridge.owner_engine, run_id, lock_target=_writes(row))
     store = RunStore(
         bridge.owner_session, workspace_id=workspace_id, run_id=run_id, token=lease.token
     )
@@ -106,6 +109,7 @@ class _Carrier:
         wrapped_key: str,
         sleep: Callable[[float], None],
     ) -> None:
+        self._bridge = bridge
         self._row = row
         self._sleep = sleep
         self._plan = plan
@@ -144,6 +148,9 @@ class _Carrier:
 
     def _work(self) -> None:
         run, resolved = self._prepare()
+        if self._row.mode == "undo":
+            self._undo(run, resolved)
+            return
         only = set(self._row.options.get("only") or ())
         chosen = [step for step in resolved.steps if not only or step.name in only]
         for step in resolved.steps:
@@ -164,6 +171,31 @@ class _Carrier:
         if self._row.options.get("verify", True):
             self._verify(run, chosen)
         self._settle_links(run)
+
+    def _undo(self, run: RunContext, resolved: Resolved) -> None:
+        """Takes the parent run's writes back, children's objects first."""
+        parent_id = self._row.parent_run_id
+        if parent_id is None:
+            raise NotFoundError("The run to be undone is gone.")
+        with self._bridge.session(self._row.workspace_id) as session:
+            spool = self._bridge.spool.run(parent_id, runs.wrapped_key(session, parent_id))
+        parent = RunStore(
+            self._bridge.owner_session,
+            workspace_id=self._row.workspace_id,
+            run_id=parent_id,
+            token=NOBODY,
+        )
+        leaving: set[str] = set()
+        for step in reversed(resolved.steps):
+            links = self._known_links(run, step)
+            self._phase(
+                run,
+                step,
+                "undo",
+                lambda s, r, known=links: undo_step(
+                    run, s, r, parent=parent, spool=spool, links=known, leaving=leaving
+                ),
+            )
 
     def _verify(self, run: RunContext, steps: list[Step]) -> None:
         """Proof per mapping, once; a run that is resumed afterwards keeps it."""
@@ -225,7 +257,7 @@ class _Carrier:
             ids=ids,
             maps=maps,
             link_sets={name: row.id for name, row in sets.items()},
-            writes=self._row.mode not in READ_ONLY_MODES,
+            writes=_writes(self._row),
             sleep=self._sleep,
         )
         self._sets = sets
@@ -252,10 +284,10 @@ class _Carrier:
         return _iso(at)
 
     def _add_steps(self, commit: Any, step: Step) -> None:
-        phases = ["load"]
-        if any(lookup.deferred or lookup.own for lookup in step.lookups):
+        phases = ["undo"] if self._row.mode == "undo" else ["load"]
+        if self._row.mode != "undo" and any(lookup.deferred or lookup.own for lookup in step.lookups):
             phases.append("second_pass")
-        if step.mapping.final_fields:
+        if self._row.mode != "undo" and step.mapping.final_fields:
             phases.append("finally")
         for phase in phases:
             commit.add_step(
@@ -357,6 +389,9 @@ class _Carrier:
     def _finish(self) -> RunState:
         steps = self._store.steps()
         status = status_of(steps)
+        if self._row.mode == "undo" and status is RunState.SUCCEEDED and _writes(self._row):
+            with self._bridge.session(self._row.workspace_id) as session:
+                runs.mark_undone(session, self._row.parent_run_id)
         self._end(status, over=True)
         return status
 
@@ -396,6 +431,11 @@ class _Carrier:
     def _note(self, message: str, *, level: str) -> None:
         with self._store.commit() as commit:
             commit.event(message, level=level)
+
+
+def _writes(row: runs.RunRow) -> bool:
+    """Whether a run may change anything in the target."""
+    return row.mode not in READ_ONLY_MODES and not row.options.get("preview")
 
 
 def _clock_of(org: OrgClient) -> datetime:

@@ -53,6 +53,8 @@ LOAD = Phase(
 SECOND_PASS = Phase(
     "second_pass", lambda _: "second_pass", lost="lookups_left_blank", left="lookups_left_blank"
 )
+#: deleted rows lose their links, restored ones their hashes
+UNDO = Phase("undo", lambda _: "updated")
 FINALLY = Phase("finally", lambda _: "updated", links=False)
 
 

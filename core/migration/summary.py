@@ -18,7 +18,7 @@ def objects_of(steps: Iterable[StepRow]) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {}
     for step in steps:
         line = found.setdefault(step.mapping_name, {})
-        if step.phase == "load":
+        if step.phase in ("load", "undo"):
             line["read"] = step.totals["read_rows"]
             line.update({name: step.totals[name] for name in _SEVEN})
             line["twins"] = step.totals["twins"]
@@ -56,7 +56,7 @@ def run_document(row: Any, steps: Iterable[Any]) -> dict[str, Any]:
                 "target": step["target_object"],
             },
         )
-        if step["phase"] == "load":
+        if step["phase"] in ("load", "undo"):
             line["read"] = int(step["read_rows"])
             line.update({name: int(step[name]) for name in _SEVEN})
         for name in ("lookups_left_blank", "twins", "second_pass"):

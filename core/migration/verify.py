@@ -32,6 +32,7 @@ from core.migration.prepare import (
     row_hash,
 )
 from core.migration.spec import ID, MODSTAMP, Step
+from core.spool import RunSpool
 
 LAST_BY = "LastModifiedById"
 #: accepted rows of one mapping up to which the target is read by id
@@ -56,7 +57,7 @@ def verify(run: RunContext, step: Step, phases: list[StepRow]) -> dict[str, Any]
     target = _Target(run, step, rows=sum(int(c.outcome.get("ok", 0)) for c in settled))
     for number, chunk in enumerate(settled, 1):
         run.pulse.check()
-        sent = _sent(run, chunk)
+        sent = sent_rows(run.spool, chunk)
         if sent.is_empty() or chunk.operation in ("delete", "hard_delete"):
             continue
         found = target.rows(sent.get_column("target_id"))
@@ -123,10 +124,10 @@ class _Target:
             yield name, str(frame.get_column(ID).min()), str(frame.get_column(ID).max())
 
 
-def _sent(run: RunContext, chunk: ChunkRow) -> pl.DataFrame:
+def sent_rows(spool: RunSpool, chunk: ChunkRow) -> pl.DataFrame:
     """Rows of a chunk that the org accepted, as sent, with their target ids."""
-    done = run.spool.read(str(chunk.outcome["done"]))
-    page = run.spool.read(chunk.page).with_columns(
+    done = spool.read(str(chunk.outcome["done"]))
+    page = spool.read(chunk.page).with_columns(
         pl.int_range(pl.len(), dtype=pl.UInt32).alias(ROW)
     )
     dropped = [n for n in page.columns if n in ENGINE_COLUMNS and n not in (SOURCE, HASH)]

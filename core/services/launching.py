@@ -137,6 +137,82 @@ def launch(
     return name
 
 
+def undo(
+    bridge: Orgbridge,
+    actor: Actor,
+    name: str,
+    *,
+    confirm: str = "",
+    reason: str = "",
+    preview: bool = False,
+    enqueue: bool = True,
+) -> str:
+    """Makes the run that takes another one's writes back; its name.
+
+    Args:
+        preview: nothing is sent; the run's buckets say what would be deleted, restored, in conflict.
+    Raises:
+        ConflictError: it did not end yet, wrote nothing, or later runs wrote the same rows.
+    """
+    roles.require(actor, Role.ANALYST, to="undo runs")
+    with bridge.session(actor.workspace_id) as session:
+        run = runs.run_named(session, name)
+        later = runs.writers_after(session, run)
+    _check_undoable(run, later)
+    source, target = _orgs(bridge, actor, run.source_org_id, run.target_org_id)
+    if not preview:
+        check_confirmation(target, Confirmation(confirm, reason), act="undo in")
+    new = runs.NewRun(
+        mode="undo",
+        plan_id=run.plan_id,
+        plan_version_id=run.plan_version_id,
+        source_org_id=source.id,
+        target_org_id=target.id,
+        target_organization_id=run.target_organization_id or "",
+        requested_by=actor.name,
+        requested_by_id=actor.user_id,
+        reason=reason.strip() or None,
+        options={"preview": preview, "only": list(run.options.get("only") or ())},
+        parent_run_id=run.id,
+        wrapped_key=bridge.spool.new_wrapped_key(),
+    )
+    made = runs.new_name(f"undo {run.plan_name or 'run'}", bridge.clock())
+    with bridge.session(actor.workspace_id) as session:
+        run_id = runs.add_run(session, new, name=made)
+        audit.record(
+            session,
+            actor,
+            "run.undo",
+            subject_kind="run",
+            subject_id=run.id,
+            subject_name=run.name,
+            after={"preview": preview, "by": made},
+            reason=new.reason,
+            run_id=run_id,
+        )
+        if enqueue:
+            _defer(session, actor, run_id, new.target_organization_id, LaunchRequest())
+    return made
+
+
+def _check_undoable(run: runs.RunRow, later: list[str]) -> None:
+    if run.mode in ("undo", "dry-run") or run.status is RunState.UNDONE:
+        raise ConflictError(
+            f"There is nothing to undo in {run.name}.", next_step="`runs list` shows the runs."
+        )
+    if run.status not in FINISHED_RUNS:
+        raise ConflictError(
+            f"The run {run.name} is {run.status.value.lower()}.",
+            next_step="Cancel it, or let it end, before it is undone.",
+        )
+    if later:
+        raise ConflictError(
+            f"A later run, {later[0]}, wrote the same objects.",
+            state="Nothing was undone.",
+            next_step="Undo the later runs first, the newest one before the others.",
+        )
+
+
 def pause(bridge: Orgbridge, actor: Actor, name: str) -> None:
     """Asks a run to stop after what is on its way; it can be resumed."""
     _wish(bridge, actor, name, "pause")

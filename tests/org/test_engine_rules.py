@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from core.bootstrap import Orgbridge
+from core.services import launching
 from tests.org.engine import SCHEMA, Pair, check_identity, connect, line
 from tests.orgs import PracticeOrg, PracticeOrgs
 
@@ -249,3 +250,55 @@ def test_deletes_remove_matched_rows_only(pair: Pair) -> None:
     assert line(document, "account")["skipped"] == 1
     assert pair.target.count("SELECT COUNT() FROM Account") == 1
     assert two
+
+
+def undone(pair: Pair, name: str, *, preview: bool = False) -> dict[str, Any]:
+    """Undoes a run; the figures of the undo."""
+    made = launching.undo(pair.bridge, pair.actor, name, preview=preview, enqueue=False)
+    pair.carry(made)
+    return pair.document(made)
+
+
+def test_rule_7_1_undo_deletes_what_was_made_and_restores_what_was_changed(pair: Pair) -> None:
+    known, fresh = create(pair.source, "Account", {"Name": "A", "Phone": "1"}, {"Name": "B"})
+    create(pair.target, "Account", {"Name": "A0", "Legacy_Id__c": known, "Phone": "old"})
+    create(pair.source, "Contact", {"LastName": "X", "AccountId": fresh})
+    before = [(r["Id"], r["Name"], r["Phone"]) for r in live(pair.target, "Account")]
+    document = pair.run()
+
+    previewed = undone(pair, document["run_id"], preview=True)
+    still = len(live(pair.target, "Contact"))
+    figures = undone(pair, document["run_id"])
+
+    assert still == 1
+    assert line(previewed, "account")["updated"] == line(figures, "account")["updated"] == 2
+    assert figures["status"] == "Succeeded"
+    assert [(r["Id"], r["Name"], r["Phone"]) for r in live(pair.target, "Account")] == before
+    assert live(pair.target, "Contact") == []
+    assert pair.document(document["run_id"])["status"] == "Undone"
+    assert line(pair.run(), "account")["inserted"] == 1
+
+
+def test_rule_7_1_a_record_changed_since_is_a_conflict_and_stays(pair: Pair) -> None:
+    one, _ = create(pair.source, "Account", {"Name": "A"}, {"Name": "B"})
+    document = pair.run(KEYED)
+    there = {row["Legacy_Id__c"]: row["Id"] for row in live(pair.target, "Account")}
+    pair.target.json("PATCH", f"sobjects/Account/{there[one]}", {"Name": "by hand"})
+
+    figures = undone(pair, document["run_id"])
+
+    assert line(figures, "account")["blocked"] == 1
+    assert [row["Name"] for row in live(pair.target, "Account")] == ["by hand"]
+
+
+def test_rule_7_2_children_that_others_made_keep_their_parent(pair: Pair) -> None:
+    create(pair.source, "Account", {"Name": "A"}, {"Name": "B"})
+    document = pair.run(KEYED)
+    parent = live(pair.target, "Account")[0]
+    create(pair.target, "Contact", {"LastName": "theirs", "AccountId": parent["Id"]})
+
+    figures = undone(pair, document["run_id"])
+
+    assert line(figures, "account")["blocked"] == 1
+    assert [row["Id"] for row in live(pair.target, "Account")] == [parent["Id"]]
+    assert len(live(pair.target, "Contact")) == 1
