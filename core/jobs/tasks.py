@@ -119,13 +119,16 @@ def carry_operation(context: JobContext, *, workspace_id: str, kind: str, log_id
 
     bench: Bench = context.additional_context["bench"]
     with logs.bound(job=context.job.id, kind=kind, log=log_id):
-        carrying.carry(
+        status = carrying.carry(
             bench.bridge,
             UUID(workspace_id),
             UUID(log_id),
             kind=kind,
             stop=lambda: bench.ending.is_set() or context.should_abort(),
+            hands_over=bench.ending.is_set,
         )
+        if status == "pending":
+            raise WorkerEndsError
 
 
 def launch_scheduled(

@@ -30,10 +30,12 @@ def carry(
     *,
     kind: str,
     stop: Callable[[], bool] = lambda: False,
+    hands_over: Callable[[], bool] = lambda: False,
 ) -> str:
     """Do what a log row asks for and write into it how it ended; the row's status.
 
-    A row that has ended is left as it is, so that a job carried twice does nothing twice.
+    A row that has ended is left as it is, so that a job carried twice does nothing twice. One that
+    was stopped while ``hands_over`` says so is ``pending`` again, for another worker.
 
     Raises:
         OrgbridgeError: why it failed; the row says so as well.
@@ -49,6 +51,9 @@ def carry(
     try:
         report = operation.carry(context, operation.parameters.model_validate(row.parameters))
     except StoppedError:
+        if hands_over():
+            context.put_back()
+            return "pending"
         context.finish("cancelled", Report({}, "Stopped before its end."))
         return "cancelled"
     except OrgbridgeError as exc:
@@ -118,6 +123,14 @@ class BridgeContext:
         with self.session() as session:
             operation_logs.note(session, self._table, log_id=self._log_id, message=message)
         log.info(message, extra=facts)
+
+    def put_back(self) -> None:
+        """Make the row pending again: another worker begins anew."""
+        if self._log_id is None:
+            return
+        values = {"status": "pending", "message": "Waits for another worker."}
+        with self.session() as session:
+            operation_logs.finish(session, self._table, log_id=self._log_id, values=values)
 
     def finish(self, status: str, report: Report, *, error: str | None = None) -> None:
         """Close the log row."""

@@ -283,13 +283,16 @@ def test_a_row_carried_twice_is_done_once_and_a_stopped_one_is_cancelled(pair: P
     log_id = operations.lay(pair.bridge, pair.actor, "record_counts", given=given)
     stopped = operations.lay(pair.bridge, pair.actor, "record_counts", given=given)
 
-    def go(log: UUID, *, stop: bool) -> str:
+    left = operations.lay(pair.bridge, pair.actor, "record_counts", given=given)
+
+    def go(log: UUID, *, stop: bool, ends: bool = False) -> str:
         return carry(
             pair.bridge,
             pair.actor.workspace_id,
             log,
             kind="record_counts",
             stop=lambda: stop,
+            hands_over=lambda: ends,
         )
 
     assert go(log_id, stop=False) == "succeeded"
@@ -297,6 +300,8 @@ def test_a_row_carried_twice_is_done_once_and_a_stopped_one_is_cancelled(pair: P
     assert go(log_id, stop=False) == "succeeded"
     assert len(pair.source.http.requests("/composite/batch")) == calls
     assert go(stopped, stop=True) == "cancelled"
+    assert go(left, stop=True, ends=True) == "pending"
+    assert go(left, stop=False) == "succeeded"
 
 
 @pytest.mark.parametrize("kind", registry.kinds())
