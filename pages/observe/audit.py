@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime, timedelta
 
 import streamlit as st
 
 from core.services import audit
-from pages.parts import audit_frame, boxes, export, figures, rows, tables, visit
+from pages.parts import audit_frame, boxes, days, export, figures, rows, tables, visit
 
 DAYS_SHOWN = 30
-
-
-def day_start(day: date, *, days_later: int = 0) -> datetime:
-    """Midnight of a day in the visitor's zone, as UTC."""
-    local = datetime.combine(day + timedelta(days=days_later), time(), tzinfo=figures.zone())
-    return local.astimezone(UTC)
 
 
 def asked() -> audit.TrailFilter:
@@ -51,13 +45,13 @@ def asked() -> audit.TrailFilter:
         bind="query-params",
         placeholder="Name, reason, id…",
     )
-    days = span if isinstance(span, tuple) else (span,)
+    since, until = days.bounds(span)
     return audit.TrailFilter(
         actor=actor or "",
         action=action or "",
         text=(text or "").strip(),
-        since=day_start(days[0]) if days else None,
-        until=day_start(days[-1], days_later=1) if len(days) == 2 else None,
+        since=since,
+        until=until,
     )
 
 

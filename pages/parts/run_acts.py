@@ -9,9 +9,10 @@ import streamlit as st
 
 from core.domain.roles import Role
 from core.domain.states import FINISHED_RUNS, RunState
+from core.errors import OrgbridgeError
 from core.services import approvals, launching, run_reads
 from pages import registry
-from pages.parts import boxes, figures, state, visit
+from pages.parts import boxes, confirm, figures, state, visit, words
 from pages.parts.boxes import escaped
 
 CAN_PAUSE = frozenset({RunState.PENDING, RunState.CHECKING, RunState.RUNNING})
@@ -22,6 +23,7 @@ CAN_CANCEL = CAN_PAUSE | {
     RunState.WAITING_DECISION,
     RunState.WAITING_APPROVAL,
 }
+CANNOT_UNDO = frozenset({"undo", "dry-run"})
 CAN_FIX = FINISHED_RUNS - {RunState.UNDONE}
 
 
@@ -44,12 +46,22 @@ def buttons(view: run_reads.RunView) -> None:
         cancel_dialog(view)
     if row.status not in CAN_FIX:
         return
-    if row.plan_id and st.button(
-        "Run again…",
-        icon=":material/replay:",
-        type="primary" if view.totals.failed else "secondary",
-        key="run.again",
-        help="Rows that arrived are recognised and not sent twice; failed ones are tried again",
+    if (
+        row.mode not in CANNOT_UNDO
+        and view.totals.written
+        and st.button("Undo…", icon=":material/undo:", key="run.undo")
+    ):
+        undo_dialog(view)
+    if (
+        row.plan_id
+        and row.mode != "undo"
+        and st.button(
+            "Run again…",
+            icon=":material/replay:",
+            type="primary" if view.totals.failed else "secondary",
+            key="run.again",
+            help="Rows that arrived are recognised and not sent twice; failed ones are tried again",
+        )
     ):
         registry.go("launch", plan=str(row.plan_id), mode=row.mode)
 
@@ -57,6 +69,14 @@ def buttons(view: run_reads.RunView) -> None:
 def what_it_waits_for(view: run_reads.RunView) -> None:
     """What the run waits for (a decision, an approval, a worker), with the next step in place."""
     row = view.row
+    if row.mode == "undo" and row.buckets:
+        told = {
+            str(name).replace("_", " ").capitalize(): figures.count(number)
+            for name, number in row.buckets.items()
+            if isinstance(number, int)
+        }
+        if told:
+            st.table(told, border="horizontal", width=420)
     if row.status is RunState.WAITING_DECISION:
         _decision(view)
     elif row.status is RunState.WAITING_APPROVAL:
@@ -115,6 +135,37 @@ def _decided(act: Callable[..., object], approval_id: UUID, reason: str, *, told
     if boxes.acted(act, visit.bridge(), visit.actor(), approval_id, reason=reason):
         st.session_state[state.TOAST] = told
         st.rerun()
+
+
+@st.dialog("Undo run", width="medium", icon=":material/warning:")
+def undo_dialog(view: run_reads.RunView) -> None:
+    """Says what is taken back; a preview sends nothing. Asks for the org's name."""
+    target = view.row.target_name or ""
+    st.markdown(
+        f"In {words.org_badge(target, view.row.target_environment)} the rows that this run created "
+        f"are deleted, children first, and the rows that it changed get back what they held. Rows "
+        f"that others changed since are listed and left alone."
+    )
+    if st.button("Preview", icon=":material/visibility:", key="run.undo.preview"):
+        _follow(lambda: launching.undo(visit.bridge(), visit.actor(), view.row.name, preview=True))
+    ready = confirm.typed(target, key="run.undo.name", what="the target org name")
+    reason = st.text_input("Reason (goes into the audit trail)", key="run.undo.reason", live=True)
+    if confirm.buttons("Undo run", key="run.undo", ready=ready and bool((reason or "").strip())):
+        _follow(
+            lambda: launching.undo(
+                visit.bridge(), visit.actor(), view.row.name, confirm=target, reason=reason or ""
+            )
+        )
+
+
+def _follow(start: Callable[[], str]) -> None:
+    """Start another run and open it."""
+    try:
+        started = start()
+    except OrgbridgeError as problem:
+        boxes.error(problem)
+        return
+    registry.go("run", run=started)
 
 
 @st.dialog("Cancel run?", icon=":material/stop_circle:")
