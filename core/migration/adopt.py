@@ -81,7 +81,7 @@ def adopt(
             continue
         fields = [step.target.fields[name] for name in group.key]
         ours = columns.select(key=key_expr(fields, list(group.key)))["key"]
-        codes = _found(step, group, ours.filter(pl.Series(fresh)), target, ids)
+        codes = _found(step, group, ours.filter(pl.Series(fresh)), target=target, ids=ids)
         taken = np.isin(codes, matches.targets[matches.states != Match.FRESH])
         hits = np.flatnonzero(fresh)[(codes >= 0) & ~taken]
         matches.states[hits] = Match.KEYED
@@ -130,7 +130,7 @@ def _is_in(narrow: pl.DataFrame, source: SObject, where: Condition | None) -> np
 
 
 def _found(
-    step: Step, group: _Group, keys: pl.Series, target: OrgClient, ids: IdCodes
+    step: Step, group: _Group, keys: pl.Series, *, target: OrgClient, ids: IdCodes
 ) -> npt.NDArray[np.int64]:
     """Code of the one record with each key; -1 where there is none, or either side has several."""
     fields = [step.target.fields[name] for name in group.key]

@@ -147,7 +147,7 @@ def _take_links(
     places = IdMap()
     places.add(ids.encode(links.get_column("source_id")), np.arange(links.height))
     at = places.look_up(matches.sources)
-    linked = at != NONE
+    linked: npt.NDArray[np.bool_] = at != NONE
     of = at[linked]
     matches.targets[linked] = ids.encode(links.get_column("target_id"))[of]
     hashes = links.get_column("sent_hash")

@@ -19,9 +19,17 @@ name: prices
 source: legacy
 target: new
 objects:
-  - {source: PricebookEntry, auto_map: false, fields: {Product2Id: Product2Id, Pricebook2Id: Pricebook2Id, UnitPrice: UnitPrice, IsActive: IsActive}}
+  - source: PricebookEntry
+    auto_map: false
+    fields:
+      Product2Id: Product2Id
+      Pricebook2Id: Pricebook2Id
+      UnitPrice: UnitPrice
+      IsActive: IsActive
   - {source: Pricebook2, auto_map: false, fields: {Name: Name, IsActive: IsActive}}
-  - {source: Product2, auto_map: false, fields: {Name: Name, ProductCode: ProductCode, IsActive: IsActive}}
+  - source: Product2
+    auto_map: false
+    fields: {Name: Name, ProductCode: ProductCode, IsActive: IsActive}
 """
 CAMPAIGNS = """
 orgbridge: 1
@@ -30,7 +38,9 @@ source: legacy
 target: new
 objects:
   - {source: Campaign, auto_map: false, fields: {Name: Name}}
-  - {source: CampaignMemberStatus, auto_map: false, fields: {CampaignId: CampaignId, Label: Label, HasResponded: HasResponded}}
+  - source: CampaignMemberStatus
+    auto_map: false
+    fields: {CampaignId: CampaignId, Label: Label, HasResponded: HasResponded}
 """
 
 
