@@ -1,7 +1,7 @@
 """Telling people what happened: rules decide whom, an outbox makes it once, Apprise delivers.
 
-    run ended, canary waits … ─tell─▶ notification_log (pending) ─deliver─▶ Apprise
-                                └ rules: event, plan, org, thresholds  └ sent | failed
+    approval asked, session lost ─tell─▶ notification_log (pending) ─deliver─▶ Apprise
+    run ended, schedule late ─look─▶ tell   └ rules: event, plan, org, thresholds  └ sent | failed
 
 A message is made inside the transaction of what it tells, so that neither exists without the other.
 """

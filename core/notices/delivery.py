@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from core.db import notices
 from core.db.notices import Outgoing
 from core.errors import OrgbridgeError, UserError
+from core.notices import watching
 from core.notices.senders import AppriseSender, Sender
 
 if TYPE_CHECKING:
@@ -26,7 +27,11 @@ log = logging.getLogger(__name__)
 
 
 def deliver(bridge: Orgbridge, *, sender: Sender | None = None) -> int:
-    """Send what is due, of every workspace; how many messages were sent. Safe to run anywhere."""
+    """Look what happened, then send what is due, in every workspace; how many were sent.
+
+    Safe to run in any process at any time: a message is made once and sent by one.
+    """
+    watching.look(bridge)
     through = sender or AppriseSender()
     sent = 0
     for _ in range(AT_ONCE):

@@ -18,7 +18,13 @@ from uuid_utils.compat import uuid7
 from core import bootstrap
 from core.bootstrap import Orgbridge
 from core.config import Settings
-from core.db.models import NotificationLog
+from core.db.models import (
+    DataMigration,
+    NotificationLog,
+    NotificationRule,
+    RunStep,
+    ScheduleFiring,
+)
 from core.domain.roles import Actor, Role
 from core.errors import ConflictError, NotFoundError, RefusedError, TransientError, UserError
 from core.notices import Notice, NoticeEvent, deliver, tell
@@ -112,6 +118,60 @@ def test_rules_choose_by_event_plan_org_and_threshold(house: House) -> None:
     assert told == 4
     assert deliver(house.bridge, sender=sender) == 8
     assert {each.address for each in sender.sent} == {HOOK}
+
+
+def test_runs_and_late_schedules_are_told_whichever_way_they_ended(house: House) -> None:
+    """Found by looking, so that no way to end can forget it; old ends are not told again."""
+    with house.bridge.owner_session() as session:
+        workspace_id = workspace(session, "A")
+        rows = plant(session, workspace_id)
+        session.execute(sa.delete(NotificationRule))
+    there = House(house.bridge, Actor(workspace_id, None, "ada", Role.ADMIN), house.times)
+    rule(there, "ends", NoticeEvent.RUN_FINISHED, NoticeEvent.SCHEDULE_LATE)
+    rule(there, "half", NoticeEvent.RUN_PARTIAL, thresholds={"failed_percent": 50.0})
+    rule(there, "waits", NoticeEvent.DECISION_WAITING)
+    now = house.times[-1]
+    with house.bridge.owner_session() as session:
+        session.execute(sa.update(RunStep).values(read_rows=1_000, failed=300, blocked=200))
+        session.execute(sa.update(ScheduleFiring).values(outcome="late", fired_at=now))
+        for name, ago in (("old", 31), ("failed", 1)):
+            session.add(
+                DataMigration(
+                    workspace_id=workspace_id,
+                    data_schedule_id=name,
+                    requested_by="x",
+                    status="Failed",
+                    finished_at=now - dt.timedelta(minutes=ago),
+                )
+            )
+
+    def turn(status: str, finished_at: dt.datetime | None) -> None:
+        with house.bridge.owner_session() as session:
+            session.execute(
+                sa.update(DataMigration)
+                .where(DataMigration.id == rows["data_migration"]["id"])
+                .values(status=status, finished_at=finished_at, wait_reason="Canary done.")
+            )
+
+    sender = NullSender()
+    name = rows["data_migration"]["data_schedule_id"]
+    for status, finished_at in (("Waiting for decision", None), ("Partial", now), ("Undone", now)):
+        turn(status, finished_at)
+        for _ in range(2):
+            deliver(house.bridge, sender=sender)
+
+    assert sorted(each.title for each in sender.sent) == sorted(
+        [
+            "Failed: failed",
+            f"Late: {rows['schedule']['name']}",
+            f"Waiting for decision: {name}",
+            f"Partial: {name}",
+            f"Partial: {name}",
+            f"Undone: {name}",
+        ]
+    )
+    partial = next(each.body for each in sender.sent if each.title.startswith("Partial"))
+    assert "1,000 rows read, 500 did not arrive (50.0 %)" in partial
 
 
 def test_one_happening_is_told_once(house: House) -> None:

@@ -53,7 +53,7 @@ LEAST: dict[Role, dict[str, str]] = {
         "duplicates": "decide reopen",
         "editor": "edit suggest",
         "exporting": "export",
-        "launching": "launch pause cancel resume decide",
+        "launching": "launch pause cancel resume decide undo",
         "logs": "note_error",
         "orgs": "check_health refresh_metadata",
         "plans": "create import_plan import_file put save rename remove cut_version restore",
