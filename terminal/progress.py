@@ -47,7 +47,7 @@ def status_of(document: Mapping[str, Any], *, interrupted: bool = False) -> int:
         return Exit.WAITS
     if interrupted or status in ("Paused", "Running", "Pausing"):
         return Exit.INTERRUPTED
-    if status == "Succeeded" or status == "Undone":
+    if status in {"Succeeded", "Undone"}:
         return Exit.OK
     return Exit.LEFT_ROWS if status == "Partial" else Exit.FAILED
 

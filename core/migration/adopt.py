@@ -135,7 +135,7 @@ def _found(
     """Code of the one record with each key; -1 where there is none, or either side has several."""
     fields = [step.target.fields[name] for name in group.key]
     names = [field.name for field in fields]
-    soql = f"SELECT {', '.join(dict.fromkeys([ID, *names]))} FROM {step.target.name}"  # noqa: S608 names of the describe
+    soql = f"SELECT {', '.join(dict.fromkeys([ID, *names]))} FROM {step.target.name}"
     if group.where is not None and group.where.field in step.target.fields:
         soql += f" WHERE {_condition(step.target.fields[group.where.field], group.where.value)}"
     frames = [frame.select(ID, key=key_expr(fields, names)) for frame in target.query_frames(soql)]

@@ -207,7 +207,9 @@ def test_names_made_of_the_same_words_are_not_taken_for_duplicates(fields: list[
 
 
 def test_mailboxes_of_one_domain_are_told_apart() -> None:
-    frame = pl.DataFrame({"mail": ["ann.ng@a.example", "bob.no@a.example", "ANN.NG@other.example"] * 9})
+    frame = pl.DataFrame(
+        {"mail": ["ann.ng@a.example", "bob.no@a.example", "ANN.NG@other.example"] * 9}
+    )
     field = compared_field(frame, "mail")
 
     assert field.kind is FieldKind.EMAIL

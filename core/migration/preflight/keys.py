@@ -143,21 +143,21 @@ def _is_groupable(sobject: SObject, path: str) -> bool:
 
 def _blank_soql(side: _Side) -> str:
     blank = " OR ".join(f"{path} = null" for path in side.paths)
-    return f"SELECT COUNT() FROM {side.sobject.name} WHERE {_and(side.where, f'({blank})')}"  # noqa: S608 names come from describes
+    return f"SELECT COUNT() FROM {side.sobject.name} WHERE {_and(side.where, f'({blank})')}"
 
 
 def _groups_soql(side: _Side) -> str:
     named = ", ".join(side.paths)
     filled = " AND ".join(f"{path} != null" for path in side.paths[:1])
     return (
-        f"SELECT {named}, COUNT(Id) n FROM {side.sobject.name} "  # noqa: S608 as above
+        f"SELECT {named}, COUNT(Id) n FROM {side.sobject.name} "
         f"WHERE {_and(side.where, filled)} GROUP BY {named} HAVING COUNT(Id) > 1 LIMIT {GROUPS_MAX}"
     )
 
 
 def _sample_ids(side: _Side) -> tuple[str, ...]:
     blank = " OR ".join(f"{path} = null" for path in side.paths)
-    soql = f"SELECT Id FROM {side.sobject.name} WHERE {_and(side.where, f'({blank})')}"  # noqa: S608 as above
+    soql = f"SELECT Id FROM {side.sobject.name} WHERE {_and(side.where, f'({blank})')}"
     found = side.client.query(f"{soql} LIMIT {SAMPLE_IDS_MAX}")
     return tuple(str(row["Id"]) for row in found)
 
