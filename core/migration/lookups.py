@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from core.domain.hidden_ids import Rewritten, ids_in_text, rewritten
 from core.domain.plan import MatchFields
 from core.errors import OrgbridgeError
 from core.migration.idmap import NONE, IdCodes, IdMap
@@ -80,6 +81,20 @@ class Translator:
         if (~blank & (targets == NONE)).any():
             found, ambiguous = self._beyond_the_plan(lookup, values, found)
         return Translated(found, found.is_null().to_numpy() & ~blank, ambiguous)
+
+    def rewritten(self, texts: pl.Series) -> Rewritten:
+        """Texts in which ids of records that this plan has moved so far are those of the target.
+
+        Records of later waves are not known yet: a mapping with such a rule comes `after` them.
+        """
+        found = ids_in_text(texts).get_column("id").unique()
+        codes = self._ids.encode(found)
+        targets = np.full(len(codes), NONE, dtype=np.int64)
+        for known in self._maps.values():
+            missing = targets == NONE
+            targets[missing] = known.look_up(codes[missing])
+        new = pl.DataFrame({"source_id": found, "target_id": self._ids.decode(targets)})
+        return rewritten(texts, new.drop_nulls())
 
     def fallback(self, lookup: Lookup) -> str | None:
         """The id that stands in for what was not found; None where the policy has none."""

@@ -103,6 +103,7 @@ def prepare(
         return work.preserved()
     work.skip_by_operation()
     work.apply(rules)
+    work.rewrite_ids(rules, translator)
     for lookup in step.lookups:
         work.look_up(lookup, translator)
     return work.buckets()
@@ -191,6 +192,11 @@ class _Page:
             self.block(mask, code, message, fields=(name,))
         for name in self.step.rules:
             self.columns[name] = made.frame.get_column(name)
+
+    def rewrite_ids(self, rules: StepRules, translator: Translator) -> None:
+        """Ids inside text become those of the target, where their record was moved (rule 5.2)."""
+        for name in rules.ids_columns:
+            self.columns[name] = translator.rewritten(self.columns[name]).texts
 
     def look_up(self, lookup: Lookup, translator: Translator) -> None:
         """One lookup column, by its policy."""

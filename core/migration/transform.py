@@ -39,6 +39,11 @@ class StepRules:
         """Paths to read of the source."""
         return tuple(dict.fromkeys((*self._plain.source_columns, *self._masks.source_columns)))
 
+    @property
+    def ids_columns(self) -> tuple[str, ...]:
+        """Target columns in whose text ids are to be rewritten."""
+        return self._plain.ids_columns
+
     def seal(self, page: pl.DataFrame) -> pl.DataFrame:
         """The page as it may be stored."""
         if self._masked:

@@ -43,6 +43,19 @@ objects:
     fields: {CampaignId: CampaignId, Label: Label, HasResponded: HasResponded}
 """
 
+NOTES = """
+orgbridge: 1
+name: notes
+source: legacy
+target: new
+objects:
+  - {source: Account, auto_map: false, fields: {Name: Name}}
+  - source: Contact
+    auto_map: false
+    after: [account]
+    fields: {LastName: LastName, Description: {from: Description, ids: rewrite}}
+"""
+
 
 @pytest.fixture(scope="module")
 def orgs(module_practice_org: PracticeOrgs) -> tuple[PracticeOrg, PracticeOrg]:
@@ -113,3 +126,16 @@ def test_rule_3_8_statuses_that_come_with_a_campaign_are_adopted(pair: Pair) -> 
     theirs = [r for r in live(pair.target, "CampaignMemberStatus") if r["CampaignId"] == there]
     assert sorted(r["Label"] for r in theirs) == sorted(r["Label"] for r in ours)
     assert line(document, "campaignmemberstatus")["inserted"] == 1
+
+
+def test_rule_5_2_ids_in_text_lead_to_the_records_of_the_target(pair: Pair) -> None:
+    (account,) = create(pair.source, "Account", {"Name": "Ng"})
+    text = f"see https://x.example/{account} and {account[:15]}, not 0032000000Vyk6QAAB"
+    create(pair.source, "Contact", {"LastName": "Ng", "Description": text})
+
+    document = pair.run(NOTES)
+
+    assert document["status"] == "Succeeded", pair.failures(document["run_id"])
+    (there,) = [row["Id"] for row in live(pair.target, "Account") if row["Name"] == "Ng"]
+    (found,) = [row["Description"] for row in live(pair.target, "Contact")]
+    assert found == f"see https://x.example/{there} and {there[:15]}, not 0032000000Vyk6QAAB"
