@@ -172,7 +172,8 @@ class _Page:
     def found(self) -> Mask:
         """Rows that have a record in the target."""
         states = self.matches.states
-        return (states == Match.LINKED) | (states == Match.KEYED)
+        found: Mask = (states == Match.LINKED) | (states == Match.KEYED)
+        return found
 
     def skip_by_operation(self) -> None:
         """Rule 2.7; a matched row that is skipped still gets its link."""

@@ -8,9 +8,11 @@ page as read ─▶ seal ─▶ spool ─▶ apply ─▶ target columns
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import polars as pl
 
-from core.domain.plan import MaskRule
+from core.domain.plan import MaskRule, RuleBase
 from core.domain.rules import CompiledMapping, Transformed, compile_mapping
 from core.migration.keys import KEY_VALUE
 from core.migration.spec import Step
@@ -64,6 +66,6 @@ class StepRules:
         masked = [page.get_column(_MASKED + name).alias(name) for name in self._masked]
         return Transformed(made.frame.hstack(masked), made.failures)
 
-    def _compiled(self, step: Step, fields: dict[str, object], salt: bytes) -> CompiledMapping:
+    def _compiled(self, step: Step, fields: Mapping[str, RuleBase], salt: bytes) -> CompiledMapping:
         mapping = step.mapping.model_copy(update={"fields": fields, "lookups": {}})
         return compile_mapping(mapping, step.source, step.target, salt=salt)
