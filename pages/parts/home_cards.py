@@ -84,6 +84,8 @@ def _recent(found: run_reads.Overview) -> None:
         boxes.empty("No run yet", "Launch a plan; a dry run writes nothing.")
         return
     columns = {name: run_list.COLUMNS[name] for name in RECENT}
+    columns["plan"] = st.column_config.TextColumn("Plan", width=165)
+    columns["done"] = tables.share_column("Progress", width=105)
     chosen = tables.show(
         run_list.frame(found.recent),
         columns,
