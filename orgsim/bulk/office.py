@@ -82,7 +82,9 @@ class Office:
             QueryError: The query is refused.
         """
         all_rows = job.operation is Operation.QUERY_ALL
-        return bulk_query.bulk_plan(str(job.query), Reading(schema, self.now(), all_rows))
+        return bulk_query.bulk_plan(
+            str(job.query), Reading(schema, self.now(), all_rows, self._org.schema)
+        )
 
     # -- what the worker asks for ----------------------------------------------------------------
 

@@ -38,11 +38,13 @@ class Reading:
 
     Attributes:
         all_rows: Deleted and archived rows too (queryAll).
+        full: The whole schema: formulas may read what the user may not. None: the same.
     """
 
     schema: Schema
     now: datetime
     all_rows: bool = False
+    full: Schema | None = None
 
 
 def compile_query(text: str, reading: Reading) -> Plan:
@@ -81,7 +83,9 @@ class _Compiler:
 
     def __post_init__(self) -> None:
         alias = f"t{self.depth}"
-        self.scope = Scope(self.text, self.reading.schema, self.sobject, alias, self.query.alias)
+        reading = self.reading
+        self.scope = Scope(self.text, reading.schema, self.sobject, alias, self.query.alias)
+        self.scope.full = reading.full or reading.schema
 
     def plan(self) -> Plan:
         """Return the plan; order matters, for every clause may join further parents."""

@@ -20,14 +20,19 @@ _LOCATION_PARTS = {"latitude": "Latitude", "longitude": "Longitude"}
 def column_sql(schema: Schema, sobject: SObject, field: Field, *, alias: str) -> str:
     """Return the SQL of ``field`` of the row that ``alias`` stands for.
 
-    Compounds come as JSON text, null where every part is empty.
+    Compounds come as JSON text, null where every part is empty. ``schema`` is the whole schema:
+    a formula reads fields that its reader may not see.
     """
     if field.stored:
         return f"{alias}.{sql.name(field.name)}"
     if field.formula is not None:
         zero = field.formula_treat_null_number_as_zero
         return compile_formula(
-            field.formula, sobject=sobject, schema=schema, row=alias, blank_as_zero=zero
+            field.formula,
+            sobject=schema.sobject(sobject.name) or sobject,
+            schema=schema,
+            row=alias,
+            blank_as_zero=zero,
         ).sql
     return _compound(sobject, field, alias)
 

@@ -26,7 +26,9 @@ def run_query(call: Call, text: str, *, all_rows: bool, tooling: bool = False) -
         with call.org.store.read() as cursor:
             prepare(cursor, call.org.clock.now(), call.session.user_id)
             with readable(call.org, cursor, text, call.schema, tooling=tooling) as schema:
-                runner = Runner(cursor, schema, CursorFiles(call.org.home / "cursors"))
+                runner = Runner(
+                    cursor, schema, CursorFiles(call.org.home / "cursors"), call.org.schema
+                )
                 return runner.query(
                     text, version=call.version, now=call.org.clock.now(), all_rows=all_rows,
                     page_rows=_page_rows(call),
@@ -47,7 +49,9 @@ def _more(call: Call) -> Reply:
     try:
         with call.org.store.read() as cursor:
             prepare(cursor, call.org.clock.now(), call.session.user_id)
-            runner = Runner(cursor, call.schema, CursorFiles(call.org.home / "cursors"))
+            runner = Runner(
+                cursor, call.schema, CursorFiles(call.org.home / "cursors"), call.org.schema
+            )
             return Reply(body=runner.more(call.parameters["locator"], version=call.version))
     except QueryError as refusal:
         raise ApiError(400, refusal.code, refusal.message) from refusal

@@ -60,6 +60,7 @@ class Scope:
     written_alias: str | None
     parents: dict[tuple[str, ...], Parent] = field(default_factory=dict)
     joins: list[str] = field(default_factory=list)
+    full: Schema = field(init=False)
 
     def reach(self, path: tuple[str, ...], position: int) -> Reached:
         """Return the field at the end of ``path``, joining the parents on the way.
@@ -111,7 +112,7 @@ class Scope:
         if parent.sobject is None:
             column = f"{parent.alias}.{sql.name(found.name)}"
         else:
-            column = column_sql(self.schema, parent.sobject, found, alias=parent.alias)
+            column = column_sql(self.full, parent.sobject, found, alias=parent.alias)
         return Reached(parent.alias, parent.sobject, found, names, column)
 
     def _join(self, at_parent: Parent, step: str, position: int) -> Parent:

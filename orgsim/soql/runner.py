@@ -46,6 +46,7 @@ class Runner:
     db: duckdb.DuckDBPyConnection
     schema: Schema
     cursors: CursorFiles
+    full: Schema | None = None
 
     def query(
         self, text: str, *, version: str, now: datetime, all_rows: bool, page_rows: int
@@ -55,7 +56,7 @@ class Runner:
         Raises:
             QueryError: The query is refused.
         """
-        plan = compile_query(text, Reading(self.schema, now, all_rows))
+        plan = compile_query(text, Reading(self.schema, now, all_rows, self.full))
         if plan.kind is PlanKind.COUNT:
             return {"totalSize": self._count(plan), "done": True, "records": []}
         origin = Origin(
@@ -83,7 +84,7 @@ class Runner:
 
     def _plan(self, origin: Origin) -> Plan:
         now = datetime.fromisoformat(origin.now)
-        plan = compile_query(origin.text, Reading(self.schema, now, origin.all_rows))
+        plan = compile_query(origin.text, Reading(self.schema, now, origin.all_rows, self.full))
         for index in origin.children:
             plan = plan.children[index].plan
         return plan

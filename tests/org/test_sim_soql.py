@@ -19,6 +19,8 @@ objects:
       Code__c: {type: text, length: 20, external_id: true, unique: true, case_sensitive: true}
       Double__c: {type: number, precision: 18, scale: 2, formula: "AnnualRevenue * 2"}
       Started__c: date
+      Hidden__c: {type: number, precision: 5, scale: 0, default: 4, access: managed}
+      Shown__c: {type: number, precision: 5, scale: 0, formula: "Hidden__c * 2"}
 """
 
 ACCOUNTS: list[dict[str, Any]] = [
@@ -245,7 +247,17 @@ def test_fields_all_selects_every_field(org: PracticeOrg) -> None:
 
     described = org.json("GET", "sobjects/Account/describe")
     assert set(every) == {field["name"] for field in described["fields"]}
-    assert set(custom) == {"Tags__c", "Code__c", "Double__c", "Started__c"}
+    assert set(custom) == {"Tags__c", "Code__c", "Double__c", "Started__c", "Shown__c"}
+
+
+def test_hidden_fields_are_unknown_but_formulas_read_them(org: PracticeOrg) -> None:
+    """Field-level security hides a field from queries, not from the formulas that use it."""
+    code, message = refusal(org, "SELECT Hidden__c FROM Account")
+
+    assert (code, "No such column 'Hidden__c'" in message) == ("INVALID_FIELD", True)
+    assert refusal(org, "SELECT Id FROM Contact WHERE Account.Hidden__c > 1")[0] == "INVALID_FIELD"
+    rows = org.query("SELECT Shown__c FROM Account WHERE Shown__c = 8")
+    assert rows == [{"Shown__c": 8.0}] * len(ACCOUNTS)
 
 
 def test_deleted_rows_are_seen_by_query_all_only(org: PracticeOrg) -> None:
