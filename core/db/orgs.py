@@ -98,6 +98,9 @@ class OrgUsers:
     runs: tuple[str, ...]
 
 
+_SIDES = (("source", MigrationPlan.source_org_id), ("target", MigrationPlan.target_org_id))
+
+
 def org_rows(session: Session) -> tuple[OrgRow, ...]:
     """Every org of the workspace, by name."""
     found = session.scalars(select(RegisteredOrg).order_by(func.lower(RegisteredOrg.name)))
@@ -144,6 +147,35 @@ def change_org(session: Session, org_id: UUID, values: dict[str, Any]) -> OrgRow
         setattr(org, name, value)
     _flush(session, org)
     return _row(org)
+
+
+def rename_in_plans(session: Session, org_id: UUID, *, old: str, new: str) -> int:
+    """Let the drafts of an org's plans name it by its new name; how many changed."""
+    count = 0
+    for side, column in _SIDES:
+        statement = (
+            update(MigrationPlan)
+            .where(column == org_id, MigrationPlan.draft[side].astext == old)
+            .values(
+                draft=func.jsonb_set(MigrationPlan.draft, [side], func.to_jsonb(new)),
+                revision=MigrationPlan.revision + 1,
+            )
+        )
+        count += len(session.execute(statement.returning(MigrationPlan.id)).all())
+    return count
+
+
+def adopt_plans(session: Session, org_id: UUID, *, name: str) -> int:
+    """Point plans at an org that they name and that was not there until now; how many did."""
+    count = 0
+    for side, column in _SIDES:
+        statement = (
+            update(MigrationPlan)
+            .where(column.is_(None), MigrationPlan.draft[side].astext == name)
+            .values({column: org_id})
+        )
+        count += len(session.execute(statement.returning(MigrationPlan.id)).all())
+    return count
 
 
 def remove_org(session: Session, org_id: UUID) -> None:

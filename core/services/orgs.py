@@ -296,10 +296,23 @@ def fields(  # bridge and actor come first everywhere
 
 
 def rename(bridge: Orgbridge, actor: Actor, org_id: UUID, *, name: str) -> None:
-    """Give an org another name; plans that name it in their document follow by id."""
-    if not name.strip():
+    """Give an org another name; the drafts of plans that name it follow.
+
+    Raises:
+        UserError: no name. ConflictError: another org is called so.
+    """
+    roles.require(actor, Role.ADMIN, to="rename orgs")
+    new = name.strip()
+    if not new:
         raise UserError("The name is empty.", next_step="Write a name.")
-    _change(bridge, actor, org_id, action="org.renamed", values={"name": name.strip()})
+    with bridge.session(actor.workspace_id) as session:
+        known = registry.org_row(session, org_id)
+        if known.name == new:
+            return
+        registry.change_org(session, org_id, {"name": new})
+        plans = registry.rename_in_plans(session, org_id, old=known.name, new=new)
+        after = {"name": new, "plans_changed": plans}
+        _record(session, actor, "org.renamed", on=known, before={"name": known.name}, after=after)
 
 
 def set_read_only(bridge: Orgbridge, actor: Actor, org_id: UUID, *, on: bool) -> None:
@@ -357,6 +370,7 @@ def _register(
     values = connecting.new_org_values(bridge, actor, request=request, answered=tried)
     with bridge.session(actor.workspace_id) as session:
         row = registry.add_org(session, values)
+        registry.adopt_plans(session, row.id, name=row.name)
         _record(session, actor, "org.connected", on=row, after=_facts(row))
     return row.id
 

@@ -19,6 +19,7 @@ from core.access import connections
 from core.bootstrap import Orgbridge
 from core.config import Settings
 from core.db.models import AuditLog, FieldMapping, RegisteredOrg
+from core.domain.plan import parse_plan
 from core.domain.roles import Actor, Role
 from core.errors import (
     ConflictError,
@@ -351,8 +352,6 @@ def test_removal_asks_for_the_name_revokes_and_keeps_history(
     org = practice_org(name="Leaving")
     org_id = connect_by_browser(bridge, admin, org)
     held = connections.credentials_of(bridge, admin.workspace_id, org_id)
-    from core.domain.plan import parse_plan
-
     document = parse_plan(
         "orgbridge: 1\nname: core\nsource: legacy\ntarget: legacy\nobjects:\n  - source: Account\n"
     )
@@ -384,6 +383,27 @@ def test_removal_asks_for_the_name_revokes_and_keeps_history(
         trail = session.scalars(sa.select(AuditLog.before).where(AuditLog.action == "org.removed"))
         told = trail.one()
     assert (told["plans"], told["revoked_at_org"]) == (["core"], True)
+
+
+def test_plans_find_their_org_and_follow_its_name(
+    bridge: Orgbridge, admin: Actor, legacy: PracticeOrg
+) -> None:
+    """A plan may be there before its org; a renamed org keeps its plans through later edits."""
+    document = parse_plan(
+        "orgbridge: 1\nname: core\nsource: legacy\ntarget: elsewhere\n"
+        "objects:\n  - source: Account\n"
+    )
+    plan_id = plans.create(bridge, admin, document)
+    assert plans.plan(bridge, admin, plan_id).row.source_org_id is None
+
+    org_id = orgs.connect(bridge, admin, by_token(legacy))
+    orgs.rename(bridge, admin, org_id, name="Northwind")
+    found = plans.plan(bridge, admin, plan_id)
+    plans.save(bridge, admin, plan_id, document=found.plan, revision=found.row.revision)
+
+    kept = plans.plan(bridge, admin, plan_id)
+    assert (kept.plan.source, kept.row.source_org_id) == ("Northwind", org_id)
+    assert (kept.plan.target, kept.row.target_org_id) == ("elsewhere", None)
 
 
 def test_switches_and_names_change_with_a_trail(
