@@ -6,6 +6,7 @@ of the package.
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from orgsim.auth.sessions import Session, Sessions
 from orgsim.bulk.office import Office
 from orgsim.clock import Clock
 from orgsim.dml.outcomes import Outcomes
+from orgsim.dml.rulebook import check_formulas
 from orgsim.dml.save import OrgFacts, Save, SaveOptions
 from orgsim.faults.book import FaultBook
 from orgsim.schema import access, build
@@ -221,6 +223,7 @@ def _create(
     organization_id, pod = made["organization_id"], made["pod"]
     birth.assign_record_types(document, pod, first_number(organization_id, "012"))
     schema = build.schema_of(document)
+    check_formulas(schema)
     with store.write():
         store.put_document("schema", document)
         store.fit(schema)
@@ -241,8 +244,8 @@ def _create(
         known = {
             "name": name, "pod": pod, "organization_id": organization_id, "user_id": user_id,
             "access_token": sessions.issue(user_id, lasting=True),
-            "client_id": f"3MVG9{birth.secrets.token_urlsafe(60)}",
-            "client_secret": birth.secrets.token_hex(32).upper(),
+            "client_id": f"3MVG9{secrets.token_urlsafe(60)}",
+            "client_secret": secrets.token_hex(32).upper(),
         }  # fmt: skip
         store.put_document("identity", known)
     return known

@@ -82,7 +82,7 @@ def check_lengths(staged: Staged) -> None:
             continue
         column = staged.frame[field.name]
         # Bytes are counted faster than characters and are never fewer.
-        if (column.str.len_bytes().max() or 0) <= field.length:
+        if not (column.str.len_bytes() > field.length).any():
             continue
         long = staged.frame.filter(pl.col(field.name).str.len_chars() > field.length)
         for row, text in long.select(ROW, field.name).iter_rows():

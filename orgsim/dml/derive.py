@@ -81,7 +81,9 @@ def _opportunity(staged: Staged) -> None:
     )  # fmt: skip
 
 
-def _by_stage(stage: pl.Expr, index: int, other: object, kind: type[pl.DataType]) -> pl.Expr:
+def _by_stage(
+    stage: pl.Expr, index: int, other: float | str | bool, kind: type[pl.DataType]
+) -> pl.Expr:
     table = {name: facts[index] for name, facts in STAGES.items()}
     return stage.replace_strict(table, default=other, return_dtype=kind)
 

@@ -17,7 +17,7 @@ ROLLED_BACK_MESSAGE = (
     "AllOrNone header"
 )
 
-SCHEMA = {
+SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "row": pl.UInt32, "id": pl.String, "success": pl.Boolean, "created": pl.Boolean,
     "code": pl.String, "message": pl.String, "fields": pl.List(pl.String),
 }  # fmt: skip

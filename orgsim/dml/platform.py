@@ -42,7 +42,6 @@ _BEFORE: dict[str, list[Step]] = {
     "Order": [orders.check_first_status],
     "OrderItem": [orders.settle_items],
     "PermissionSetAssignment": [permissions.check_assignments],
-    "Pricebook2": [prices.guard_standard_book],
     "PricebookEntry": [prices.settle_entries],
     "Task": [activities.check_who_and_what],
 }

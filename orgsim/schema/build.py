@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from orgsim.schema import yaml_file
+from orgsim.schema import kinds, yaml_file
 from orgsim.schema.model import (
     ChildRelationship,
     Field,
@@ -209,7 +209,7 @@ def _recorded(entry: Mapping[str, Any]) -> SObject:
 
 def _complete(described: Mapping[str, Any]) -> dict[str, Any]:
     """An older describe's field filled up to the 57 keys of today."""
-    return {**yaml_file.kinds.BLANK, **described}
+    return {**kinds.BLANK, **described}
 
 
 #: Fields that objects have by themselves; an entry of the schema file changes their attributes.

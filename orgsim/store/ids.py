@@ -79,7 +79,8 @@ def make_ids(prefix: str, pod: str, *, first: int, count: int) -> pl.Series:
 def _checksums(short: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     capital = ((short >= ord("A")) & (short <= ord("Z"))).astype(np.uint8)
     index = (capital.reshape(-1, 3, 5) * _BITS).sum(axis=2, dtype=np.uint8)
-    return _CHECK_TABLE[index]
+    made: npt.NDArray[np.uint8] = _CHECK_TABLE[index]
+    return made
 
 
 def all_exact(ids: pl.Series) -> bool:

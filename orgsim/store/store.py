@@ -82,10 +82,13 @@ class Store:
 
     def __init__(self, path: Path, *, threads: int = 2, memory_mb: int = 2000) -> None:
         self.path = path
-        settings = {"threads": str(threads), "memory_limit": f"{memory_mb}MB"}
+        settings: dict[str, str | bool | int | float | list[str]] = {
+            "threads": threads,
+            "memory_limit": f"{memory_mb}MB",
+        }
         self._root = duckdb.connect(str(path), config=settings)
         self._root.execute("SET TimeZone = 'UTC'")
-        self._root.execute("SET wal_autocheckpoint = '128MB'")
+        self._root.execute("SET wal_autocheckpoint = '256MB'")
         self._root.execute("SET preserve_insertion_order = true")
         self._root.execute(_BASE)
         self._writer = self._root.cursor()

@@ -122,8 +122,9 @@ def _rolled_back() -> dict[str, Any]:
     return {"success": False, "errors": [error]}
 
 
-def _type_of(record: Mapping[str, Any]) -> str:
-    name = (record.get("attributes") or {}).get("type") if isinstance(record, Mapping) else None
+def _type_of(record: object) -> str:
+    attributes = record.get("attributes") if isinstance(record, Mapping) else None
+    name = (attributes or {}).get("type")
     if not name:
         raise ApiError(400, "INVALID_INPUT", "Include an entity type in each record's attributes")
     return str(name)

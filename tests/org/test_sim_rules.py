@@ -291,3 +291,10 @@ def test_another_users_edit_is_signed_with_their_name(org: PracticeOrg) -> None:
     found = row(org, "Account", made)
     assert (found["Name"], found["LastModifiedById"]) == ("By Ann", people["ann@x.example"])
     assert found["CreatedById"] != found["LastModifiedById"]
+
+
+def test_a_formula_outside_the_subset_stops_the_start(practice_org: PracticeOrgs) -> None:
+    odd = "objects: {Account: {validation_rules: {Odd: {formula: 'VLOOKUP(Name)', message: x}}}}"
+
+    with pytest.raises(AssertionError, match=r"Account, validation rule Odd: Function VLOOKUP"):
+        practice_org(schema=odd)

@@ -10,12 +10,6 @@ from orgsim.dml.staging import ROW, Staged
 from orgsim.dml.standard.lookups import join
 
 
-def guard_standard_book(staged: Staged) -> None:
-    """The standard price book can be renamed and switched, nothing else; nobody makes another
-    one."""
-    staged.ensure(["IsStandard"])
-
-
 def settle_entries(staged: Staged) -> None:
     """Names, one price a product, book and currency, the standard price first."""
     staged.ensure(["Name", "ProductCode", "UnitPrice", "UseStandardPrice", "CurrencyIsoCode"])
