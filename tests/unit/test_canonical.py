@@ -106,6 +106,7 @@ def test_moments_of_every_wire_are_one() -> None:
     ]
 
 
+@settings(deadline=None)
 @given(st.decimals(-(10**12), 10**12, places=6), st.integers(0, 4))
 def test_rounding_is_half_up_at_the_scale(number: Decimal, scale: int) -> None:
     frame = pl.DataFrame({"v": spelt(NUMBER, str(number))}, schema={"v": pl.String})

@@ -22,6 +22,7 @@ def test_checksum_matches_recorded_ids() -> None:
     assert checksum("0012000000Vyk6P") == "AAR"
 
 
+@settings(deadline=None)
 @given(SHORT)
 def test_rule_2_2_to18_is_stable_and_survives_lost_capitals(short: str) -> None:
     long = to18(short)
@@ -33,7 +34,7 @@ def test_rule_2_2_to18_is_stable_and_survives_lost_capitals(short: str) -> None:
     assert key_prefix(long) == short[:3]
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.one_of(SHORT, st.none(), st.text(max_size=20)), max_size=20))
 def test_vectorised_to18_equals_the_scalar(values: list[str | None]) -> None:
     frame = pl.DataFrame({"id": values}, schema={"id": pl.String})

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.domain.describe import Field, Fields, SObject
@@ -111,6 +111,7 @@ def test_fields_are_looked_up() -> None:
         checked_filter("Parent.Name = 'x'", sobject=ACCOUNT)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_quoted_and_unquoted_are_inverse(text: str) -> None:
     literal = quoted(text)
