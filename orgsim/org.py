@@ -105,9 +105,7 @@ class Org:
     @property
     def facts(self) -> OrgFacts:
         """What a save must know of the org."""
-        return facts_of(
-            self.document, self.identity.organization_id, pod=self.pod, options=self.options
-        )
+        return facts_of(self.document, self.identity.organization_id, pod=self.pod)
 
     def session_of(self, token: str) -> Session | None:
         """The live session of an access token."""
@@ -173,14 +171,12 @@ class Org:
         self.store.close()
 
 
-def facts_of(
-    document: Mapping[str, Any], organization_id: str, *, pod: str, options: Mapping[str, Any]
-) -> OrgFacts:
+def facts_of(document: Mapping[str, Any], organization_id: str, *, pod: str) -> OrgFacts:
     """The facts of an org out of its metadata document."""
     described = document["org"]
     multi = "multi_currency" in (described.get("features") or ())
     return OrgFacts(
-        organization_id=organization_id, pod=pod, settings=options,
+        organization_id=organization_id, pod=pod,
         countries=described.get("countries") or {},
         currencies=tuple(described.get("currencies") or {"USD": 1}) if multi else (),
     )  # fmt: skip
@@ -228,7 +224,7 @@ def _create(
         store.put_document("schema", document)
         store.fit(schema)
         save = Save(store=store, schema=schema, full=schema, user_id="", now=clock.now(),
-                    facts=facts_of(document, organization_id, pod=pod, options={}))  # fmt: skip
+                    facts=facts_of(document, organization_id, pod=pod))  # fmt: skip
         with store.write():
             creator = str(
                 make_ids("005", pod, first=first_number(organization_id, "005"), count=1)[0]

@@ -33,7 +33,6 @@ class OrgFacts:
 
     organization_id: str
     pod: str
-    settings: Mapping[str, Any] = field(default_factory=dict)
     #: Countries and states of the org's lists: code → {"name", "states": {code: name}}.
     countries: Mapping[str, Any] = field(default_factory=dict)
     currencies: tuple[str, ...] = ()
