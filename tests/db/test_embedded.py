@@ -267,15 +267,18 @@ def test_a_home_that_is_a_file_is_refused_in_words(home: Path) -> None:
 def test_root_with_a_private_home_keeps_data_elsewhere(home: Path) -> None:
     private = home / "private"
     private.mkdir(mode=0o700)
-    server = ensure_server(private)
-    folder = server.folder
+    folder = layout_of(private).folder
+    try:
+        with ensure_server(private) as server:
+            answer = query(server.urls.owner, "SELECT 1")
+        pid = supervisor_pid(private)
+        is_ended = processes.wait_until(is_gone(private, pid), timeout_s=30)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
-    assert query(server.urls.owner, "SELECT 1") == (1,)
+    assert answer == (1,)
+    assert is_ended
     assert folder.is_relative_to("/var/lib/orgbridge/clusters")
-    server.close()
-    pid = supervisor_pid(private)
-    assert processes.wait_until(is_gone(private, pid), timeout_s=20)
-    shutil.rmtree(folder)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another account")
