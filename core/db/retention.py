@@ -24,6 +24,7 @@ from sqlalchemy.orm import Session
 from core.db.models import (
     LOG_TABLES,
     DataMigration,
+    DescribeCache,
     IdempotencyKey,
     MigrationPlan,
     NotificationLog,
@@ -138,6 +139,10 @@ def _statements(workspace_id: UUID, settings: WorkspaceSettings, now: dt.datetim
         ),
         _of(IdempotencyKey, workspace_id).where(
             IdempotencyKey.created_at < before(settings.temporary_days)
+        ),
+        # not confirmed by its org for so long: it is asked for again when somebody needs it
+        _of(DescribeCache, workspace_id).where(
+            DescribeCache.checked_at < before(settings.temporary_days)
         ),
         _of(MigrationPlan, workspace_id).where(
             MigrationPlan.deleted_at < before(settings.run_log_days), ~used

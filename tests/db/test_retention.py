@@ -14,6 +14,7 @@ from core.db.models import (
     AuditLog,
     Base,
     DataMigration,
+    DescribeCache,
     MigrationPlan,
     NotificationLog,
     RecordCountLog,
@@ -161,10 +162,16 @@ def test_ended_sessions_attempts_and_notices_go(bridge: Orgbridge, here: UUID) -
         session.execute(sa.update(UserSession).values(expires_at=aged(bridge, 31)))
         session.execute(sa.update(SignInAttempt).values(at=aged(bridge, 31)))
         session.execute(sa.update(NotificationLog).values(created_at=aged(bridge, 91)))
+        session.execute(sa.update(DescribeCache).values(checked_at=aged(bridge, 31)))
 
     removed = keep_house(bridge)
 
-    assert removed == {"user_session": 1, "sign_in_attempt": 1, "notification_log": 1}
+    assert removed == {
+        "user_session": 1,
+        "sign_in_attempt": 1,
+        "notification_log": 1,
+        "describe_cache": 1,
+    }
 
 
 def test_figures_are_settable_within_bounds(bridge: Orgbridge, here: UUID) -> None:
