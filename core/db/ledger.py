@@ -18,6 +18,8 @@ import psycopg
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from core.errors import BugError
+
 #: columns of a frame of links as `write_links` takes them and `links` gives them
 LINK_SCHEMA = {
     "source_id": pl.String,
@@ -194,7 +196,8 @@ _MERGE = (
 
 def _cursor(session: Session) -> psycopg.Cursor[Any]:
     raw = session.connection().connection.driver_connection
-    assert isinstance(raw, psycopg.Connection)  # the only driver we have
+    if not isinstance(raw, psycopg.Connection):
+        raise BugError("The ledger is written through psycopg only.")
     return raw.cursor()
 
 

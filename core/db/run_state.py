@@ -38,7 +38,14 @@ LEASE_S = 10
 HEARTBEAT_S = 2
 
 #: columns of run_step that add up: what became of the rows (rule 6.1), and what is counted beside
-TOTALS = ("read_rows", "inserted", "updated", "unchanged", "skipped", "blocked", "failed") + (
+TOTALS = (
+    "read_rows",
+    "inserted",
+    "updated",
+    "unchanged",
+    "skipped",
+    "blocked",
+    "failed",
     "not_processed",
     "lookups_left_blank",
     "twins",
@@ -249,7 +256,7 @@ class RunStore:
                 text("SELECT * FROM run_step WHERE run_id = :id ORDER BY wave, position, phase"),
                 {"id": self.run_id},
             ).mappings()
-            return [_step(row) for row in found]
+            return [_step(dict(row)) for row in found]
 
     def chunks(self, step_id: UUID) -> list[ChunkRow]:
         """All chunks of a step by number."""
@@ -258,7 +265,7 @@ class RunStore:
                 text("SELECT * FROM run_chunk WHERE step_id = :id ORDER BY number"),
                 {"id": step_id},
             ).mappings()
-            return [_chunk(row) for row in found]
+            return [_chunk(dict(row)) for row in found]
 
 
 class Commit:

@@ -147,7 +147,7 @@ def run_named(session: Session, name: str) -> RunRow:
     )
     if row is None:
         raise NotFoundError(f"There is no run {name!r}.", next_step="`runs list` shows them.")
-    return _row(row)
+    return _row(dict(row))
 
 
 def run_by_id(session: Session, run_id: UUID) -> RunRow:
@@ -156,7 +156,7 @@ def run_by_id(session: Session, run_id: UUID) -> RunRow:
     found = row.one_or_none()
     if found is None:
         raise NotFoundError("There is no such run.", next_step="`runs list` shows them.")
-    return _row(found)
+    return _row(dict(found))
 
 
 def wrapped_key(session: Session, run_id: UUID) -> str:
@@ -178,7 +178,7 @@ def runs(session: Session, *, limit: int = 100, offset: int = 0) -> list[RunRow]
         text(_SELECT + " ORDER BY m.created_at DESC, m.id DESC LIMIT :limit OFFSET :offset"),
         {"limit": limit, "offset": offset},
     ).mappings()
-    return [_row(row) for row in found]
+    return [_row(dict(row)) for row in found]
 
 
 def steps(session: Session, run_id: UUID) -> list[Mapping[str, Any]]:
@@ -325,3 +325,34 @@ def writers_after(session: Session, run: RunRow) -> list[str]:
         },
     )
     return [str(row[0]) for row in found]
+
+
+def last_run(session: Session, run: RunRow) -> tuple[UUID, dt.datetime] | None:
+    """The last run that a delta may follow: same plan version, ended, everything of it written."""
+    row = session.execute(
+        text(
+            "SELECT id, watermark FROM data_migration WHERE plan_id = :plan"
+            " AND data_batch_id = :version AND id <> :id AND mode IN ('full', 'delta')"
+            " AND status IN ('Succeeded', 'Partial') AND watermark IS NOT NULL"
+            " AND coalesce(jsonb_array_length(options -> 'only'), 0) = 0"
+            " ORDER BY watermark DESC LIMIT 1"
+        ),
+        {"plan": run.plan_id, "version": run.plan_version_id, "id": run.id},
+    ).one_or_none()
+    return None if row is None else (row[0], row[1])
+
+
+def left_behind(session: Session, run_id: UUID) -> dict[str, list[str]]:
+    """Source ids of rows that did not arrive as asked, by mapping."""
+    found: dict[str, list[str]] = {}
+    rows = session.execute(
+        text(
+            "SELECT DISTINCT s.mapping_name, f.source_id FROM row_failure f"
+            " JOIN run_step s ON s.id = f.step_id"
+            " WHERE f.run_id = :id AND f.source_id IS NOT NULL"
+        ),
+        {"id": run_id},
+    )
+    for mapping, source_id in rows:
+        found.setdefault(mapping, []).append(source_id)
+    return found

@@ -41,8 +41,8 @@ def source_folder(step: Step) -> str:
     return f"src/{step.name}"
 
 
-def select(step: Step, columns: tuple[str, ...]) -> str:
-    """The SOQL that reads a mapping's rows."""
+def select(step: Step, columns: tuple[str, ...], *, narrowed: str | None = None) -> str:
+    """The SOQL that reads a mapping's rows; `narrowed` is a further condition (delta)."""
     soql = f"SELECT {', '.join(columns)} FROM {step.source.name}"
     wheres = []
     if step.mapping.where:
@@ -51,6 +51,8 @@ def select(step: Step, columns: tuple[str, ...]) -> str:
         wheres.append("IsArchived = true")
     if step.mapping.rows is not Rows.LIVE and "IsDeleted" in step.source.fields:
         wheres.append("IsDeleted = false")
+    if narrowed is not None:
+        wheres.append(f"({narrowed})")
     return soql + (f" WHERE {' AND '.join(wheres)}" if wheres else "")
 
 
@@ -81,6 +83,7 @@ def extract(
     watermark: str,
     keep: Callable[[pl.DataFrame], pl.DataFrame],
     beat: Callable[[], None],
+    narrowed: str | None = None,
 ) -> Extracted:
     """Reads all rows of a mapping to the spool.
 
@@ -93,7 +96,9 @@ def extract(
     drift = 0
     spool.delete(source_folder(step))
     every = step.mapping.rows is not Rows.LIVE
-    for frame in org.query_frames(select(step, columns), all_rows=every, page_rows=PAGE_ROWS):
+    for frame in org.query_frames(
+        select(step, columns, narrowed=narrowed), all_rows=every, page_rows=PAGE_ROWS
+    ):
         beat()
         kept = keep(frame)
         if MODSTAMP in kept.columns:

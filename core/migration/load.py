@@ -2,9 +2,8 @@
 itself.
 
     for every generation (parents of the same object first):
-        spool page ─▶ prepare ─▶ buffer ──full──▶ chunks on the spool + ONE commit ─▶ threads carry
-        them
-                                                                                     └─▶ settle ─▶ perhaps more
+        spool page ─▶ prepare ─▶ buffer ─full─▶ chunks on the spool, ONE commit ─▶ threads
+        every chunk, on a thread: send ─▶ settle ─▶ perhaps smaller chunks
     a generation begins when all chunks of the one before are settled
 
 Where it stopped is the step's cursor: ``generation`` and ``page`` are the last ones whose chunks
@@ -15,6 +14,7 @@ prepared.
 from __future__ import annotations
 
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 
 import polars as pl
 
@@ -150,39 +150,45 @@ def load_step(
         generation = int(row.cursor.get("generation", 0))
         done = int(row.cursor.get("page", 0))
         while generation <= last and pages:
-            _generation(run, step, row, rules, matches, (generation, done, pages), lane)
+            part = _Part(rules, matches, generation, done, pages)
+            _generation(run, step, row, part=part, lane=lane)
             lane.drain()
             generation, done = generation + 1, 0
     finally:
         lane.close()
 
 
-def _generation(
-    run: RunContext,
-    step: Step,
-    row: StepRow,
-    rules: StepRules,
-    matches: Matches,
-    where: tuple[int, int, int],
-    lane: Lane,
-) -> None:
-    generation, done, pages = where
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One generation of a mapping's rows, and how far it is planned."""
+
+    rules: StepRules
+    matches: Matches
+    generation: int
+    #: pages whose chunks are committed
+    done: int
+    pages: int
+
+
+def _generation(run: RunContext, step: Step, row: StepRow, *, part: _Part, lane: Lane) -> None:
+    rules, matches, generation = part.rules, part.matches, part.generation
+    done, pages = part.done, part.pages
     buffer = _Buffer(run, step, row, generation)
     start = 0
     several = bool(matches.depths.any())
     for number in range(1, pages + 1):
         page_size = run.page_rows(step.name, number)
-        part = matches.part(start, start + page_size)
+        rows = matches.part(start, start + page_size)
         start += page_size
-        chosen = part.depths == generation
+        chosen = rows.depths == generation
         if number <= done or not chosen.any():
             continue
         run.pulse.check()
         page = run.spool.read(f"{source_folder(step)}/{number:06d}")
         if several and not chosen.all():
             mask = pl.Series(chosen)
-            page, part = page.filter(mask), part.where(chosen)
-        made = prepare(step, page, part, rules=rules, translator=run.translator, ids=run.ids)
+            page, rows = page.filter(mask), rows.where(chosen)
+        made = prepare(step, page, rows, rules=rules, translator=run.translator, ids=run.ids)
         buffer.add(number, made)
         if buffer.is_full:
             lane.add(buffer.flush())

@@ -1,11 +1,12 @@
-"""Which source rows the target has already: by the ledger first, then by the key; one array per fact.
+"""Which source rows the target has already: by the ledger first, then by the key; one array per
+fact.
 
     narrow columns of the spool ──┐
     links of the mapping ─────────┼─▶ Matches: per source row its state, target, last hash, depth
     target's Id, stamp, key ──────┘
 
-Arrays are in the order of the spool's pages, so a page's part is a slice. About 30 bytes a row stay in
-memory; the key columns themselves do not.
+Arrays are in the order of the spool's pages, so a page's part is a slice. About 30 bytes a row stay
+in memory; the key columns themselves do not.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ from core.spool import RunSpool
 PROBE_BY_ID = 4_000
 #: ids of one retrieve call
 RETRIEVE_IDS = 2_000
-#: generations of a self lookup that are loaded one after the other; deeper ones wait for the second pass
+#: generations of a self lookup that are loaded one after the other; deeper ones wait for the second
+#: pass
 DEPTH_MAX = 40
 
 
@@ -80,7 +82,7 @@ class Matches:
         return Matches(*(getattr(self, name)[mask] for name in self.__dataclass_fields__))
 
 
-def match(  # noqa: PLR0913  # the seven things a match is made of
+def match(  # the seven things a match is made of
     step: Step,
     *,
     spool: RunSpool,
@@ -97,7 +99,7 @@ def match(  # noqa: PLR0913  # the seven things a match is made of
     """
     narrow = _narrow(step, spool)
     sources = ids.encode(narrow.get_column(ID))
-    matches = _empty(sources)
+    matches = fresh(sources)
     matches.depths = depths(step, narrow, ids, sources) + later_rows(step, narrow)
     linked = _take_links(matches, links, ids, same_scheme=link_set.hash_scheme == hash_scheme)
     keyed = not step.mapping.key.is_ledger
@@ -123,7 +125,8 @@ def _narrow(step: Step, spool: RunSpool) -> pl.DataFrame:
     return pl.concat(frames, rechunk=True) if frames else empty
 
 
-def _empty(sources: Codes) -> Matches:
+def fresh(sources: Codes) -> Matches:
+    """Rows of which the target knows nothing."""
     n = len(sources)
     return Matches(
         sources=sources,
@@ -201,7 +204,7 @@ def _by_id(
             yield pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String), orient="row")
 
 
-def _probe(  # noqa: PLR0913
+def _probe(
     matches: Matches,
     linked: npt.NDArray[np.bool_],
     found: pl.DataFrame,
@@ -287,8 +290,8 @@ def _match_keys(step: Step, matches: Matches, narrow: pl.DataFrame, found: pl.Da
 def depths(step: Step, narrow: pl.DataFrame, ids: IdCodes, sources: Codes) -> npt.NDArray[np.int16]:
     """Generation of each row by its self lookups: a row comes after all its parents.
 
-    Rows on a circle, below one, or deeper than `DEPTH_MAX` form one last generation: what they point to
-    in it waits for the second pass.
+    Rows on a circle, below one, or deeper than `DEPTH_MAX` form one last generation: what they
+    point to in it waits for the second pass.
     """
     n = len(sources)
     own = [lookup for lookup in step.lookups if lookup.own and not lookup.deferred]

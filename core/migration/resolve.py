@@ -82,7 +82,11 @@ def resolve(plan: Plan, sources: Mapping[str, SObject], targets: Mapping[str, SO
     for wave, names in enumerate(order.waves):
         for name in names:
             position = next(i for i, entry in enumerate(effective) if entry.name == name)
-            steps.append(_step(plan, effective, position, order, wave, sources, targets))
+            entry = effective[position]
+            described = sources[entry.source.lower()], targets[entry.target.lower()]
+            steps.append(
+                _step(plan, effective, position, order=order, wave=wave, described=described)
+            )
     return Resolved(tuple(steps), order, effective)
 
 
@@ -194,13 +198,13 @@ def _step(
     plan: Plan,
     mappings: tuple[ObjectMapping, ...],
     position: int,
+    *,
     order: LoadOrder,
     wave: int,
-    sources: Mapping[str, SObject],
-    targets: Mapping[str, SObject],
+    described: tuple[SObject, SObject],
 ) -> Step:
     mapping = mappings[position]
-    source, target = sources[mapping.source.lower()], targets[mapping.target.lower()]
+    source, target = described
     deferred = {name.lower() for name in order.deferred.get(mapping.name, ())}
     rules: dict[str, RuleBase] = {}
     lookups: list[Lookup] = []

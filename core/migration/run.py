@@ -1,6 +1,7 @@
 """Carries one run from wherever it stands to its end, a pause, or a decision.
 
-    lease ─▶ plan version ─▶ describes ─▶ steps ─▶ waves: extract · match · load ─▶ second pass ─▶ finally
+    lease ─▶ plan version ─▶ describes ─▶ steps ─▶ waves: extract · match · load ─▶ second pass ─▶
+    finally
           ─▶ verify ─▶ summary ─▶ release
 
 May be called by any worker at any time; whoever holds the lease carries, everybody else is told so.
@@ -12,6 +13,7 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -23,6 +25,7 @@ from core.domain.hashing import HASH_VERSION
 from core.domain.plan import Operation, Plan, plan_from_document
 from core.domain.states import RunState, StepState
 from core.errors import (
+    BugError,
     DailyLimitError,
     NotFoundError,
     OrgbridgeError,
@@ -32,6 +35,7 @@ from core.errors import (
     UserError,
 )
 from core.migration.context import Pulse, RunContext, StopRequested
+from core.migration.delta import Since, narrowed
 from core.migration.extract import extract, read_columns
 from core.migration.finally_ import set_finally
 from core.migration.idmap import IdCodes, IdMap
@@ -39,13 +43,16 @@ from core.migration.load import load_step
 from core.migration.lookups import Translator
 from core.migration.match import match
 from core.migration.resolve import Resolved, resolve
+from core.migration.scope import within
 from core.migration.second_pass import second_pass
 from core.migration.spec import Step
 from core.migration.summary import objects_of, status_of
 from core.migration.transform import StepRules
+from core.migration.trial import try_step
 from core.migration.undo import undo_step
 from core.migration.verify import verify
 from core.salesforce.client import OrgClient
+from core.spool import RunSpool
 
 if TYPE_CHECKING:
     from core.bootstrap import Orgbridge
@@ -90,7 +97,9 @@ def carry(
     pulse.start()
     try:
         plan = plan_from_document(document)
-        return _Carrier(bridge, row, plan, store, pulse, wrapped, sleep).carry()
+        return _Carrier(
+            bridge, row, plan, store=store, pulse=pulse, wrapped_key=wrapped, sleep=sleep
+        ).carry()
     finally:
         pulse.end()
         lease.close()
@@ -99,11 +108,12 @@ def carry(
 class _Carrier:
     """One worker's work on one run."""
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         bridge: Orgbridge,
         row: runs.RunRow,
         plan: Plan,
+        *,
         store: RunStore,
         pulse: Pulse,
         wrapped_key: str,
@@ -153,6 +163,9 @@ class _Carrier:
             return
         only = set(self._row.options.get("only") or ())
         chosen = [step for step in resolved.steps if not only or step.name in only]
+        if self._row.mode == "trial":
+            self._try(run, chosen)
+            return
         for step in resolved.steps:
             if step in chosen:
                 self._load(run, step)
@@ -172,6 +185,16 @@ class _Carrier:
             self._verify(run, chosen)
         self._settle_links(run)
 
+    def _try(self, run: RunContext, steps: list[Step]) -> None:
+        """A trial of every object that needs no other one."""
+        for step in steps:
+            row = self._load_row(step)
+            done = row.status is StepState.SUCCEEDED
+            if step.wave or done or step.operation.is_delete:
+                continue
+            self._pulse.check()
+            try_step(run, step, row, StepRules(step, salt=str(self._row.plan_id).encode()))
+
     def _undo(self, run: RunContext, resolved: Resolved) -> None:
         """Takes the parent run's writes back, children's objects first."""
         parent_id = self._row.parent_run_id
@@ -188,14 +211,8 @@ class _Carrier:
         leaving: set[str] = set()
         for step in reversed(resolved.steps):
             links = self._known_links(run, step)
-            self._phase(
-                run,
-                step,
-                "undo",
-                lambda s, r, known=links: undo_step(
-                    run, s, r, parent=parent, spool=spool, links=known, leaving=leaving
-                ),
-            )
+            act = partial(_undo_one, run, parent, spool, links=links, leaving=leaving)
+            self._phase(run, step, "undo", act)
 
     def _verify(self, run: RunContext, steps: list[Step]) -> None:
         """Proof per mapping, once; a run that is resumed afterwards keeps it."""
@@ -285,7 +302,9 @@ class _Carrier:
 
     def _add_steps(self, commit: Any, step: Step) -> None:
         phases = ["undo"] if self._row.mode == "undo" else ["load"]
-        if self._row.mode != "undo" and any(lookup.deferred or lookup.own for lookup in step.lookups):
+        if self._row.mode != "undo" and any(
+            lookup.deferred or lookup.own for lookup in step.lookups
+        ):
             phases.append("second_pass")
         if self._row.mode != "undo" and step.mapping.final_fields:
             phases.append("finally")
@@ -309,8 +328,7 @@ class _Carrier:
         return None
 
     def _load(self, run: RunContext, step: Step) -> None:
-        row = self._step_row(step.name, "load")
-        assert row is not None  # added in _prepare
+        row = self._load_row(step)
         with self._store.commit() as commit:
             if row.status in (StepState.PENDING, StepState.PAUSED, StepState.FAILED):
                 commit.step(row.id, status=StepState.RUNNING)
@@ -357,16 +375,34 @@ class _Carrier:
                 watermark=run.watermark,
                 keep=lambda page: rules.seal(self._scoped(run, step, page)),
                 beat=self._pulse.check,
+                narrowed=narrowed(step, self._since),
             )
             with self._store.commit() as commit:
                 commit.step(row.id, cursor={"sizes": got.sizes, "drift": got.drift})
                 commit.event(f"{step.name}: {got.rows} rows read", step=step.name)
-        found = self._step_row(step.name, "load")
-        assert found is not None
-        return found
+        return self._load_row(step)
+
+    def _load_row(self, step: Step) -> StepRow:
+        row = self._step_row(step.name, "load")
+        if row is None:
+            raise BugError(f"The run has no step for {step.name}.", state="Nothing was sent.")
+        return row
 
     def _scoped(self, run: RunContext, step: Step, page: Any) -> Any:
-        return page
+        """Only rows whose parent, by one of the scope's lookups, is read in this run (rule 1.4)."""
+        scope = step.mapping.scope
+        return page if scope is None else within(run, step, page, scope.within, self._plan.objects)
+
+    @cached_property
+    def _since(self) -> Since:
+        """What a delta follows; nothing for every other mode."""
+        if self._row.mode != "delta":
+            return Since()
+        with self._bridge.session(self._row.workspace_id) as session:
+            last = runs.last_run(session, self._row)
+            if last is None:
+                return Since()
+            return Since(last[1], runs.left_behind(session, last[0]))
 
     def _phase(
         self, run: RunContext, step: Step, phase: str, act: Callable[[Step, StepRow], None]
@@ -431,6 +467,19 @@ class _Carrier:
     def _note(self, message: str, *, level: str) -> None:
         with self._store.commit() as commit:
             commit.event(message, level=level)
+
+
+def _undo_one(
+    run: RunContext,
+    parent: RunStore,
+    spool: RunSpool,
+    step: Step,
+    row: StepRow,
+    *,
+    links: Any,
+    leaving: set[str],
+) -> None:
+    undo_step(run, step, row, parent=parent, spool=spool, links=links, leaving=leaving)
 
 
 def _writes(row: runs.RunRow) -> bool:

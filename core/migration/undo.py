@@ -1,11 +1,14 @@
-"""Taking a run's writes back: inserted rows are deleted, updated fields get their former values (rules 7.1–7.3).
+"""Taking a run's writes back: inserted rows are deleted, updated fields get their former values
+(rules 7.1–7.3).
 
     what the run wrote (its own pages) ─┐
     the target as it is now ────────────┼─▶ as we left it: deleted, or restored
-    children that others made ──────────┘   changed since, or with such children: a conflict, left alone
+    children that others made ──────────┘   changed since, or with such children: a conflict, left
+    alone
 
-Objects go in the reverse of the loading order, so children leave before their parents. Adopted and matched rows
-are never deleted: the run did not make them. What a hard delete, an activation or an e-mail did stays done.
+Objects go in the reverse of the loading order, so children leave before their parents. Adopted and
+matched rows are never deleted: the run did not make them. What a hard delete, an activation or an
+e-mail did stays done.
 """
 
 from __future__ import annotations
@@ -46,7 +49,7 @@ from core.spool import RunSpool
 _IDS_A_QUERY = 200
 
 
-def undo_step(  # noqa: PLR0913
+def undo_step(
     run: RunContext,
     step: Step,
     row: StepRow,
@@ -91,7 +94,7 @@ def _figures(made: Prepared) -> dict[str, int]:
     }
 
 
-def _plan(  # noqa: PLR0913
+def _plan(
     run: RunContext,
     step: Step,
     *,
@@ -128,7 +131,7 @@ def _plan(  # noqa: PLR0913
     return made
 
 
-def _deletes(  # noqa: PLR0913
+def _deletes(
     run: RunContext,
     step: Step,
     made: Prepared,
@@ -141,9 +144,7 @@ def _deletes(  # noqa: PLR0913
     now = target_rows(run.target, step, rows.get_column("target_id"), step.columns)
     hashes = row_hash(step, spelt(step, now.select(list(step.columns))))
     state = now.select(target_id=pl.col(ID)).with_columns(hashes.alias("now"))
-    known = links.select(
-        pl.col("source_id").alias(SOURCE), "target_id", "sent_hash", "found_hash"
-    )
+    known = links.select(pl.col("source_id").alias(SOURCE), "target_id", "sent_hash", "found_hash")
     both = rows.join(state, on="target_id", how="left").join(
         known, on=[SOURCE, "target_id"], how="left"
     )
@@ -171,15 +172,12 @@ def _restores(
     made.totals["read_rows"] += rows.height
     names = [n for n in rows.columns if n in step.target.fields and n in images.columns]
     now = target_rows(run.target, step, rows.get_column("target_id"), names)
-    both = (
-        rows.join(now, left_on="target_id", right_on=ID, how="left", suffix="#now")
-        .join(
-            images.unique(subset=ID, keep="first"),
-            left_on="target_id",
-            right_on=ID,
-            how="left",
-            suffix="#was",
-        )
+    both = rows.join(now, left_on="target_id", right_on=ID, how="left", suffix="#now").join(
+        images.unique(subset=ID, keep="first"),
+        left_on="target_id",
+        right_on=ID,
+        how="left",
+        suffix="#was",
     )
     moved = pl.any_horizontal(
         [
@@ -245,8 +243,7 @@ def _parents_of(
 ) -> set[str]:
     listed = "','".join(ids)
     soql = (
-        f"SELECT Id, {child.field} FROM {child.child_sobject}"
-        f" WHERE {child.field} IN ('{listed}')"
+        f"SELECT Id, {child.field} FROM {child.child_sobject} WHERE {child.field} IN ('{listed}')"
     )
     try:
         rows = run.target.query(soql)

@@ -3,9 +3,9 @@
     chunk's page ⋈ its accepted rows ─▶ sent ─┐
     target read back ─────────────────────────┴─▶ per field: equal, or a class of difference
 
-Lookups that waited are compared in the pass that filled them. A row that reads back otherwise than sent is
-remembered by the hash of what was found, so that the next run does not take the target's own automation for
-a person. Differences lie on the spool (``diff/…``); the run keeps the counts.
+Lookups that waited are compared in the pass that filled them. A row that reads back otherwise than
+sent is remembered by the hash of what was found, so that the next run does not take the target's
+own automation for a person. Differences lie on the spool (``diff/…``); the run keeps the counts.
 """
 
 from __future__ import annotations
@@ -67,9 +67,7 @@ def verify(run: RunContext, step: Step, phases: list[StepRow]) -> dict[str, Any]
         counted["rows"] += both.height
         counted["missing"] += missing.height
         counted["values"] += _values(both)
-        for name, kind, n in (
-            differences.group_by("field", "difference").len().iter_rows()
-        ):
+        for name, kind, n in differences.group_by("field", "difference").len().iter_rows():
             fields.setdefault(name, Counter())[kind] += n
         if differences.height:
             run.spool.write(f"diff/{step.name}/{number:06d}", differences)
@@ -127,9 +125,7 @@ class _Target:
 def sent_rows(spool: RunSpool, chunk: ChunkRow) -> pl.DataFrame:
     """Rows of a chunk that the org accepted, as sent, with their target ids."""
     done = spool.read(str(chunk.outcome["done"]))
-    page = spool.read(chunk.page).with_columns(
-        pl.int_range(pl.len(), dtype=pl.UInt32).alias(ROW)
-    )
+    page = spool.read(chunk.page).with_columns(pl.int_range(pl.len(), dtype=pl.UInt32).alias(ROW))
     dropped = [n for n in page.columns if n in ENGINE_COLUMNS and n not in (SOURCE, HASH)]
     page = page.drop([*dropped, *(n for n in (ID,) if n in page.columns)])
     return page.join(done.select(ROW, "target_id"), on=ROW, how="inner").drop(ROW)
@@ -144,18 +140,14 @@ def _values(both: pl.DataFrame) -> int:
     return sum(both.select(pl.col(names).count()).row(0)) if names else 0
 
 
-def _differences(
-    run: RunContext, step: Step, both: pl.DataFrame, *, waited: bool
-) -> pl.DataFrame:
+def _differences(run: RunContext, step: Step, both: pl.DataFrame, *, waited: bool) -> pl.DataFrame:
     waits = {lookup.field.name for lookup in step.lookups if may_wait(lookup)} if waited else set()
     later = waits | set(step.mapping.final_fields)
     keys = {name.lower() for name in step.mapping.key.target}
     lookups = {lookup.field.name for lookup in step.lookups}
     derived = {name.lower() for name in object_book().entry(step.target.name).derived}
     user = run.translator.running_user
-    by_others = (
-        pl.col(LAST_BY) != user if LAST_BY in both.columns else pl.lit(value=False)
-    )
+    by_others = pl.col(LAST_BY) != user if LAST_BY in both.columns else pl.lit(value=False)
     there = both.filter(pl.col("#there"))
     parts = [pl.DataFrame(schema=_DIFF_SCHEMA)]
     for name in _sent_columns(there):

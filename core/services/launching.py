@@ -150,7 +150,8 @@ def undo(
     """Makes the run that takes another one's writes back; its name.
 
     Args:
-        preview: nothing is sent; the run's buckets say what would be deleted, restored, in conflict.
+        preview: nothing is sent; the run's buckets say what would be deleted, restored, in
+        conflict.
     Raises:
         ConflictError: it did not end yet, wrote nothing, or later runs wrote the same rows.
     """
@@ -327,8 +328,12 @@ def _check(request: LaunchRequest, plan: Plan) -> None:
             state="Nothing was launched.",
             next_step=f"There are {', '.join(sorted(known))}.",
         )
-    if request.mode == "canary" and not 0 < request.canary_percent < 100:
-        raise UserError("A canary is between 1 and 99 percent.", state="Nothing was launched.")
+    if request.mode == "canary":
+        raise UserError(
+            "Canary runs are not carried by this version.",
+            state="Nothing was launched.",
+            next_step="Rehearse with a dry run or a trial, or launch a part with --only.",
+        )
 
 
 def _orgs(
@@ -363,14 +368,13 @@ def _version(bridge: Orgbridge, actor: Actor, plan_id: UUID, request: LaunchRequ
 
 
 def _defer(session: Any, actor: Actor, run_id: UUID, target: str, request: LaunchRequest) -> None:
-    where = {"queue": request.queue} if request.queue else {}
     queue.defer_run(
         session,
         workspace_id=actor.workspace_id,
         run_id=run_id,
         target=target,
         start_at=request.start_at,
-        **where,
+        queue=request.queue or queue.SHARED_QUEUE,
     )
 
 

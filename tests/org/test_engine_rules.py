@@ -158,9 +158,14 @@ def test_rule_3_2_what_a_person_changed_in_the_target_is_reported_not_overwritte
     assert line(overwritten, "account")["updated"] == 1
 
 
-@pytest.mark.parametrize(("policy", "rows", "bucket"), [
-    ("report", 1, "blocked"), ("skip", 1, "skipped"), ("recreate", 2, "inserted"),
-])
+@pytest.mark.parametrize(
+    ("policy", "rows", "bucket"),
+    [
+        ("report", 1, "blocked"),
+        ("skip", 1, "skipped"),
+        ("recreate", 2, "inserted"),
+    ],
+)
 def test_rule_3_2_a_target_row_that_is_gone_follows_the_policy(
     pair: Pair, policy: str, rows: int, bucket: str
 ) -> None:
@@ -302,3 +307,53 @@ def test_rule_7_2_children_that_others_made_keep_their_parent(pair: Pair) -> Non
     assert line(figures, "account")["blocked"] == 1
     assert [row["Id"] for row in live(pair.target, "Account")] == [parent["Id"]]
     assert len(live(pair.target, "Contact")) == 1
+
+
+def test_rule_1_4_scope_keeps_children_of_rows_in_the_plan(pair: Pair) -> None:
+    inside, outside = create(pair.source, "Account", {"Name": "in"}, {"Name": "out"})
+    create(
+        pair.source,
+        "Contact",
+        {"LastName": "X", "AccountId": inside},
+        {"LastName": "Y", "AccountId": outside},
+        {"LastName": "Z"},
+    )
+
+    document = pair.run(
+        KEYED
+        + "    where: \"Name != 'out'\"\n"
+        + "  - source: Contact\n    key: {source: Id, target: Legacy_Id__c}\n"
+        + "    scope: {within: [AccountId]}\n"
+    )
+
+    assert line(document, "contact")["read"] == 1
+    assert [row["LastName"] for row in live(pair.target, "Contact")] == ["X"]
+
+
+def test_rule_1_5_a_delta_reads_what_changed_and_what_stayed_behind(pair: Pair) -> None:
+    one, _ = create(pair.source, "Account", {"Name": "A"}, {"Name": "B"})
+    pair.source.json("POST", "/_sim/clock", {"move_s": 3600})
+    pair.run(KEYED)
+    pair.source.json("POST", "/_sim/clock", {"move_s": 3600})
+    changed = pair.run(KEYED, mode="delta")
+    pair.source.json("POST", "/_sim/clock", {"move_s": 3600})
+    pair.source.json("PATCH", f"sobjects/Account/{one}", {"Phone": "2"})
+
+    document = pair.run(KEYED, mode="delta")
+
+    assert line(changed, "account")["read"] == 0
+    assert line(document, "account")["read"] == 1
+    assert line(document, "account")["updated"] == 1
+
+
+def test_rule_8_1_a_trial_lets_the_org_refuse_and_leaves_nothing(pair: Pair) -> None:
+    create(pair.source, "Account", {"Name": "A"}, {"Name": "B", "Description": "x" * 300})
+    plan = KEYED + "    fields: {Name: Name, Phone: Description}\n    auto_map: false\n"
+
+    document = pair.run(plan, mode="trial")
+
+    check_identity(document)
+    assert line(document, "account")["failed"] == 1
+    assert pair.failures(document["run_id"])[0]["code"] == "STRING_TOO_LONG"
+    assert live(pair.target, "Account") == []
+    assert line(pair.run(plan), "account")["inserted"] == 1
