@@ -11,7 +11,7 @@ from datetime import datetime
 
 from orgsim.schema.model import Field, Schema, SObject
 from orgsim.soql import ast, sql
-from orgsim.soql.conditions import Conditions, Operand
+from orgsim.soql.conditions import Conditions, Operand, Resolve
 from orgsim.soql.errors import QueryError, at
 from orgsim.soql.functions import ROLLUPS, function_operand, is_aggregate, unsupported
 from orgsim.soql.literals import ID_TYPES, Literals
@@ -96,7 +96,11 @@ class _Compiler:
         children = self._children()
         where = self._where()
         group = ", ".join(self._group(item) for item in self.query.group_by)
-        having = self._conditions().write(self.query.having) if self.query.having else ""
+        having = (
+            self._conditions(self._resolve_grouped).write(self.query.having)
+            if self.query.having
+            else ""
+        )
         order = ", ".join(self._order(item) for item in self.query.order_by)
         base = self.scope.base_alias
         return Plan(
@@ -146,6 +150,9 @@ class _Compiler:
         if item.alias is not None and isinstance(item, ast.FieldPath):
             sentence = "only aggregate expressions use field aliasing"
             raise at(self.text, item.position, code="MALFORMED_QUERY", sentence=sentence)
+        if isinstance(item, ast.Function) and item.name.upper() == "GROUPING":
+            sentence = "GROUPING is only for grouped queries"
+            raise at(self.text, item.position, code="MALFORMED_QUERY", sentence=sentence)
         operand = self._resolve(item)
         names = (item.alias,) if item.alias else operand.names
         return Column(names, operand.sql, operand.field)
@@ -163,7 +170,7 @@ class _Compiler:
 
     def _is_grouped(self, item: ast.FieldPath | ast.Function, operand: Operand) -> bool:
         if isinstance(item, ast.Function) and item.name.upper() == "GROUPING":
-            return True
+            operand = self._resolve(item.arguments[0])
         return any(operand.sql == sql_of for sql_of in self._grouped_sql())
 
     def _grouped_sql(self) -> list[str]:
@@ -249,12 +256,12 @@ class _Compiler:
             if self.sobject.field("IsArchived") is not None:
                 conditions.append(f'NOT coalesce({base}."IsArchived", false)')
         if self.query.where is not None:
-            conditions.append(self._conditions().write(self.query.where))
+            conditions.append(self._conditions(self._resolve_plain).write(self.query.where))
         return " AND ".join(conditions)
 
-    def _conditions(self) -> Conditions:
+    def _conditions(self, resolve: Resolve) -> Conditions:
         literals = Literals(self.text, self.reading.now)
-        return Conditions(self.text, literals, self._resolve, self._inner)
+        return Conditions(self.text, literals, resolve, self._inner)
 
     def _inner(self, node: ast.Membership, left: Operand) -> str:
         """Write a semi-join or an anti-join."""
@@ -303,6 +310,9 @@ class _Compiler:
 
     def _order(self, item: ast.OrderItem) -> str:
         operand = self._resolve(item.by)
+        if is_aggregate(item.by) != self.grouped and not self._is_grouped(item.by, operand):
+            sentence = f"Ordered field must be grouped or aggregated: {operand.names[-1]}"
+            raise at(self.text, item.by.position, code="MALFORMED_QUERY", sentence=sentence)
         if not operand.field.sortable:
             sentence = f"field '{operand.field.name}' can not be sorted in a query call"
             raise at(self.text, item.by.position, code="MALFORMED_QUERY", sentence=sentence)
@@ -324,6 +334,21 @@ class _Compiler:
             return function_operand(self.text, node, self._resolve)
         reached = self.scope.reach(node.path, node.position)
         return Operand(reached.sql, reached.field, reached.names)
+
+    def _resolve_plain(self, node: ast.FieldPath | ast.Function) -> Operand:
+        """Resolve a name of WHERE, where rows are not grouped yet."""
+        if is_aggregate(node):
+            sentence = "aggregate functions are not allowed in a WHERE clause"
+            raise at(self.text, node.position, code="MALFORMED_QUERY", sentence=sentence)
+        return self._resolve(node)
+
+    def _resolve_grouped(self, node: ast.FieldPath | ast.Function) -> Operand:
+        """Resolve a name of HAVING, which must be grouped or aggregated."""
+        operand = self._resolve(node)
+        if not is_aggregate(node) and not self._is_grouped(node, operand):
+            sentence = f"Field must be grouped or aggregated: {operand.field.name}"
+            raise at(self.text, node.position, code="MALFORMED_QUERY", sentence=sentence)
+        return operand
 
     def _check_clauses(self) -> None:
         if self.query.offset is not None and self.query.offset > OFFSET_MAX:

@@ -47,6 +47,9 @@ def function_operand(
         raise at(
             text, node.position, code="MALFORMED_QUERY", sentence=f"unexpected token: '{node.name}'"
         )
+    if is_aggregate(node.arguments[0]):
+        sentence = "aggregate functions cannot be nested"
+        raise at(text, node.position, code="MALFORMED_QUERY", sentence=sentence)
     inner = resolve(node.arguments[0])
     if name in AGGREGATES:
         return _aggregate(text, node, inner)
