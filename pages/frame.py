@@ -14,7 +14,7 @@ STATIC = Path(__file__).with_name("static")
 SIDE_PADDING = "[data-testid=stMainBlockContainer]{padding-inline:1.75rem}"
 #: Streamlit writes white on the primary colour and also uses that colour as text; on a dark page no
 #: colour is readable as both (4.5:1), so the text of primary buttons is dark there.
-DARK_BUTTONS = "[data-testid^=stBaseButton-primary]:not(:disabled) *{color:#0b1119}"
+DARK_BUTTONS = "[data-testid^=stBaseButton-primary]:not(:disabled) *{color:#0b1119;opacity:1}"
 
 st.set_page_config(
     page_title="Orgbridge",
