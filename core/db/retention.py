@@ -1,6 +1,6 @@
 """Deleting what its time has passed, as the tables' owner; one run per transaction.
 
-temporary runs and logs          temporary_days
+temporary runs, logs, describes  temporary_days
 runs with all that hangs on them run_log_days (never less than a year; pinned ones stay)
 keys of spool and before-images  before_image_days (undo ends with them)
 delivered notices                notification_days

@@ -17,6 +17,7 @@ from core.db.models import (
     DescribeCache,
     MigrationPlan,
     NotificationLog,
+    OauthState,
     RecordCountLog,
     RunKey,
     SignInAttempt,
@@ -38,6 +39,7 @@ def here(bridge: Orgbridge) -> UUID:
         plant(session, workspace_id)
         session.execute(sa.update(UserSession).values(expires_at=bridge.clock()))
         session.execute(sa.update(SignInAttempt).values(at=bridge.clock()))
+        session.execute(sa.update(OauthState).values(expires_at=bridge.clock()))
     return workspace_id
 
 
