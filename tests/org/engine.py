@@ -25,11 +25,15 @@ objects:
   Account:
     keep: [Name, Phone, Website, Industry, ParentId, Description, OwnerId]
     fields:
-      Legacy_Id__c: {type: text, label: Legacy Id, length: 18, external_id: true, unique: true, case_sensitive: true}
+      Legacy_Id__c:
+        {type: text, label: Legacy Id, length: 18, external_id: true, unique: true,
+         case_sensitive: true}
   Contact:
     keep: [Name, FirstName, LastName, Email, Title, AccountId, ReportsToId, OwnerId, Description]
     fields:
-      Legacy_Id__c: {type: text, label: Legacy Id, length: 18, external_id: true, unique: true, case_sensitive: true}
+      Legacy_Id__c:
+        {type: text, label: Legacy Id, length: 18, external_id: true, unique: true,
+         case_sensitive: true}
 """
 PLAN = """
 orgbridge: 1
