@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -74,7 +74,7 @@ class _Stop:
 def interruptible() -> Iterator[_Stop]:
     """The first Ctrl-C pauses the run at the next safe place; the second ends the process."""
     stop = _Stop()
-    before = {}
+    before: dict[int, Any] = {}
 
     def ask(number: int, frame: object) -> None:
         stop.wish = "yield"

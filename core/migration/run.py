@@ -391,7 +391,9 @@ class _Carrier:
     def _scoped(self, run: RunContext, step: Step, page: Any) -> Any:
         """Only rows whose parent, by one of the scope's lookups, is read in this run (rule 1.4)."""
         scope = step.mapping.scope
-        return page if scope is None else within(run, step, page, scope.within, self._plan.objects)
+        if scope is None:
+            return page
+        return within(run, step, page, fields=scope.within, mappings=self._plan.objects)
 
     @cached_property
     def _since(self) -> Since:

@@ -18,6 +18,7 @@ def within(
     run: RunContext,
     step: Step,
     page: pl.DataFrame,
+    *,
     fields: Sequence[str],
     mappings: Sequence[ObjectMapping],
 ) -> pl.DataFrame:

@@ -1,0 +1,108 @@
+"""The memory of a run: who may write it, and the ledger's COPY."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import polars as pl
+import pytest
+from sqlalchemy import text
+from uuid_utils.compat import uuid7
+
+from core.bootstrap import Orgbridge
+from core.db import ledger
+from core.db.run_state import RunStore, TakenOverError, claim, fingerprint
+from core.errors import ConflictError
+
+ORG = "00D000000000001EAA"
+
+
+def add_run(bridge: Orgbridge, *, organization: str = ORG) -> UUID:
+    run_id: UUID = uuid7()
+    with bridge.session(bridge.workspace_id()) as session:
+        session.execute(
+            text(
+                "INSERT INTO data_migration (id, data_schedule_id, requested_by,"
+                " target_organization_id) VALUES (:id, :name, 'test', :org)"
+            ),
+            {"id": run_id, "name": str(run_id), "org": organization},
+        )
+    return run_id
+
+
+def store(bridge: Orgbridge, run_id: UUID, token: int) -> RunStore:
+    return RunStore(
+        bridge.owner_session, workspace_id=bridge.workspace_id(), run_id=run_id, token=token
+    )
+
+
+def test_a_living_worker_keeps_its_lease_and_a_dead_one_loses_it_at_once(
+    bridge: Orgbridge,
+) -> None:
+    run_id = add_run(bridge)
+    first = claim(bridge.owner_engine, run_id, lock_target=False)
+
+    with pytest.raises(ConflictError):
+        claim(bridge.owner_engine, run_id, lock_target=False)
+    first.close()
+    second = claim(bridge.owner_engine, run_id, lock_target=False)
+
+    assert second.token == first.token + 1
+    second.close()
+
+
+def test_a_worker_that_was_replaced_writes_nothing(bridge: Orgbridge) -> None:
+    run_id = add_run(bridge)
+    first = claim(bridge.owner_engine, run_id, lock_target=False)
+    zombie = store(bridge, run_id, first.token)
+    first.close()
+    second = claim(bridge.owner_engine, run_id, lock_target=False)
+
+    with pytest.raises(TakenOverError), zombie.commit() as commit:
+        commit.event("from the grave")
+    with pytest.raises(TakenOverError):
+        zombie.heartbeat()
+
+    second.close()
+    with bridge.owner_session() as session:
+        assert session.scalar(text("SELECT count(*) FROM run_event")) == 0
+
+
+def test_rule_8_4_one_run_at_a_time_writes_to_an_org(bridge: Orgbridge) -> None:
+    one, two, dry = (add_run(bridge) for _ in range(3))
+    held = claim(bridge.owner_engine, one, lock_target=True)
+
+    with pytest.raises(ConflictError, match="same target org"):
+        claim(bridge.owner_engine, two, lock_target=True)
+    claim(bridge.owner_engine, dry, lock_target=False).close()
+
+    held.close()
+
+
+def test_rule_2_4_links_are_unique_and_keep_that_we_made_the_record(bridge: Orgbridge) -> None:
+    workspace, run_id = bridge.workspace_id(), uuid7()
+    made = links(("a", "1", "inserted", 5), ("b", "2", "matched", None))
+    again = links(("a", "1", "updated", 6), ("b", "3", "updated", 7))
+    with bridge.owner_session() as session:
+        found = ledger.link_set(session, workspace, org_pair="x:y", mapping="account")
+        ids = {"set_id": found.id, "workspace_id": workspace, "run_id": run_id}
+        ledger.add_links(session, made, **ids)
+        ledger.add_links(session, again, **ids)  # falls back to replacing
+        kept = ledger.links(session, found.id).sort("source_id")
+
+    assert kept.select("source_id", "target_id", "origin", "sent_hash").rows() == [
+        ("a", "1", "inserted", 6),
+        ("b", "3", "updated", 7),
+    ]
+
+
+def links(*rows: tuple[str, str, str, int | None]) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema=ledger.LINK_SCHEMA, orient="row")
+
+
+def test_equal_refusals_have_one_fingerprint() -> None:
+    one = fingerprint("STRING_TOO_LONG", "Phone: data value too large: 'abc' (max length=40)")
+    two = fingerprint("STRING_TOO_LONG", "Phone: data value too large: 'xyz' (max length=40)")
+
+    assert one == two
+    assert one != fingerprint("STRING_TOO_LONG", "Fax: data value too large: 'abc'")

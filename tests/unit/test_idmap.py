@@ -1,0 +1,46 @@
+"""Ids as integers: nothing is lost on the way there and back, and the last word counts."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.domain.ids import to18
+from core.migration.idmap import NONE, IdCodes, IdMap
+
+_LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_HEADS = st.sampled_from(["001Yq0", "003Yq0", "a005e0", "zzz999"])
+_IDS = st.builds(lambda head, tail: head + tail, _HEADS, st.text(_LETTERS, min_size=9, max_size=9))
+
+
+@given(st.lists(st.one_of(st.none(), _IDS), max_size=30))
+@settings(max_examples=60, deadline=None)
+def test_an_id_comes_back_with_18_characters(ids: list[str | None]) -> None:
+    codes = IdCodes()
+
+    found = codes.decode(codes.encode(pl.Series(ids, dtype=pl.String)))
+
+    assert found.to_list() == [None if one is None else to18(one) for one in ids]
+
+
+def test_15_and_18_characters_are_one_id_and_nonsense_is_none() -> None:
+    codes = IdCodes()
+
+    found = codes.encode(pl.Series(["001Yq00013qXFTp", "001Yq00013qXFTpMAO", "x", "", None]))
+
+    assert found[0] == found[1] != NONE
+    assert found[2:].tolist() == [NONE] * 3
+
+
+def test_a_map_gives_the_last_target_and_forgets_on_demand() -> None:
+    links = IdMap()
+    links.add(np.array([1, 2, 3]), np.array([10, 20, 30]))
+    links.look_up(np.array([1]))
+    links.add(np.array([2, 3, 4]), np.array([21, NONE, 40]))
+
+    assert links.look_up(np.array([1, 2, 3, 4, 5, NONE])).tolist() == [
+        10, 21, NONE, 40, NONE, NONE,
+    ]  # fmt: skip
+    assert len(links) == 3
