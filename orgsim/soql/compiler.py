@@ -150,9 +150,6 @@ class _Compiler:
         if item.alias is not None and isinstance(item, ast.FieldPath):
             sentence = "only aggregate expressions use field aliasing"
             raise at(self.text, item.position, code="MALFORMED_QUERY", sentence=sentence)
-        if isinstance(item, ast.Function) and item.name.upper() == "GROUPING":
-            sentence = "GROUPING is only for grouped queries"
-            raise at(self.text, item.position, code="MALFORMED_QUERY", sentence=sentence)
         operand = self._resolve(item)
         names = (item.alias,) if item.alias else operand.names
         return Column(names, operand.sql, operand.field)
@@ -169,8 +166,8 @@ class _Compiler:
         return Column((operand.names[-1],), operand.sql, operand.field)
 
     def _is_grouped(self, item: ast.FieldPath | ast.Function, operand: Operand) -> bool:
-        if isinstance(item, ast.Function) and item.name.upper() == "GROUPING":
-            operand = self._resolve(item.arguments[0])
+        if _is_grouping(item):
+            return True  # _resolve lets it pass for grouped fields only
         return any(operand.sql == sql_of for sql_of in self._grouped_sql())
 
     def _grouped_sql(self) -> list[str]:
@@ -331,7 +328,12 @@ class _Compiler:
 
     def _resolve(self, node: ast.FieldPath | ast.Function) -> Operand:
         if isinstance(node, ast.Function):
-            return function_operand(self.text, node, self._resolve)
+            operand = function_operand(self.text, node, self._resolve)
+            inner = self._resolve(node.arguments[0])
+            if _is_grouping(node) and not self._is_grouped(node.arguments[0], inner):
+                sentence = "GROUPING is only for grouped fields"
+                raise at(self.text, node.position, code="MALFORMED_QUERY", sentence=sentence)
+            return operand
         reached = self.scope.reach(node.path, node.position)
         return Operand(reached.sql, reached.field, reached.names)
 
@@ -372,6 +374,10 @@ def _rolled(item: ast.FieldPath | ast.Function) -> tuple[ast.FieldPath | ast.Fun
     if isinstance(item, ast.Function) and item.name.upper() in ROLLUPS:
         return item.arguments
     return (item,)
+
+
+def _is_grouping(node: ast.FieldPath | ast.Function) -> bool:
+    return isinstance(node, ast.Function) and node.name.upper() == "GROUPING"
 
 
 def _selects_id(query: ast.Query) -> bool:

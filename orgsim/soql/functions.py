@@ -26,6 +26,7 @@ _DATE_PARTS = {
 }  # fmt: skip
 _DATES = {"date", "datetime"}
 _NUMBERS = {"int", "long", "double", "currency", "percent"}
+_LABELLED = {"picklist", "multipicklist", "combobox", "string"}
 _UNCHANGED = {"CONVERTTIMEZONE", "CONVERTCURRENCY"}
 
 
@@ -62,6 +63,7 @@ def function_operand(
     if name in _UNCHANGED:
         return inner
     if name == "TOLABEL":
+        _require(text, node, inner, types=_LABELLED)
         return Operand(_label(inner), _result("string", node), inner.names)
     if name == "FORMAT":
         return Operand(f"cast({inner.sql} AS VARCHAR)", _result("string", node), inner.names)

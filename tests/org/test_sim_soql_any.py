@@ -63,7 +63,8 @@ def queries(draw: st.DrawFn, objects: list[Described]) -> str:
     comparison = st.builds(" ".join, st.tuples(item, st.sampled_from(OPERATORS), constant))
     membership = st.builds(
         lambda left, operator, values: f"{left} {operator} ({', '.join(values)})",
-        item, st.sampled_from(("IN", "NOT IN", "INCLUDES")), st.lists(constant, min_size=1, max_size=3),
+        item, st.sampled_from(("IN", "NOT IN", "INCLUDES")),
+        st.lists(constant, min_size=1, max_size=3),
     )  # fmt: skip
     condition = st.recursive(
         st.one_of(comparison, membership),
