@@ -93,3 +93,10 @@ def test_commands_of_the_readme_exist() -> None:
 
     assert named
     assert named <= set(cli.COMMANDS)
+
+
+def test_links_and_pictures_of_the_readme_are_there() -> None:
+    text = (PROJECT / "README.md").read_text()
+    linked = [name for name in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in name]
+
+    assert [name for name in linked if not (PROJECT / name).exists()] == []
