@@ -11,8 +11,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from core.config import Settings
+from core.secret import Secret
 from pages import registry
 from tests.appserver import AppServer, app_server
+from tests.conftest import TEMPLATE, TEST_KEY, TestServer
 
 ADDRESSES = [f"/{page.url_path}" for page in registry.PAGES]
 INSIDE = [
@@ -29,10 +31,16 @@ INSIDE = [
 ]
 
 
-@pytest.fixture
-def server(settings: Settings, tmp_path: Path) -> Iterator[AppServer]:
-    with app_server(settings, tmp_path) as running:
-        yield running
+@pytest.fixture(scope="module")
+def server(
+    test_server: TestServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[AppServer]:
+    """One app for the tests that only ask; those that need a fresh one start their own."""
+    folder = tmp_path_factory.mktemp("app")
+    with test_server.database(TEMPLATE) as url:
+        settings = Settings(database_url=url, home=folder / "home", key=Secret(TEST_KEY))
+        with app_server(settings, folder) as running:
+            yield running
 
 
 def ask(
@@ -48,13 +56,25 @@ def ask(
     return answer
 
 
-def test_each_page_is_gated_first_thing_on_a_fresh_server(server: AppServer) -> None:
-    """Before any session ran st.navigation, a deep link must not run a page script."""
-    for address in ADDRESSES:
-        answer = ask(server, address)
+def test_each_page_is_gated_first_thing_and_the_app_stops_when_told_to(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """Before any session ran st.navigation, a deep link must not run a page script.
 
-        assert answer.status == 303, address
-        assert str(answer.getheader("location")).startswith("/login?next="), address
+    uvicorn ends its lifespan and then lets the signal through: the status names it.
+    """
+    with app_server(settings, tmp_path) as fresh:
+        for address in ADDRESSES:
+            answer = ask(fresh, address)
+
+            assert answer.status == 303, address
+            assert str(answer.getheader("location")).startswith("/login?next="), address
+        fresh.process.terminate()
+
+        assert fresh.process.wait(timeout=20) in {0, -signal.SIGTERM}
+        told = fresh.log.read_text(encoding="utf-8")
+        assert "app has let go of everything" in told
+        assert "Traceback" not in told
 
 
 def test_nothing_inside_answers_and_health_says_only_that(server: AppServer) -> None:
@@ -86,13 +106,3 @@ def test_it_listens_on_loopback_only_and_prints_a_setup_code(server: AppServer) 
 
     assert addresses == {"0100007F"}
     assert len(server.setup_code) == 23
-
-
-def test_it_stops_by_itself_when_told_to(server: AppServer) -> None:
-    """uvicorn ends its lifespan and then lets the signal through: the status names it."""
-    server.process.terminate()
-
-    assert server.process.wait(timeout=20) in {0, -signal.SIGTERM}
-    told = server.log.read_text(encoding="utf-8")
-    assert "app has let go of everything" in told
-    assert "Traceback" not in told

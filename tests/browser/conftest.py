@@ -11,7 +11,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_pla
 
 from core import practice
 from core.config import Settings
+from core.secret import Secret
 from tests.appserver import AppServer, app_server
+from tests.conftest import TEMPLATE, TEST_KEY, TestServer
 
 CHROMIUM = Path("/usr/bin/chromium")
 PASSWORD = "a short sentence, easy to remember"
@@ -35,12 +37,17 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
-@pytest.fixture
-def server(settings: Settings, tmp_path: Path) -> Iterator[AppServer]:
-    """The app on a fresh database."""
-    with app_server(settings, tmp_path, worker=True) as running:
-        yield running
-    practice.down(settings.home)  # they outlive the app on purpose
+@pytest.fixture(scope="module")
+def server(
+    test_server: TestServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[AppServer]:
+    """The app on a fresh database; one for all tests of a file, since a start takes seconds."""
+    folder = tmp_path_factory.mktemp("app")
+    with test_server.database(TEMPLATE) as url:
+        settings = Settings(database_url=url, home=folder / "home", key=Secret(TEST_KEY))
+        with app_server(settings, folder, worker=True) as running:
+            yield running
+        practice.down(settings.home)  # they outlive the app on purpose
 
 
 @pytest.fixture
@@ -77,9 +84,12 @@ def context(browser: Browser, server: AppServer, outside: list[str]) -> Iterator
 
 @pytest.fixture
 def first_admin(server: AppServer, context: Context) -> Page:
-    """A page of the first admin, made with the code from the terminal."""
+    """A page of the first admin: made with the code from the terminal, or signed in again."""
     page = context().new_page()
     page.goto(server.url)
+    if page.locator("#code").count() == 0:
+        sign_in(page)
+        return page
     page.fill("#code", server.setup_code)
     page.fill("#name", "Mira Koch")
     page.fill("#email", EMAIL)
