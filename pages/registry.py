@@ -172,6 +172,15 @@ PAGES: tuple[PageSpec, ...] = (
         "users",
     ),
     PageSpec(
+        "admin/notifications.py",
+        "Notifications",
+        ":material/notifications:",
+        "Who is told what, and what was delivered",
+        "Admin",
+        Role.ADMIN,
+        "notifications",
+    ),
+    PageSpec(
         "admin/settings.py",
         "Settings",
         ":material/settings:",
