@@ -26,7 +26,7 @@ _TOTALS = """
            coalesce(sum(inserted + updated + unchanged + skipped + blocked + failed
                         + not_processed), 0) AS done,
            coalesce(sum(blocked + failed + not_processed), 0) AS failed
-    FROM run_step WHERE run_id = m.id AND phase = 'load'
+    FROM run_step WHERE run_id = m.id AND phase IN ('load', 'undo')
 """
 _FILTER = """
     WHERE (CAST(:plan AS uuid) IS NULL OR m.plan_id = CAST(:plan AS uuid))

@@ -78,6 +78,9 @@ _FIXES: dict[str, UsualFix] = {
     "REQUEST_LIMIT_EXCEEDED": UsualFix(
         MendedIn.TRANSIENT, "The org's calls for the day are used up; retry tomorrow."
     ),
+    "UNDO_CHANGED": UsualFix(
+        MendedIn.DATA, "Somebody changed it since; undo leaves it alone. Look at it in the target."
+    ),
     "LOOKUP_UNRESOLVED": UsualFix(
         MendedIn.PLAN, "The parent is not in the target: load it first, or set what happens then."
     ),

@@ -94,7 +94,9 @@ def card(group: logs.ErrorGroup) -> None:
             f"**{escaped(group.code)}** :gray[first {figures.when(group.first_seen)} · "
             f"last {figures.when(group.last_seen)} · {figures.plural(group.runs, 'run')}]"
         )
-        st.caption(f"“{escaped(group.message)}”. {escaped(usual_fix(group.code).sentence)}")
+        st.caption(
+            f"“{escaped(group.message.rstrip('.'))}”. {escaped(usual_fix(group.code).sentence)}"
+        )
         if not visit.may(Role.ANALYST):
             st.caption(escaped(group.note))
             return

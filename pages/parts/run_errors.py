@@ -84,7 +84,7 @@ def _group(view: run_reads.RunView, group: run_reads.FailureGroup) -> None:
             f"**{escaped(line.code)}** "
             f":gray[{escaped(line.mapping_name)} · {figures.count(line.rows)} rows]"
         )
-        st.caption(f"“{escaped(line.message)}”. {escaped(group.fix.sentence)}")
+        st.caption(f"“{escaped(line.message.rstrip('.'))}”. {escaped(group.fix.sentence)}")
         found = run_reads.failures(
             visit.bridge(),
             visit.actor(),
