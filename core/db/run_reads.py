@@ -297,12 +297,12 @@ def links(session: Session, record_id: str) -> list[LinkLine]:
 
 
 def week(session: Session, *, since: dt.datetime) -> Week:
-    """Runs and rows since a moment; dry runs move nothing and do not count."""
+    """Runs and rows since a moment; dry runs and undos do not count."""
     row = session.execute(
         text(
             "SELECT count(*), coalesce(sum(s.written), 0), coalesce(sum(s.failed), 0)"  # noqa: S608 - our own text
             f" FROM data_migration m LEFT JOIN LATERAL ({_TOTALS}) s ON true"
-            " WHERE m.created_at >= :since AND m.mode <> 'dry-run'"
+            " WHERE m.created_at >= :since AND m.mode NOT IN ('dry-run', 'undo')"
         ),
         {"since": since},
     ).one()

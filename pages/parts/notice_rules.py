@@ -45,17 +45,21 @@ EVERY = "Every one"
 @st.dialog("Notification rule", width="medium", icon=":material/notifications:")
 def rule_dialog(known: RuleRow | None = None) -> None:
     """Ask for a rule as a whole; an address is never shown again, an empty one keeps it."""
-    name = st.text_input("Name", value=known.name if known else "", autocomplete="off")
+    here = f"notices.rule.{known.id if known else 'new'}"
+    name = st.text_input(
+        "Name", value=known.name if known else "", autocomplete="off", key=f"{here}.name"
+    )
     events = st.multiselect(
         "When",
         list(EVENTS),
         default=[NoticeEvent(each) for each in known.events] if known else [],
         format_func=lambda event: EVENTS[event],
+        key=f"{here}.events",
     )
-    plan_id, org_id = _scope(known)
-    thresholds = _thresholds(known, events)
-    channel, address = _address(known)
-    enabled = st.toggle("On", value=known.enabled if known else True)
+    plan_id, org_id = _scope(known, here)
+    thresholds = _thresholds(known, events, here)
+    channel, address = _address(known, here)
+    enabled = st.toggle("On", value=known.enabled if known else True, key=f"{here}.on")
     if not confirm.buttons("Save rule", key="notices.rule"):
         return
     request = RuleRequest(
@@ -107,27 +111,31 @@ def _save(request: RuleRequest, known: RuleRow | None) -> None:
         notices.change_rule(visit.bridge(), visit.actor(), known.id, request=request)
 
 
-def _scope(known: RuleRow | None) -> tuple[Any, Any]:
+def _scope(known: RuleRow | None, here: str) -> tuple[Any, Any]:
     """Which plan and org the rule is about; None for every one."""
     of_plans = {row.id: row.name for row in plans.plans(visit.bridge(), visit.actor())}
     of_orgs = {card.id: card.name for card in orgs.orgs(visit.bridge(), visit.actor())}
     left, right = st.columns(2)
     with left:
-        plan_id = _one_of("Plan", of_plans, known.plan_id if known else None)
+        plan_id = _one_of(f"{here}.plan", of_plans, known.plan_id if known else None)
     with right:
-        org_id = _one_of("Org", of_orgs, known.registered_org_id if known else None)
+        org_id = _one_of(f"{here}.org", of_orgs, known.registered_org_id if known else None)
     return plan_id, org_id
 
 
-def _one_of(label: str, names: dict[Any, str], present: Any) -> Any:
+def _one_of(key: str, names: dict[Any, str], present: Any) -> Any:
     choices = [None, *names]
     index = choices.index(present) if present in choices else 0
     return st.selectbox(
-        label, choices, index=index, format_func=lambda key: EVERY if key is None else names[key]
+        "Plan" if key.endswith(".plan") else "Org",
+        choices,
+        index=index,
+        format_func=lambda one: EVERY if one is None else names[one],
+        key=key,
     )
 
 
-def _thresholds(known: RuleRow | None, events: list[NoticeEvent]) -> dict[str, float]:
+def _thresholds(known: RuleRow | None, events: list[NoticeEvent], here: str) -> dict[str, float]:
     """Percentages that the chosen events know; 0 asks for none."""
     asked = {
         "failed_percent": ("Rows left behind, at least (%)", NoticeEvent.RUN_PARTIAL),
@@ -137,21 +145,26 @@ def _thresholds(known: RuleRow | None, events: list[NoticeEvent]) -> dict[str, f
     for name, (label, event) in asked.items():
         if event in events:
             present = float(known.thresholds.get(name, 0.0)) if known else 0.0
-            least = st.number_input(label, 0.0, 100.0, present, step=1.0)
+            least = st.number_input(label, 0.0, 100.0, present, step=1.0, key=f"{here}.{name}")
             given |= {name: float(least)} if least else {}
     return given
 
 
-def _address(known: RuleRow | None) -> tuple[str, str]:
+def _address(known: RuleRow | None, here: str) -> tuple[str, str]:
     """Channel and address; the stored address is not shown, it may hold a password."""
     present = list(CHANNELS).index(known.channel) if known else 0
     channel = st.selectbox(
-        "To", list(CHANNELS), index=present, format_func=lambda key: CHANNEL_WORDS[key]
+        "To",
+        list(CHANNELS),
+        index=present,
+        format_func=lambda one: CHANNEL_WORDS[one],
+        key=f"{here}.channel",
     )
     address = st.text_input(
         "Address",
         type="password",
         autocomplete="off",
+        key=f"{here}.address",
         placeholder="unchanged" if known else EXAMPLES[channel],
         help=f"An Apprise URL, such as {EXAMPLES[channel]}. It is stored encrypted.",
     )

@@ -20,9 +20,7 @@ def searched() -> tuple[str, str] | None:
     names = [card.name for card in orgs.orgs(visit.bridge(), visit.actor())]
     if not names:
         return None  # a select box without options is drawn too pale to read (axe, 4.5:1)
-    org = st.selectbox(
-        "Org", names, index=0 if names else None, key="org", bind="query-params", width=200
-    )
+    org = st.selectbox("Org", names, key="org", bind="query-params", width=200)
     sobject = st.text_input("Object", "Contact", key="object", bind="query-params", width=160)
     return (org, sobject.strip()) if org and sobject.strip() else None
 
