@@ -60,3 +60,21 @@ def test_rules_and_deliveries_are_listed_without_addresses(
     assert rules["when"].tolist() == ["A run failed"]
     assert log["title"].tolist() == ["Failed: R-1"]
     assert "planted-password" not in str(page.main)
+
+
+def test_the_dialog_asks_for_everything_a_rule_has(opened: Opened) -> None:
+    """AppTest closes a dialog with its next run, so that saving is tested at the service."""
+    page = opened(PAGE)
+    page.button(key="notices.new").click().run()
+
+    assert not page.exception and not page.error
+    here = "notices.rule.new"
+    assert page.text_input(key=f"{here}.name").value == ""
+    assert page.multiselect(key=f"{here}.events").options == list(notice_rules.EVENTS.values())
+    assert page.selectbox(key=f"{here}.channel").options[0] == "E-mail"
+    assert page.selectbox(key=f"{here}.plan").options == ["Every one"]
+    assert (
+        page.text_input(key=f"{here}.address").proto.type
+        == page.text_input(key=f"{here}.address").proto.PASSWORD
+    )
+    assert page.toggle(key=f"{here}.on").value
