@@ -94,7 +94,9 @@ def test_simple_salesforce_loads_and_extracts_in_bulk(
     outcome = salesforce.bulk2.Contact.insert(records=contacts)
     totals = [(job["numberRecordsTotal"], job["numberRecordsFailed"]) for job in outcome]
     pages = list(
-        salesforce.bulk2.Contact.query("SELECT Id, LastName FROM Contact", max_records=300)
+        salesforce.bulk2.Contact.query(
+            "SELECT Id, LastName FROM Contact WHERE LastName LIKE 'N%'", max_records=300
+        )
     )
     ids = [{"Id": row["Id"]} for row in org.rows("Contact")]
     gone = salesforce.bulk2.Contact.delete(records=ids[:10])
