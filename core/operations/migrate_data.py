@@ -1,7 +1,7 @@
 """Moving the rows of a plan: the first operation, carried by the engine.
 
-Its launch makes a run (`core.services.launching`), because a run outlives its worker; this is the way from a
-job to the engine.
+Its launch makes a run (`core.services.launching`), because a run outlives its worker; this is the
+way from a job to the engine.
 """
 
 from __future__ import annotations
@@ -31,6 +31,4 @@ def carry(
     Raises:
         ConflictError: another worker holds the lease, or another run writes to the target.
     """
-    return engine.carry(
-        bridge, workspace_id, run_id, stop=lambda: "yield" if stop() else None
-    )
+    return engine.carry(bridge, workspace_id, run_id, stop=lambda: "yield" if stop() else None)
