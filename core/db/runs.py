@@ -356,3 +356,45 @@ def left_behind(session: Session, run_id: UUID) -> dict[str, list[str]]:
     for mapping, source_id in rows:
         found.setdefault(mapping, []).append(source_id)
     return found
+
+
+_LOG_STATES = {
+    RunState.SUCCEEDED: "succeeded",
+    RunState.UNDONE: "succeeded",
+    RunState.PARTIAL: "partial",
+    RunState.FAILED: "failed",
+    RunState.CANCELLED: "cancelled",
+    RunState.RUNNING: "running",
+}
+
+
+def write_log(session: Session, run: RunRow, *, error: str | None = None) -> None:
+    """Brings the run's row among the operations' logs up to where the run stands."""
+    objects = run.summary.get("objects", {})
+    session.execute(
+        text(
+            "INSERT INTO migrate_data_log (id, data_schedule_id, status, requested_by, message,"
+            " result, record_counts, error_message, started_at, finished_at, run_id,"
+            " source_org_id, target_org_id) VALUES (:id, :name, :status, :by, :message,"
+            " CAST(:result AS jsonb), CAST(:counts AS jsonb), :error, :started, :finished, :run,"
+            " :source, :target) ON CONFLICT (data_schedule_id) DO UPDATE SET"
+            " status = EXCLUDED.status, message = EXCLUDED.message, result = EXCLUDED.result,"
+            " record_counts = EXCLUDED.record_counts, error_message = EXCLUDED.error_message,"
+            " finished_at = EXCLUDED.finished_at, updated_at = clock_timestamp()"
+        ),
+        {
+            "id": uuid7(),
+            "name": run.name,
+            "status": _LOG_STATES.get(run.status, "waiting"),
+            "by": run.requested_by,
+            "message": f"{run.mode} run of {run.plan_name or 'a plan'}: {run.status.value.lower()}",
+            "result": orjson.dumps(dict(run.summary)).decode(),
+            "counts": orjson.dumps(objects).decode(),
+            "error": error,
+            "started": run.started_at,
+            "finished": run.finished_at,
+            "run": run.id,
+            "source": run.source_org_id,
+            "target": run.target_org_id,
+        },
+    )

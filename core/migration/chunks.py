@@ -23,7 +23,7 @@ from core.spool import RunSpool
 COLLECTIONS_UP_TO = 2_000
 COLLECTION_ROWS = 200
 #: rows of one job: full internal batches of 10,000 (Bulk API 2.0, Limits)
-BULK_ROWS = 50_000
+BULK_ROWS = 20_000
 #: bytes of a frame whose CSV surely stays under the limit of one job
 BULK_BYTES = 80_000_000
 

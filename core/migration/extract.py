@@ -18,7 +18,7 @@ from core.salesforce.client import OrgClient
 from core.spool import RunSpool, page_name
 
 #: rows of one page: large enough for bulk's batches, small enough for bounded memory
-PAGE_ROWS = 30_000
+PAGE_ROWS = 20_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,9 +38,9 @@ from core.migration.transform import StepRules
 from core.salesforce.faults import RowAdvice
 
 #: chunks on their way at once; more jobs than this wait in the org's queue anyway
-IN_FLIGHT = 4
+IN_FLIGHT = 3
 #: rows to send that are collected before they are cut into chunks
-BUFFER_ROWS = 45_000
+BUFFER_ROWS = 20_000
 #: rows without a write after which the cursor is stored all the same
 QUIET_PAGES = 20
 #: wait before rows that met a lock are sent again, doubled per attempt, at most the second figure

@@ -23,7 +23,7 @@ from core.db.run_state import Lease, RunStore, StepRow, TakenOverError, claim
 from core.domain.describe import SObject
 from core.domain.hashing import HASH_VERSION
 from core.domain.plan import Operation, Plan, plan_from_document
-from core.domain.states import RunState, StepState
+from core.domain.states import FINISHED_RUNS, RunState, StepState
 from core.errors import (
     BugError,
     DailyLimitError,
@@ -51,6 +51,8 @@ from core.migration.transform import StepRules
 from core.migration.trial import try_step
 from core.migration.undo import undo_step
 from core.migration.verify import verify
+from core.notices import rules as notices
+from core.notices.events import Notice, NoticeEvent
 from core.salesforce.client import OrgClient
 from core.spool import RunSpool
 
@@ -61,6 +63,18 @@ log = logging.getLogger(__name__)
 
 #: modes in which nothing is written to the target
 READ_ONLY_MODES = frozenset({"dry-run"})
+#: what people are told when a run ends like that
+NOTICES = {
+    RunState.SUCCEEDED: NoticeEvent.RUN_FINISHED,
+    RunState.PARTIAL: NoticeEvent.RUN_PARTIAL,
+    RunState.FAILED: NoticeEvent.RUN_FAILED,
+    RunState.WAITING_DECISION: NoticeEvent.DECISION_WAITING,
+}
+#: over, or a person's turn: a job that comes twice does nothing twice
+NOT_CARRIED = (FINISHED_RUNS - {RunState.FAILED}) | {
+    RunState.WAITING_APPROVAL,
+    RunState.WAITING_DECISION,
+}
 #: token of a store that only reads
 NOBODY = -1
 
@@ -85,6 +99,8 @@ def carry(
     """
     with bridge.session(workspace_id) as session:
         row = runs.run_by_id(session, run_id)
+        if row.status in NOT_CARRIED:
+            return row.status
         wrapped = runs.wrapped_key(session, run_id)
         if row.plan_version_id is None:
             raise NotFoundError("The plan version of this run was deleted.")
@@ -465,6 +481,16 @@ class _Carrier:
             )
             commit.event(f"run is {status.value.lower()}")
         self._store.release(status, wait_reason=reason, over=over)
+        self._tell(reason)
+
+    def _tell(self, reason: str | None) -> None:
+        """The run's row among the logs, and the notices that people asked for."""
+        with self._bridge.session(self._row.workspace_id) as session:
+            row = runs.run_by_id(session, self._row.id)
+            runs.write_log(session, row, error=reason)
+            event = NOTICES.get(row.status)
+            if event is not None:
+                notices.tell(session, _notice(row, event, reason))
 
     def _note(self, message: str, *, level: str) -> None:
         with self._store.commit() as commit:
@@ -487,6 +513,23 @@ def _undo_one(
 def _writes(row: runs.RunRow) -> bool:
     """Whether a run may change anything in the target."""
     return row.mode not in READ_ONLY_MODES and not row.options.get("preview")
+
+
+def _notice(row: runs.RunRow, event: NoticeEvent, reason: str | None) -> Notice:
+    lines = row.summary.get("objects", {}).values()
+    read = sum(line.get("read", 0) for line in lines)
+    names = ("blocked", "failed", "not_processed")
+    failed = sum(line.get(name, 0) for line in lines for name in names)
+    return Notice(
+        event=event,
+        subject=f"{row.name}:{row.status.value}",
+        title=f"{row.plan_name or row.name}: {row.status.value.lower()}",
+        body=reason or f"{read} rows read, {failed} did not arrive. Run {row.name}.",
+        run_id=row.id,
+        plan_id=row.plan_id,
+        org_ids=tuple(one for one in (row.source_org_id, row.target_org_id) if one),
+        figures={"failed_rows": failed, "failed_percent": 100 * failed / read if read else 0.0},
+    )
 
 
 def _clock_of(org: OrgClient) -> datetime:

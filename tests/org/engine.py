@@ -85,6 +85,11 @@ class Pair:
             row = runs.run_named(session, name)
             return run_document(row, runs.steps(session, row.id))
 
+    def row(self, name: str) -> runs.RunRow:
+        """The run as it stands."""
+        with self.bridge.session(self.actor.workspace_id) as session:
+            return runs.run_named(session, name)
+
     def summary(self, document: dict[str, Any]) -> dict[str, Any]:
         """All that the run keeps of itself."""
         with self.bridge.session(self.actor.workspace_id) as session:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from core.bootstrap import Orgbridge
+from core.domain.states import RunState
 from core.services import launching
 from tests.org.engine import SCHEMA, Pair, check_identity, connect, line
 from tests.orgs import PracticeOrg, PracticeOrgs
@@ -357,3 +359,92 @@ def test_rule_8_1_a_trial_lets_the_org_refuse_and_leaves_nothing(pair: Pair) -> 
     assert pair.failures(document["run_id"])[0]["code"] == "STRING_TOO_LONG"
     assert live(pair.target, "Account") == []
     assert line(pair.run(plan), "account")["inserted"] == 1
+
+
+def test_a_used_up_daily_limit_pauses_the_run_and_it_goes_on(pair: Pair) -> None:
+    create(pair.source, "Account", *({"Name": f"A{n}"} for n in range(5)))
+    name = pair.launch(KEYED)
+    pair.target.plant({"kind": "http", "preset": "daily_limit", "path": "/composite/sobjects"})
+
+    paused = pair.carry(name)
+    why = pair.row(name).wait_reason or ""
+    pair.target.clear_faults()
+    ended = pair.carry(name)
+
+    assert (paused, ended) == (RunState.PAUSED, RunState.SUCCEEDED)
+    assert "limit" in why
+    assert len(live(pair.target, "Account")) == 5
+
+
+def test_a_finished_run_is_not_carried_again(pair: Pair) -> None:
+    create(pair.source, "Account", {"Name": "A"})
+    document = pair.run(KEYED)
+    create(pair.source, "Account", {"Name": "B"})
+
+    state = pair.carry(document["run_id"])
+
+    assert state is RunState.SUCCEEDED
+    assert len(live(pair.target, "Account")) == 1
+
+
+def test_a_run_leaves_its_outcome_among_the_logs(pair: Pair) -> None:
+    create(pair.source, "Account", {"Name": "A"})
+
+    document = pair.run(KEYED)
+
+    with pair.bridge.session(pair.actor.workspace_id) as session:
+        found = session.execute(
+            text("SELECT status, record_counts FROM migrate_data_log WHERE data_schedule_id = :n"),
+            {"n": document["run_id"]},
+        ).one()
+    assert found.status == "succeeded"
+    assert found.record_counts["account"]["inserted"] == 1
+
+
+def test_rule_3_11_rows_that_met_a_lock_are_sent_again(pair: Pair) -> None:
+    create(pair.source, "Account", *({"Name": f"A{n}"} for n in range(12)))
+    pair.target.plant({"kind": "row", "preset": "lock", "times": 5})
+
+    document = pair.run(KEYED)
+
+    assert line(document, "account")["inserted"] == 12
+    assert document["status"] == "Succeeded"
+
+
+def test_rule_3_11_rows_that_ran_out_of_cpu_go_in_smaller_requests(pair: Pair) -> None:
+    create(pair.source, "Account", *({"Name": f"A{n}"} for n in range(12)))
+    pair.target.plant({"kind": "row", "preset": "cpu", "times": 14})
+
+    document = pair.run(KEYED)
+
+    assert line(document, "account")["inserted"] == 12
+    assert len(live(pair.target, "Account")) == 12
+
+
+def test_rule_3_3_a_lookup_that_leads_elsewhere_is_a_change(pair: Pair) -> None:
+    one, two = create(pair.source, "Account", {"Name": "A"}, {"Name": "B"})
+    (person,) = create(pair.source, "Contact", {"LastName": "X", "AccountId": one})
+    pair.run()
+    pair.source.json("PATCH", f"sobjects/Contact/{person}", {"AccountId": two})
+
+    document = pair.run()
+
+    keys = {row["Id"]: row["Legacy_Id__c"] for row in live(pair.target, "Account")}
+    assert line(document, "contact")["updated"] == 1
+    assert keys[live(pair.target, "Contact")[0]["AccountId"]] == two
+
+
+def test_rule_2_7_preserve_writes_nothing_and_children_find_the_parents(pair: Pair) -> None:
+    (one,) = create(pair.source, "Account", {"Name": "A"})
+    (there,) = create(pair.target, "Account", {"Name": "A there", "Legacy_Id__c": one})
+    create(pair.source, "Contact", {"LastName": "X", "AccountId": one})
+
+    document = pair.run(
+        KEYED
+        + "    operation: preserve\n"
+        + "  - source: Contact\n    key: {source: Id, target: Legacy_Id__c}\n"
+    )
+
+    assert [row["Name"] for row in live(pair.target, "Account")] == ["A there"]
+    assert live(pair.target, "Contact")[0]["AccountId"] == there
+    assert line(document, "account")["unchanged"] == 1
