@@ -45,7 +45,7 @@ def utc_now() -> datetime:
 class OrgClient:
     """What can be asked of one org and written to it."""
 
-    def __init__(  # noqa: PLR0913 the composition of a client: every part has a default
+    def __init__(
         self,
         credentials: Credentials,
         *,
