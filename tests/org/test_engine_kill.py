@@ -62,12 +62,12 @@ def test_a_killed_run_ends_like_any_other(pair: Pair, settings: Settings, api: s
     name = pair.launch(PLAN % {"api": api, "key": key})
     for chunks in (1, 4, 9):
         worker = start(settings, name)
-        wait_for(lambda n=chunks, w=worker: done(pair, name) >= n or w.poll() is not None)
+        wait_for(lambda n=chunks, w=worker: done(pair, name) >= n or w.poll() is not None, 120)
         worker.send_signal(signal.SIGKILL)
         worker.communicate()
 
     worker = start(settings, name)
-    said, story = worker.communicate(timeout=60)
+    said, story = worker.communicate(timeout=120)
 
     document = json.loads(said)
     assert worker.returncode == 0, story
