@@ -69,7 +69,7 @@ def draw() -> None:
     )
     left, right = st.columns([0.66, 0.34], gap="medium")
     with right:
-        request = launch_form.how_to_run(target)
+        request = launch_form.how_to_run()
     with left:
         found = checked(row)
         if found is None:

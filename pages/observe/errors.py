@@ -10,7 +10,7 @@ import streamlit as st
 from core.domain.roles import Role
 from core.domain.usual_fixes import usual_fix
 from core.services import logs
-from pages.parts import boxes, export, figures, rows, state, tables, visit, words
+from pages.parts import boxes, choice, export, figures, rows, state, tables, visit, words
 from pages.parts.boxes import escaped
 
 STATES = {
@@ -58,14 +58,12 @@ def draw() -> None:
             lambda: export.csv_bytes(list(data.columns), data.itertuples(index=False)),
             key="errors.csv",
         )
-    shown = st.segmented_control(
+    shown = choice.segmented(
         "State",
         ["all", *STATES],
         default="all",
-        required=True,
         format_func=lambda name: STATES[name].label if name in STATES else "All",
         key="error_state",
-        bind="query-params",
         label_visibility="collapsed",
     )
     kept = [group for group in found if shown in {"all", group.state}]

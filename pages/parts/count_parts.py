@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from pages.parts import boxes, export, figures, palette, tables, words
+from pages.parts import boxes, choice, export, figures, palette, tables, words
 from pages.parts.boxes import escaped
 
 Row = Mapping[str, Any]
@@ -97,14 +97,12 @@ def table_and_chart(found: Sequence[Row]) -> Row | None:
     """The table left, the same numbers as bars right; the object that is chosen."""
     left, right = st.columns([0.58, 0.42], gap="medium")
     with left:
-        shown = st.segmented_control(
+        shown = choice.segmented(
             "Show",
             list(SHOWN),
             default="all",
-            required=True,
             format_func=SHOWN.__getitem__,
             key="verdict",
-            bind="query-params",
             label_visibility="collapsed",
         )
         kept = [row for row in found if shown in {"all", row["verdict"]}]
@@ -125,14 +123,12 @@ def table_and_chart(found: Sequence[Row]) -> Row | None:
 
 
 def _chart(found: Sequence[Row]) -> None:
-    scale = st.segmented_control(
+    scale = choice.segmented(
         "Scale",
         ["share", "rows"],
         default="share",
-        required=True,
         format_func=str.capitalize,
         key="scale",
-        bind="query-params",
         label_visibility="collapsed",
     )
     known = [row for row in found if row["source"] is not None and row["target"] is not None]

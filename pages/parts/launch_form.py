@@ -11,58 +11,42 @@ from core.domain.findings import Severity
 from core.errors import OrgbridgeError
 from core.services import launching, orgs, plans, preflight
 from pages import registry
-from pages.parts import boxes, confirm, figures, launch_steps, state, visit, words
+from pages.parts import boxes, choice, confirm, figures, launch_steps, state, visit, words
 
-MODES = {"dry-run": "Dry run", "canary": "Canary", "full": "Full", "delta": "Delta"}
+MODES = {"dry-run": "Dry run", "trial": "Trial", "full": "Full", "delta": "Delta"}
 MODE_HELP = (
     "Dry run: reads the source, applies the rules, checks against the target; writes nothing. "
-    "Canary: a share of the rows with all their parents, then waits for your decision. "
+    "Trial: a few rows of each object with all their parents are written. "
     "Full: everything. Delta: what changed in the source since the last run."
 )
 LAUNCH_WORDS = {
     "dry-run": "Start dry run",
-    "canary": "Launch canary…",
+    "trial": "Launch trial…",
     "full": "Launch full…",
     "delta": "Launch delta…",
 }
 
 
-def how_to_run(target: orgs.OrgCard) -> launching.LaunchRequest:
+def how_to_run() -> launching.LaunchRequest:
     """The card of options."""
     with st.container(border=True):
         st.markdown("**How to run**")
-        mode = st.segmented_control(
+        mode = choice.segmented(
             "Mode",
             list(MODES),
-            default="canary" if target.environment == "production" else "dry-run",
-            required=True,
+            default="dry-run",
             format_func=MODES.__getitem__,
             key="mode",
-            bind="query-params",
             width="stretch",
             help=MODE_HELP,
         )
-        share = 5
-        if mode == "canary":
-            share = st.slider(
-                "Canary share per object",
-                1,
-                50,
-                5,
-                format="%d%%",
-                key="launch.canary",
-                help="Whole parent trees: a row goes with the records it looks up to.",
-            )
-            st.caption(
-                ":material/pause_circle: Stops after the canary and waits for your go-ahead."
-            )
         keep_undo = st.toggle(
             "Keep undo data (before-images)",
             value=True,
             key="launch.undo",
             disabled=mode == "dry-run",
         )
-    return launching.LaunchRequest(mode=mode, canary_percent=share, keep_undo=keep_undo)
+    return launching.LaunchRequest(mode=mode, keep_undo=keep_undo)
 
 
 def ready(
@@ -79,7 +63,9 @@ def ready(
     st.table(
         {
             "Writes to": words.org_badge(target.name, target.environment) if writes else "nothing",
-            "Rows in scope": _scope(rows, request),
+            "Rows in scope": figures.count(rows)
+            if request.mode != "trial"
+            else "a few of each object",
             "Objects": figures.count(len(found.preflight.rows)),
             "Undo": "Yes" if request.keep_undo and writes else "—",
         },
@@ -102,13 +88,6 @@ def ready(
     if blockers:
         told = f"Fix {blockers} blocker{'s' if blockers > 1 else ''} first"
         st.caption(f":red[:material/cancel:] {told}{'' if writes else '; a dry run is possible'}.")
-
-
-def _scope(rows: int, request: launching.LaunchRequest) -> str:
-    if request.mode != "canary":
-        return figures.count(rows)
-    share = round(rows * request.canary_percent / 100)
-    return f"about {figures.count(share)} of {figures.count(rows)} (canary)"
 
 
 @st.dialog("Launch?", width="medium", icon=":material/rocket_launch:")

@@ -8,7 +8,7 @@ import streamlit as st
 from core.domain.ordering import LoadOrder
 from core.domain.plan import Plan
 from core.services import plans, preflight
-from pages.parts import export, figures, tables, visit, words
+from pages.parts import choice, export, figures, tables, visit, words
 
 COLUMNS = {
     "wave": st.column_config.NumberColumn("Wave", width=60),
@@ -32,14 +32,12 @@ def draw(row: plans.PlanRow, found: preflight.Report) -> None:
         told.append(f"≈ {figures.count(found.preflight.api_calls)} API calls")
     with st.container(horizontal=True, vertical_alignment="center", wrap=False):
         st.markdown(f"**Plan** :gray[{' · '.join(told)}]", width="stretch")
-        shown = st.segmented_control(
+        shown = choice.segmented(
             "Show as",
             ["table", "graph"],
             default="table",
-            required=True,
             format_func=str.capitalize,
             key="view",
-            bind="query-params",
             label_visibility="collapsed",
         )
     if shown == "graph":

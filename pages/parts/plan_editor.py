@@ -15,6 +15,7 @@ from core.services import editor, orgs
 from pages import registry
 from pages.parts import (
     boxes,
+    choice,
     figures,
     plan_acts,
     plan_grid,
@@ -144,14 +145,12 @@ def _filter_row(
         name: sum(plan_grid.matches(row, name) for row in found) for name in plan_grid.FILTERS
     }
     with st.container(horizontal=True, vertical_alignment="center"):
-        shown = st.segmented_control(
+        shown = choice.segmented(
             "Show",
             list(plan_grid.FILTERS),
             default="all",
-            required=True,
             format_func=lambda name: f"{plan_grid.FILTERS[name]} {counts[name]}",
             key="show",
-            bind="query-params",
             label_visibility="collapsed",
         )
         needle = st.text_input(

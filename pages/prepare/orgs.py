@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.domain.roles import Role
 from core.services import orgs
-from pages.parts import boxes, export, org_cards, org_connect, org_detail, rows, visit
+from pages.parts import boxes, choice, export, org_cards, org_connect, org_detail, rows, visit
 
 KINDS = {"all": "All", "production": "Production", "sandbox": "Sandbox", "practice": "Practice"}
 CSV_COLUMNS = (
@@ -54,14 +54,12 @@ def listing() -> None:
         return
     counts = {kind: sum(card.environment == kind for card in cards) for kind in KINDS}
     counts["all"] = len(cards)
-    kind = st.segmented_control(
+    kind = choice.segmented(
         "Kind of org",
         [name for name in KINDS if counts[name]],
         default="all",
-        required=True,
         format_func=lambda name: f"{KINDS[name]} {counts[name]}",
         key="kind",
-        bind="query-params",
         label_visibility="collapsed",
     )
     shown = [card for card in cards if kind in {"all", card.environment}]
