@@ -144,7 +144,20 @@ def _users(
         }
         for one in people
     ]  # fmt: skip
-    return _load(save, "User", rows)[0]
+    ids = _load(save, "User", rows)
+    _assign_profiles(save, dict(zip(ids, (row["ProfileId"] for row in rows), strict=True)))
+    return ids[0]
+
+
+def _assign_profiles(save: Save, profile_of: dict[str, str]) -> None:
+    """Every user is assigned the hidden permission set of the profile, as an org lists it."""
+    with save.store.read() as cursor:
+        found = cursor.execute('SELECT ProfileId, Id FROM "PermissionSet"').fetchall()
+    sets = dict(found)
+    _load(save, "PermissionSetAssignment", [
+        {"AssigneeId": user_id, "PermissionSetId": sets[profile_id], "IsActive": True}
+        for user_id, profile_id in profile_of.items()
+    ])  # fmt: skip
 
 
 def _organization(save: Save, org: dict[str, Any]) -> None:

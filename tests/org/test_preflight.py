@@ -130,6 +130,7 @@ def test_preflight_writes_nothing(
     assert report.is_ready
     assert [org.rows("Account") + org.rows("Contact") for org in orgs] == before
     assert report.count(Severity.BLOCKER) == 0
+    assert report.count(Severity.UNKNOWN) == 0
 
 
 def test_schemas_are_compared_field_by_field(check: Callable[[str], PreflightReport]) -> None:
