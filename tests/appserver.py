@@ -28,6 +28,8 @@ class AppServer:
     url: str
     process: subprocess.Popen[bytes]
     log: Path
+    #: what it was started with; another process with them works on the same data
+    settings: Settings
 
     @property
     def setup_code(self) -> str:
@@ -51,7 +53,7 @@ def app_server(settings: Settings, folder: Path, *, worker: bool = False) -> Ite
             [sys.executable, "app.py"], cwd=PROJECT, env=environ, stdout=out, stderr=out
         )
     try:
-        server = AppServer(f"http://127.0.0.1:{port}", process, log)
+        server = AppServer(f"http://127.0.0.1:{port}", process, log, settings)
         _wait_until_healthy(server)
         yield server
     finally:

@@ -38,7 +38,6 @@ def plant_twins(settings: Settings) -> None:
 
 
 def test_an_analyst_compares_fields_and_settles_duplicates(
-    settings: Settings,
     server: AppServer,
     first_admin: Page,
     context: Context,
@@ -49,7 +48,7 @@ def test_an_analyst_compares_fields_and_settles_duplicates(
     page = first_admin
     page.get_by_role("button", name="Create practice orgs").click()
     page.get_by_text("Two practice orgs are ready").wait_for()
-    plant_twins(settings)
+    plant_twins(server.settings)
 
     page.goto(f"{server.url}/differences?a=Northwind+Legacy&b=Northwind+New")
     settled(page)
