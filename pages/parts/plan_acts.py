@@ -7,7 +7,7 @@ from uuid import UUID
 
 import streamlit as st
 
-from core.domain.plan import Plan, parse_plan
+from core.domain.plan import Plan
 from core.errors import OrgbridgeError
 from core.plans import editing
 from core.services import editor, orgs, plans
@@ -15,7 +15,7 @@ from pages import registry
 from pages.parts import boxes, confirm, plan_grid, state, tables, visit
 from pages.parts.boxes import escaped
 
-AUTO, FILE = "Auto-map by name", "Plan file (YAML)"
+AUTO, FILE = "Auto-map by name", "Plan file"
 EXPORT, COPY, HISTORY, RENAME, DELETE = (
     "Export plan file…",
     "Duplicate…",
@@ -114,14 +114,56 @@ def _create(document: dict[str, object]) -> UUID:
 
 
 def _from_file() -> None:
-    sent = st.file_uploader("Plan file", type=["yaml", "yml"], key="new.file")
+    sent = st.file_uploader(
+        "Plan file",
+        type=["yaml", "yml", "json", "sdl"],
+        key="new.file",
+        help="Our own YAML, an SFDMU export.json, a Data Loader .sdl or a CumulusCI mapping.yml.",
+    )
+    names = [card.name for card in orgs.orgs(visit.bridge(), visit.actor())]
+    left, right = st.columns(2)
+    source = left.selectbox(
+        "Source org", names, index=None, key="new.file_source", help="For files that name none."
+    )
+    target = right.selectbox(
+        "Target org", names, index=None, key="new.file_target", help="For files that name none."
+    )
+    sobject = st.text_input("Object", key="new.file_object", help="Of a Data Loader .sdl only.")
     st.caption("A plan of the same name gets the file as its new draft; versions stay.")
     if sent is not None and st.button("Import plan", type="primary", key="new.import"):
-        _open(partial(_import, sent.getvalue().decode("utf-8", errors="replace")))
+        _import(
+            plans.ForeignFile(
+                content=sent.getvalue(),
+                file_name=sent.name,
+                source=source,
+                target=target,
+                sobject=sobject.strip() or None,
+            )
+        )
 
 
-def _import(text: str) -> UUID:
-    return plans.put(visit.bridge(), visit.actor(), parse_plan(text))
+def _import(file: plans.ForeignFile) -> None:
+    """Keep the file's plan, and say what of it could not be carried over."""
+    try:
+        kept = plans.import_file(visit.bridge(), visit.actor(), file)
+    except OrgbridgeError as problem:
+        boxes.error(problem)
+        return
+    plan_grid.refresh()
+    if not kept.notes:
+        registry.go("plans", plan=str(kept.plan_id))
+        return
+    st.warning(
+        f"{kept.name}: {kept.objects} objects kept from a {kept.tool} file; "
+        f"{len(kept.notes)} things could not be carried over.",
+        icon=":material/warning:",
+    )
+    st.dataframe(
+        [{"Place": each.place, "What": each.sentence} for each in kept.notes],
+        hide_index=True,
+        alt="What of the file could not be carried over",
+    )
+    st.caption("The plan is in the list of plans.")
 
 
 def _open(make: partial[UUID]) -> None:
