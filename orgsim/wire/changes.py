@@ -36,7 +36,7 @@ def _updated(call: Call) -> Reply:
 def _deleted(call: Call) -> Reply:
     sobject = _replicated(call)
     start, end = _window(call, DELETED_DAYS_MAX)
-    sql = 'SELECT id, at FROM "@deleted" WHERE sobject = ? AND at >= ? AND at < ? ORDER BY at'
+    sql = 'SELECT id, moment FROM "@deleted" WHERE sobject = ? AND moment >= ? AND moment < ?'
     with call.org.store.read() as cursor:
         rows = cursor.execute(sql, [sobject.name, _naive(start), _naive(end)]).fetchall()
     records = [{"id": row[0], "deletedDate": _text(row[1].replace(tzinfo=UTC))} for row in rows]
