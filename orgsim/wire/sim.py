@@ -8,6 +8,8 @@ paths.
     "2026-01-01T00:00:00Z"|null}
     GET|POST /_sim/options           options of the org; POST merges
     GET|POST /_sim/limits            {"calls", "allowed", "storage_mb"}; POST sets
+    GET|POST /_sim/apps              OAuth apps; POST adds one: client_id, secret, public_key (PEM),
+    run_as, redirects, rotate
     POST   /_sim/expire              ends every session; {"lasting": true} the lasting ones too
     POST   /_sim/edit                {"user": id|username, "update": {object: [rows]}, "delete":
     [ids],
@@ -90,6 +92,14 @@ def _expire(org: Org, request: Request, body: Any) -> Any:
     return {"ended": org.sessions.expire_all(lasting=bool((body or {}).get("lasting")))}
 
 
+def _apps(org: Org, request: Request, body: Any) -> Any:
+    """Consumer keys of the org's apps; POST {"client_id", …} adds one (see auth/grants.py)."""
+    if body:
+        entry = {key: value for key, value in body.items() if key != "client_id"}
+        org.grants.register_app(str(body["client_id"]), entry)
+    return sorted(org.grants.apps())
+
+
 def _edit(org: Org, request: Request, body: Any) -> Any:
     """Another person at work: the rows say so in LastModifiedById."""
     save = org.save(user_id=_user(org, body.get("user")))
@@ -145,6 +155,7 @@ def _route(path: str, handler: _Handler, *methods: str) -> Route:
 
 ROUTES = [
     _route("org", _org, "GET"),
+    _route("apps", _apps, "GET", "POST"),
     _route("rows/{sobject}", _rows, "GET"),
     _route("clock", _clock, "GET", "POST"),
     _route("options", _options, "GET", "POST"),
