@@ -53,6 +53,17 @@ SAMPLES = {
         "sf_plugin_data/commonChild/Account-Opportunity-Task-Case-plan.json",
         ("Account", "Opportunity", "Case", "Task"),
     ),
+    "recipes": Sample("apex_recipes/data-plan.json", ("Account", "Contact", "Opportunity")),
+    "junction": Sample(
+        "apex_recipes/data-plan2.json",
+        ("Campaign", "Junction_Demo_1__c", "Junction_Demo_2__c", "Junction__c"),
+        numbered=("Junction_Demo_1__c", "Junction_Demo_2__c", "Junction__c"),
+    ),
+    "contacts of several accounts": Sample(
+        "sf_plugin_data/junction/Account-AccountContactRelation-Contact-plan.json",
+        ("Account", "Contact", "AccountContactRelation"),
+    ),
+    "deep": Sample("sf_plugin_data/deep/accounts-contacts-plan.json", ("Account", "Contact")),
     "developer edition": Sample(
         "devedition_export",
         ("Account", "Contact", "Lead", "Opportunity", "Case"),
