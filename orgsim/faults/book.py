@@ -42,7 +42,7 @@ def _refusal(code: str, message: str) -> list[dict[str, str]]:
     return [{"message": message, "errorCode": code}]
 
 
-#: What a name stands for. Texts: salesforce.md "Error catalogue".
+#: What a name stands for; texts as orgs word them.
 PRESETS: dict[str, dict[str, Any]] = {
     "daily_limit": {"status": 403, "times": 0,
                     "body": _refusal("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")},
