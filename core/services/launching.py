@@ -117,17 +117,8 @@ def launch(
     name = runs.new_name(plan.name, bridge.clock())
     with bridge.session(actor.workspace_id) as session:
         run_id = runs.add_run(session, new, name=name)
-        audit.record(
-            session,
-            actor,
-            "run.launch",
-            subject_kind="run",
-            subject_id=run_id,
-            subject_name=name,
-            after={"mode": request.mode, "target": target.name, "plan": plan.name},
-            reason=new.reason,
-            run_id=run_id,
-        )
+        facts = {"mode": request.mode, "target": target.name, "plan": plan.name}
+        _audit_launch(session, actor, run_id, name=name, after=facts, reason=new.reason)
         if idempotency_key is not None:
             runs.remember_answer(session, idempotency_key, run_id)
         if enqueue and needs is None:
@@ -307,6 +298,28 @@ def _note(session: Any, actor: Actor, run: runs.RunRow, action: str, **after: An
         subject_name=run.name,
         after=after or None,
         run_id=run.id,
+    )
+
+
+def _audit_launch(
+    session: Any,
+    actor: Actor,
+    run_id: UUID,
+    *,
+    name: str,
+    after: Mapping[str, str],
+    reason: str | None,
+) -> None:
+    audit.record(
+        session,
+        actor,
+        "run.launch",
+        subject_kind="run",
+        subject_id=run_id,
+        subject_name=name,
+        after=after,
+        reason=reason,
+        run_id=run_id,
     )
 
 
