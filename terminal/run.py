@@ -26,6 +26,7 @@ def run(  # the options of a launch
     confirm: Annotated[str, typer.Option(help="The target's name, where it is asked for.")] = "",
     reason: Annotated[str, typer.Option(help="Why; kept with the run.")] = "",
     *,
+    verify: Annotated[bool, typer.Option(help="Compare every value that was sent.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> int:
     """Run a plan and wait for its end."""
@@ -39,6 +40,7 @@ def run(  # the options of a launch
         version=version,
         confirm=confirm,
         reason=reason,
+        verify=verify,
     )
     with opened() as (bridge, actor):
         view = plans.plan(bridge, actor, name=name)
