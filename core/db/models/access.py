@@ -56,13 +56,16 @@ class AppUser(Identified, Timestamped, Base):
     """A person; may belong to several workspaces with a role in each."""
 
     __tablename__ = "app_user"
-    __table_args__ = (Index("uq_app_user_email_lower", text("lower(email)"), unique=True),)
+    __table_args__ = (
+        Index("uq_app_user_email_lower", text("lower(email)"), unique=True),
+        Index("uq_app_user_oidc_issuer_oidc_subject", "oidc_issuer", "oidc_subject", unique=True),
+    )
 
     email: Mapped[str]
     full_name: Mapped[str] = mapped_column(server_default="")
     #: argon2id; NULL until an invitation is accepted, or for ever with single sign-on
     password_hash: Mapped[str | None]
-    #: issuer and subject of single sign-on, once it exists
+    #: issuer and subject of single sign-on; set at the first sign-in through a provider
     oidc_issuer: Mapped[str | None]
     oidc_subject: Mapped[str | None]
     #: sha-256 of the invitation code
@@ -113,7 +116,10 @@ class SignInAttempt(Identified, Base):
     """One attempt to sign in, kept for the throttle; temporary data."""
 
     __tablename__ = "sign_in_attempt"
-    __table_args__ = (Index("ix_sign_in_attempt_origin_at", "origin", "at"),)
+    __table_args__ = (
+        Index("ix_sign_in_attempt_origin_at", "origin", "at"),
+        Index("ix_sign_in_attempt_email_at", text("lower(email)"), "at"),
+    )
 
     origin: Mapped[str]
     email: Mapped[str]

@@ -92,6 +92,8 @@ class RegisteredOrg(Identified, WorkspaceScoped, Timestamped, Base):
     ledger_suspended_at: Mapped[dt.datetime | None]
     previous_org_id: Mapped[str | None]
     connected_by: Mapped[str | None]
+    #: how far the reading of the org's objects is: {} or core.db.describing.Progress as JSON
+    describing: Mapped[JsonObject] = json_object()
 
 
 class DescribeCache(Identified, WorkspaceScoped, Base):
