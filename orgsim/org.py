@@ -64,6 +64,7 @@ class Org:
         self.usage = Usage(store, clock)
         self.faults = FaultBook(home)
         self._views: dict[str, Schema] = {}
+        self._permissions: dict[str, frozenset[str]] = {}
         self._views_lock = threading.Lock()
         self.document: dict[str, Any] = store.document("schema")
         self.schema = build.schema_of(self.document)
@@ -114,16 +115,20 @@ class Org:
     def permissions_of(self, user_id: str) -> frozenset[str]:
         """User permissions, such as ``ModifyAllData``, from the profile and assigned permission
         sets."""
-        with self.store.read() as cursor:
-            return access.permissions(cursor, user_id)
+        found = self._permissions.get(user_id)
+        if found is None:
+            # read and kept under the lock: a change that is committed meanwhile empties it after us
+            with self._views_lock, self.store.read() as cursor:
+                found = access.permissions(cursor, user_id)
+                self._permissions[user_id] = found
+        return found
 
     def schema_for(self, user_id: str) -> Schema:
         """The schema as the user sees it: hidden fields absent, read-only ones marked."""
         found = self._views.get(user_id)
         if found is None:
-            with self.store.read() as cursor:
+            with self._views_lock, self.store.read() as cursor:
                 found = access.view(self.schema, cursor, user_id)
-            with self._views_lock:
                 self._views[user_id] = found
         return found
 
@@ -164,6 +169,7 @@ class Org:
         if touched & _ACCESS_OBJECTS:
             with self._views_lock:
                 self._views.clear()
+                self._permissions.clear()
 
     def close(self) -> None:
         """Stops using the store."""
