@@ -36,6 +36,7 @@ from core.errors import (
 )
 from core.migration.context import Pulse, RunContext, StopRequested
 from core.migration.delta import Since, narrowed
+from core.migration.evidence import readers, target_counts
 from core.migration.extract import extract, read_columns
 from core.migration.finally_ import set_finally
 from core.migration.idmap import IdCodes, IdMap
@@ -182,6 +183,7 @@ class _Carrier:
         if self._row.mode == "trial":
             self._try(run, chosen)
             return
+        self._count(run, chosen, when="before")
         for step in resolved.steps:
             if step in chosen:
                 self._load(run, step)
@@ -243,7 +245,16 @@ class _Carrier:
             with self._store.commit() as commit:
                 commit.event(f"{step.name}: verified, {lost} values lost", step=step.name)
         with self._store.commit() as commit:
-            commit.summary({"proof": proof})
+            commit.summary({"proof": proof, "readers": readers(run)})
+        self._count(run, steps, when="after")
+
+    def _count(self, run: RunContext, steps: list[Step], *, when: str) -> None:
+        """Rows of the target objects for the proof; once before, whoever carries the run on."""
+        wanted = run.writes and self._row.options.get("verify", True)
+        if wanted and (when == "after" or f"rows_{when}" not in self._row.summary):
+            counted = target_counts(run, (step.target.name for step in steps))
+            with self._store.commit() as commit:
+                commit.summary({f"rows_{when}": counted})
 
     def _prepare(self) -> tuple[RunContext, Resolved]:
         source, target = self._source, self._target

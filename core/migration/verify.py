@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import polars as pl
 
 from core.db.run_state import ChunkRow, StepRow
-from core.domain.normalise import Difference, difference_expr
+from core.domain.normalise import Difference, comparable, difference_expr
 from core.domain.object_book import object_book
 from core.domain.states import ChunkState
 from core.migration.before import spelt, target_rows
@@ -46,10 +47,14 @@ def verify(run: RunContext, step: Step, phases: list[StepRow]) -> dict[str, Any]
     """Compares everything that a run sent of one mapping; the counts for the run's proof.
 
     Returns:
-        ``{"rows", "missing", "values", "differences": {class: n}, "fields": {field: {class: n}}}``.
+        ``{"rows", "missing", "values", "differences": {class: n}, "fields": {field: {class: n}},
+        "compared": {field: values}, "lookups": [field], "sums": {field: {"sent", "found"}}}``; sums
+        are of number fields, decimals as text. A row that is gone is a difference of its Id.
     """
     run.spool.delete(f"diff/{step.name}")
     counted: Counter[str] = Counter()
+    compared: Counter[str] = Counter()
+    sums: dict[str, tuple[Decimal, Decimal]] = {}
     fields: dict[str, Counter[str]] = {}
     chunks = [chunk for phase in phases for chunk in run.store.chunks(phase.id)]
     settled = [c for c in chunks if c.state is ChunkState.DONE and "done" in c.outcome]
@@ -66,9 +71,11 @@ def verify(run: RunContext, step: Step, phases: list[StepRow]) -> dict[str, Any]
         missing = both.filter(pl.col("#there").is_null())
         counted["rows"] += both.height
         counted["missing"] += missing.height
-        counted["values"] += _values(both)
+        compared.update(_values(both))
+        _add_sums(sums, step, both)
         for name, kind, n in differences.group_by("field", "difference").len().iter_rows():
             fields.setdefault(name, Counter())[kind] += n
+        differences = pl.concat([differences, _gone(missing)])
         if differences.height:
             run.spool.write(f"diff/{step.name}/{number:06d}", differences)
         _remember(run, step, both, found)
@@ -77,9 +84,16 @@ def verify(run: RunContext, step: Step, phases: list[StepRow]) -> dict[str, Any]
         kinds.update(counts)
     kinds[Difference.LOST.value] += counted["missing"]
     return {
-        **{name: counted[name] for name in ("rows", "missing", "values")},
+        **{name: counted[name] for name in ("rows", "missing")},
+        "values": compared.total(),
         "differences": {kind.value: kinds[kind.value] for kind in Difference},
         "fields": {name: dict(counts) for name, counts in sorted(fields.items())},
+        "compared": dict(compared),
+        "lookups": [lookup.field.name for lookup in step.lookups],
+        "sums": {
+            name: {"sent": f"{sent:f}", "found": f"{there:f}"}
+            for name, (sent, there) in sums.items()
+        },
     }
 
 
@@ -135,9 +149,43 @@ def _sent_columns(both: pl.DataFrame) -> list[str]:
     return [n for n in both.columns if f"{n}#now" in both.columns]
 
 
-def _values(both: pl.DataFrame) -> int:
+def _values(both: pl.DataFrame) -> dict[str, int]:
     names = _sent_columns(both)
-    return sum(both.select(pl.col(names).count()).row(0)) if names else 0
+    return both.select(pl.col(names).count()).row(0, named=True) if names else {}
+
+
+def _add_sums(sums: dict[str, tuple[Decimal, Decimal]], step: Step, both: pl.DataFrame) -> None:
+    """Adds a chunk's totals of number fields: as sent, and as they stand in the same rows."""
+    final = set(step.mapping.final_fields)
+    for name in _sent_columns(both):
+        field = step.target.fields[name]
+        if not field.is_number or name in final:
+            continue
+        exact = pl.Decimal(38, 0 if field.type in ("int", "long") else field.scale)
+        asked = pl.col("#there") & pl.col(name).is_not_null()
+        sent, found = (
+            both.filter(asked)
+            .select(
+                sent=comparable(field, pl.when(pl.col(name) != BLANK).then(pl.col(name))),
+                found=comparable(field, pl.col(f"{name}#now")),
+            )
+            .select(pl.all().cast(exact, strict=False).sum())
+            .row(0)
+        )
+        before = sums.get(name, (Decimal(), Decimal()))
+        sums[name] = (before[0] + (sent or 0), before[1] + (found or 0))
+
+
+def _gone(missing: pl.DataFrame) -> pl.DataFrame:
+    """Rows that were accepted and are not there any more."""
+    return missing.select(
+        SOURCE,
+        "target_id",
+        field=pl.lit(ID),
+        sent=pl.col("target_id"),
+        found=pl.lit(None, pl.String),
+        difference=pl.lit(Difference.LOST.value),
+    )
 
 
 def _differences(run: RunContext, step: Step, both: pl.DataFrame, *, waited: bool) -> pl.DataFrame:
