@@ -36,6 +36,7 @@ from core.errors import (
 )
 from core.migration.context import Pulse, RunContext, StopRequested
 from core.migration.delta import Since, narrowed
+from core.migration.ending import Stay
 from core.migration.evidence import readers, target_counts
 from core.migration.extract import extract, read_columns
 from core.migration.finally_ import set_finally
@@ -47,13 +48,11 @@ from core.migration.resolve import Resolved, resolve
 from core.migration.scope import within
 from core.migration.second_pass import second_pass
 from core.migration.spec import Step
-from core.migration.summary import objects_of, status_of
+from core.migration.summary import status_of
 from core.migration.transform import StepRules
 from core.migration.trial import try_step
 from core.migration.undo import undo_step
 from core.migration.verify import verify
-from core.notices import rules as notices
-from core.notices.events import Notice, NoticeEvent
 from core.salesforce.client import OrgClient
 from core.spool import RunSpool
 
@@ -64,13 +63,6 @@ log = logging.getLogger(__name__)
 
 #: modes in which nothing is written to the target
 READ_ONLY_MODES = frozenset({"dry-run"})
-#: what people are told when a run ends like that
-NOTICES = {
-    RunState.SUCCEEDED: NoticeEvent.RUN_FINISHED,
-    RunState.PARTIAL: NoticeEvent.RUN_PARTIAL,
-    RunState.FAILED: NoticeEvent.RUN_FAILED,
-    RunState.WAITING_DECISION: NoticeEvent.DECISION_WAITING,
-}
 #: over, or a person's turn: a job that comes twice does nothing twice
 NOT_CARRIED = (FINISHED_RUNS - {RunState.FAILED}) | {
     RunState.WAITING_APPROVAL,
@@ -151,8 +143,8 @@ class _Carrier:
         self._source = bridge.org_client(workspace, source)
         self._target = bridge.org_client(workspace, target)
         self._spool = bridge.spool.run(row.id, wrapped_key)
-        self._begun = time.monotonic()
-        self._calls = (self._source.usage.calls_made, self._target.usage.calls_made)
+        orgs = {"source": self._source, "target": self._target}
+        self._stay = Stay(bridge, row, store, orgs=orgs)
 
     def carry(self) -> RunState:
         try:
@@ -164,12 +156,12 @@ class _Carrier:
             return self._stopped(stop.wish)
         except DailyLimitError as limit:
             self._note(str(limit), level="warning")
-            self._end(RunState.PAUSED, reason=f"daily limit: {limit.happened}")
+            self._stay.leave(RunState.PAUSED, reason=f"daily limit: {limit.happened}")
             return RunState.PAUSED
         except OrgbridgeError as error:
             self._note(str(error), level="error")
             resumable = isinstance(error, TransientError | SessionLostError)
-            self._end(RunState.FAILED, reason=str(error) if resumable else None)
+            self._stay.leave(RunState.FAILED, reason=str(error) if resumable else None)
             raise
         return self._finish()
 
@@ -457,51 +449,18 @@ class _Carrier:
         if self._row.mode == "undo" and status is RunState.SUCCEEDED and _writes(self._row):
             with self._bridge.session(self._row.workspace_id) as session:
                 runs.mark_undone(session, self._row.parent_run_id)
-        self._end(status, over=True)
+        self._stay.leave(status, over=True)
         return status
 
     def _stopped(self, wish: str) -> RunState:
         if wish == "cancel":
-            self._end(RunState.CANCELLED, over=True)
+            self._stay.leave(RunState.CANCELLED, over=True)
             return RunState.CANCELLED
         if wish == "yield":
-            self._end(RunState.RUNNING)
+            self._stay.leave(RunState.RUNNING)
             return RunState.RUNNING
-        self._end(RunState.PAUSED, reason="paused by a person")
+        self._stay.leave(RunState.PAUSED, reason="paused by a person")
         return RunState.PAUSED
-
-    def _end(self, status: RunState, *, reason: str | None = None, over: bool = False) -> None:
-        before = self._row.summary
-        calls = before.get("api_calls", {})
-        with self._store.commit() as commit:
-            commit.summary(
-                {
-                    "objects": objects_of(self._store.steps()),
-                    "seconds": round(
-                        float(before.get("seconds", 0)) + time.monotonic() - self._begun, 3
-                    ),
-                    "api_calls": {
-                        "source": int(calls.get("source", 0))
-                        + self._source.usage.calls_made
-                        - self._calls[0],
-                        "target": int(calls.get("target", 0))
-                        + self._target.usage.calls_made
-                        - self._calls[1],
-                    },
-                }
-            )
-            commit.event(f"run is {status.value.lower()}")
-        self._store.release(status, wait_reason=reason, over=over)
-        self._tell(reason)
-
-    def _tell(self, reason: str | None) -> None:
-        """The run's row among the logs, and the notices that people asked for."""
-        with self._bridge.session(self._row.workspace_id) as session:
-            row = runs.run_by_id(session, self._row.id)
-            runs.write_log(session, row, error=reason)
-            event = NOTICES.get(row.status)
-            if event is not None:
-                notices.tell(session, _notice(row, event, reason))
 
     def _note(self, message: str, *, level: str) -> None:
         with self._store.commit() as commit:
@@ -524,23 +483,6 @@ def _undo_one(
 def _writes(row: runs.RunRow) -> bool:
     """Whether a run may change anything in the target."""
     return row.mode not in READ_ONLY_MODES and not row.options.get("preview")
-
-
-def _notice(row: runs.RunRow, event: NoticeEvent, reason: str | None) -> Notice:
-    lines = row.summary.get("objects", {}).values()
-    read = sum(line.get("read", 0) for line in lines)
-    names = ("blocked", "failed", "not_processed")
-    failed = sum(line.get(name, 0) for line in lines for name in names)
-    return Notice(
-        event=event,
-        subject=f"{row.name}:{row.status.value}",
-        title=f"{row.plan_name or row.name}: {row.status.value.lower()}",
-        body=reason or f"{read} rows read, {failed} did not arrive. Run {row.name}.",
-        run_id=row.id,
-        plan_id=row.plan_id,
-        org_ids=tuple(one for one in (row.source_org_id, row.target_org_id) if one),
-        figures={"failed_rows": failed, "failed_percent": 100 * failed / read if read else 0.0},
-    )
 
 
 def _clock_of(org: OrgClient) -> datetime:
