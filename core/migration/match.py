@@ -11,29 +11,25 @@ in memory; the key columns themselves do not.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from core.db.ledger import LinkSetRow
-from core.domain.describe import SObject
 from core.migration.adopt import adopt, later_rows, row_paths
 from core.migration.extract import source_folder
+from core.migration.held import held_rows, winners
 from core.migration.idmap import NONE, Codes, IdCodes, IdMap
 from core.migration.keys import KEY_VALUE, key_columns
 from core.migration.lookups import Translator
-from core.migration.spec import ID, MODSTAMP, Step
+from core.migration.spec import ID, Step
 from core.salesforce.client import OrgClient
 from core.spool import RunSpool
 
-#: links up to which targets are probed by id, not by reading the whole object
-PROBE_BY_ID = 4_000
-#: ids of one retrieve call
-RETRIEVE_IDS = 2_000
 #: generations of a self lookup that are loaded one after the other; deeper ones wait for the second
 #: pass
 DEPTH_MAX = 40
@@ -49,6 +45,7 @@ class Match(IntEnum):
     REPEATED_TARGET = 4  # its key repeats in the target
     BLANK_KEY = 5  # its key is blank altogether
     GONE = 6  # the ledger says which one, and it is gone
+    NOT_SURVIVOR = 7  # another row of its group of equal keys was chosen
 
 
 @dataclass(slots=True)
@@ -82,7 +79,36 @@ class Matches:
         return Matches(*(getattr(self, name)[mask] for name in self.__dataclass_fields__))
 
 
-def match(  # the seven things a match is made of
+@dataclass(frozen=True)
+class Said:
+    """What the ledger says of a mapping."""
+
+    #: as `core.db.ledger.links` gives them
+    links: pl.DataFrame
+    #: place of each source in the links
+    places: IdMap
+    #: when a run of this mapping last ended, by the target's clock
+    settled_at: str | None
+    #: hashes were made as they are made today
+    same_scheme: bool
+
+    @classmethod
+    def of(cls, links: pl.DataFrame, link_set: LinkSetRow, *, ids: IdCodes, scheme: str) -> Said:
+        """The links with their places."""
+        places = IdMap()
+        if links.height:
+            places.add(ids.encode(links.get_column("source_id")), np.arange(links.height))
+        return cls(links, places, link_set.settled_at, link_set.hash_scheme == scheme)
+
+    @cached_property
+    def baselines(self) -> pl.Series:
+        """Per link the time after which a write to its target is somebody else's (rule 3.2): when
+        it was verified, else when the run ended that wrote it."""
+        stamp = pl.col("target_modstamp").fill_null(self.settled_at or "9999")
+        return self.links.select(stamp).to_series()
+
+
+def match(
     step: Step,
     *,
     spool: RunSpool,
@@ -98,14 +124,36 @@ def match(  # the seven things a match is made of
     Cost: one read of the target's Id, SystemModstamp and key columns when there are links or a key.
     """
     narrow = _narrow(step, spool)
-    sources = ids.encode(narrow.get_column(ID))
-    matches = fresh(sources)
-    matches.depths = depths(step, narrow, ids, sources) + later_rows(step, narrow)
-    linked = _take_links(matches, links, ids, same_scheme=link_set.hash_scheme == hash_scheme)
+    said = Said.of(links, link_set, ids=ids, scheme=hash_scheme)
+    matches = match_rows(step, narrow, said, target=target, ids=ids, translator=translator)
+    matches.depths = depths(step, narrow, ids, matches.sources) + later_rows(step, narrow)
+    return matches
+
+
+def match_rows(
+    step: Step,
+    narrow: pl.DataFrame,
+    said: Said | None,
+    *,
+    target: OrgClient,
+    ids: IdCodes,
+    translator: Translator | None = None,
+) -> Matches:
+    """Matches some source rows of a mapping, all of one generation.
+
+    Args:
+        narrow: `narrow_columns` of them.
+        said: the ledger's links; None asks by key and natural key only.
+    """
+    matches = fresh(ids.encode(narrow.get_column(ID)))
+    linked = np.zeros(narrow.height, dtype=np.bool_)
+    if said is not None and said.links.height:
+        linked = _take_links(matches, said, ids)
     keyed = not step.mapping.key.is_ledger
-    if linked.any() or keyed:
-        found = _targets(step, target, matches.targets[linked], ids, keyed=keyed)
-        _probe(matches, linked, found, links, link_set, ids)
+    if narrow.height and (linked.any() or keyed):
+        found = held_rows(step, narrow, matches.targets[linked], target=target, ids=ids)
+        if said is not None:
+            _probe(matches, linked, found, said)
         _follow_merges(step, matches, target, ids)
         if keyed:
             _match_keys(step, matches, narrow, found)
@@ -114,12 +162,17 @@ def match(  # the seven things a match is made of
     return matches
 
 
-def _narrow(step: Step, spool: RunSpool) -> pl.DataFrame:
+def narrow_columns(step: Step) -> list[str]:
+    """Columns of the source by which a mapping's rows are recognised."""
     wanted = [ID, *step.mapping.key.source, *(k.source for k in step.lookups if k.own)]
     if step.mapping.key.value is not None:
         wanted.append(KEY_VALUE)
     wanted.extend(row_paths(step.target, step.source))
-    columns = list(dict.fromkeys(wanted))
+    return list(dict.fromkeys(wanted))
+
+
+def _narrow(step: Step, spool: RunSpool) -> pl.DataFrame:
+    columns = narrow_columns(step)
     frames = list(spool.pages(source_folder(step), columns))
     empty = pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
     return pl.concat(frames, rechunk=True) if frames else empty
@@ -141,76 +194,23 @@ def fresh(sources: Codes) -> Matches:
     )
 
 
-def _take_links(
-    matches: Matches, links: pl.DataFrame, ids: IdCodes, *, same_scheme: bool
-) -> npt.NDArray[np.bool_]:
+def _take_links(matches: Matches, said: Said, ids: IdCodes) -> npt.NDArray[np.bool_]:
     """Fills in what the ledger says; the mask of rows that have a link."""
-    if links.is_empty():
-        return np.zeros(len(matches.sources), dtype=np.bool_)
-    places = IdMap()
-    places.add(ids.encode(links.get_column("source_id")), np.arange(links.height))
-    at = places.look_up(matches.sources)
+    at = said.places.look_up(matches.sources)
     linked: npt.NDArray[np.bool_] = at != NONE
-    of = at[linked]
-    matches.targets[linked] = ids.encode(links.get_column("target_id"))[of]
+    links = said.links[at[linked]]
+    matches.targets[linked] = ids.encode(links.get_column("target_id"))
     hashes = links.get_column("sent_hash")
-    matches.hashes[linked] = hashes.fill_null(0).to_numpy()[of]
-    matches.hashed[linked] = hashes.is_not_null().to_numpy()[of] & same_scheme
-    matches.founds[linked] = links.get_column("found_hash").fill_null(0).to_numpy()[of]
-    matches.ours[linked] = (links.get_column("origin") == "inserted").to_numpy()[of]
+    matches.hashes[linked] = hashes.fill_null(0).to_numpy()
+    matches.hashed[linked] = hashes.is_not_null().to_numpy() & said.same_scheme
+    matches.founds[linked] = links.get_column("found_hash").fill_null(0).to_numpy()
+    matches.ours[linked] = (links.get_column("origin") == "inserted").to_numpy()
     matches.states[linked] = Match.LINKED
     return linked
 
 
-def _targets(
-    step: Step, target: OrgClient, linked: Codes, ids: IdCodes, *, keyed: bool
-) -> pl.DataFrame:
-    """Target rows as ``code`` (Int64), ``stamp`` and, when keyed, canonical key columns."""
-    stamp = [MODSTAMP] if MODSTAMP in step.target.fields else []
-    if not keyed and len(linked) <= PROBE_BY_ID:
-        rows: Iterator[pl.DataFrame] = _by_id(step.target, target, ids.decode(linked), [ID, *stamp])
-    else:
-        paths = list(step.mapping.key.target) if keyed else []
-        columns = list(dict.fromkeys([ID, *stamp, *paths]))
-        soql = f"SELECT {', '.join(columns)} FROM {step.target.name}"
-        if len(paths) == 1 and not len(linked) and _filters(step.target, paths[0]):
-            soql += f" WHERE {paths[0]} != null"
-        rows = target.query_frames(soql)
-    schema = {"code": pl.Int64, "stamp": pl.String, "key": pl.UInt64, "blank": pl.Boolean}
-    parts = [pl.DataFrame(schema=schema)]
-    for frame in rows:
-        stamps = frame.get_column(MODSTAMP).str.slice(0, 23) if stamp else pl.lit(None, pl.String)
-        made = pl.DataFrame({"code": ids.encode(frame.get_column(ID))}).with_columns(stamp=stamps)
-        if keyed:
-            made = made.hstack(frame.select(key_columns(step, side="target")))
-        else:
-            made = made.with_columns(key=pl.lit(0, pl.UInt64), blank=pl.lit(value=True))
-        parts.append(made.select(*schema))
-    return pl.concat(parts)
-
-
-def _filters(sobject: SObject, path: str) -> bool:
-    return path in sobject.fields and sobject.fields[path].filterable
-
-
-def _by_id(
-    sobject: SObject, org: OrgClient, wanted: pl.Series, columns: list[str]
-) -> Iterator[pl.DataFrame]:
-    unique = wanted.unique().to_list()
-    for start in range(0, len(unique), RETRIEVE_IDS):
-        got = org.retrieve(sobject.name, unique[start : start + RETRIEVE_IDS], columns)
-        rows = [[row.get(name) for name in columns] for row in got.values()]
-        if rows:
-            yield pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String), orient="row")
-
-
 def _probe(
-    matches: Matches,
-    linked: npt.NDArray[np.bool_],
-    found: pl.DataFrame,
-    links: pl.DataFrame,
-    link_set: LinkSetRow,
-    ids: IdCodes,
+    matches: Matches, linked: npt.NDArray[np.bool_], found: pl.DataFrame, said: Said
 ) -> None:
     """Marks linked rows whose target is gone, or was written to after our last run."""
     if not linked.any():
@@ -218,16 +218,9 @@ def _probe(
     places = IdMap()
     places.add(found.get_column("code").to_numpy(), np.arange(found.height))
     at = places.look_up(matches.targets)
-    gone = linked & (at == NONE)
-    matches.states[gone] = Match.GONE
+    matches.states[linked & (at == NONE)] = Match.GONE
     there = linked & (at != NONE)
-    # read back when it was verified, else the end of the run that wrote it (rule 3.2)
-    baselines = links.select(
-        pl.col("target_modstamp").fill_null(link_set.settled_at or "9999")
-    ).to_series()
-    back = IdMap()
-    back.add(ids.encode(links.get_column("source_id")), np.arange(links.height))
-    base = baselines.gather(pl.Series(back.look_up(matches.sources[there])))
+    base = said.baselines.gather(pl.Series(said.places.look_up(matches.sources[there])))
     stamps = found.get_column("stamp").gather(pl.Series(at[there]))
     # SystemModstamp has whole seconds: a write in the second of the baseline may have come after it
     touched = stamps.str.slice(0, 19) >= base.str.slice(0, 19)
@@ -237,23 +230,18 @@ def _probe(
 def _follow_merges(step: Step, matches: Matches, target: OrgClient, ids: IdCodes) -> None:
     """A target that was merged away is followed to the record that won (rule 2.4)."""
     gone = np.flatnonzero(matches.states == Match.GONE)
-    if not len(gone) or "MasterRecordId" not in step.target.fields:
+    if not len(gone):
         return
-    winners = IdMap()
     lost = ids.decode(matches.targets[gone]).unique().to_list()
-    for start in range(0, len(lost), 200):
-        listed = "','".join(lost[start : start + 200])
-        soql = (
-            f"SELECT Id, MasterRecordId FROM {step.target.name}"
-            f" WHERE Id IN ('{listed}') AND MasterRecordId != null"
-        )
-        rows = list(target.query(soql, all_rows=True))
-        if rows:
-            winners.add(
-                ids.encode(pl.Series([row["Id"] for row in rows])),
-                ids.encode(pl.Series([row["MasterRecordId"] for row in rows])),
-            )
-    won = winners.look_up(matches.targets[gone])
+    pairs = list(winners(step.target, lost, target=target))
+    if not pairs:
+        return
+    map_of = IdMap()
+    map_of.add(
+        ids.encode(pl.Series([loser for loser, _ in pairs])),
+        ids.encode(pl.Series([winner for _, winner in pairs])),
+    )
+    won = map_of.look_up(matches.targets[gone])
     followed = gone[won != NONE]
     matches.targets[followed] = won[won != NONE]
     matches.states[followed] = Match.LINKED
@@ -266,9 +254,7 @@ def _match_keys(step: Step, matches: Matches, narrow: pl.DataFrame, found: pl.Da
     keys = narrow.select(key_columns(step, side="source"))
     blank = keys.get_column("blank").to_numpy()
     counts = keys.select(pl.len().over("key")).to_series().to_numpy()
-    survivors = set(step.mapping.duplicates.survivors)
-    stands = narrow.get_column(ID).is_in(list(survivors)).to_numpy() if survivors else False
-    repeated = (counts > 1) & ~blank & ~np.asarray(stands)
+    repeated = (counts > 1) & ~blank
     unlinked = matches.states == Match.FRESH
     matches.states[unlinked & blank] = Match.BLANK_KEY
     held = (
@@ -284,7 +270,19 @@ def _match_keys(step: Step, matches: Matches, narrow: pl.DataFrame, found: pl.Da
     matches.states[one] = Match.KEYED
     matches.targets[one] = codes[one]
     matches.states[open_rows & (n > 1)] = Match.REPEATED_TARGET
-    matches.states[repeated] = Match.REPEATED_SOURCE
+    alone, beside = _survivors(step, narrow, keys)
+    matches.states[repeated & ~alone] = Match.REPEATED_SOURCE
+    matches.states[repeated & beside] = Match.NOT_SURVIVOR
+
+
+def _survivors(
+    step: Step, narrow: pl.DataFrame, keys: pl.DataFrame
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Rows that stand alone for their group of equal keys, and the others of such groups (2.3)."""
+    chosen = narrow.get_column(ID).is_in(list(step.mapping.duplicates.survivors))
+    stands = keys.select("key").with_columns(chosen=chosen)
+    single = stands.select(pl.col("chosen").sum().over("key") == 1).to_series()
+    return (single & chosen).to_numpy(), (single & ~chosen).to_numpy()
 
 
 def depths(step: Step, narrow: pl.DataFrame, ids: IdCodes, sources: Codes) -> npt.NDArray[np.int16]:

@@ -143,6 +143,7 @@ class _Page:
     def block_matches(self) -> None:
         """Repeated and blank keys, targets that are gone."""
         states = self.matches.states
+        self.skip(states == Match.NOT_SURVIVOR)
         keys = self.step.mapping.key.target
         what = " + ".join(keys)
         self.block(
