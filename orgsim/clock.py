@@ -27,3 +27,7 @@ class Clock:
     def freeze(self, moment: datetime | None) -> None:
         """Stops the clock at an aware moment; None lets it run again."""
         self._frozen = moment
+
+    def reset(self) -> None:
+        """Back to the machine's time."""
+        self._offset, self._frozen = timedelta(), None

@@ -15,6 +15,9 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Message, Receive, Send], Awaitable[None]]
 
+#: How soon a held request notices that it was let go.
+HELD_STEP_S = 0.005
+
 #: Paths of the test API, which stays reachable whatever is planted.
 UNDISTURBED = "/_sim/"
 
@@ -46,7 +49,11 @@ class FaultMiddleware:
             await asyncio.sleep(fault.delay_s)
         if fault.expire_sessions:
             self._expire()
-        if fault.drop == "before":
+        if fault.hold == "before":
+            await self._held()
+        if fault.hold == "after":
+            await self._answered_late(fault, scope, receive=receive, send=send)
+        elif fault.drop == "before":
             _hang_up(send)
         elif fault.status is not None and fault.drop is None:
             await _read_all(receive)
@@ -58,6 +65,28 @@ class FaultMiddleware:
             await self._app(scope, receive, _Truncated(send))
         else:
             await self._app(scope, receive, send)
+
+    async def _answered_late(
+        self, fault: HttpFault, scope: Message, *, receive: Receive, send: Send
+    ) -> None:
+        """Do the work, hold the answer, then send it or not."""
+        answer: list[Message] = []
+
+        async def kept(message: Message) -> None:
+            answer.append(message)
+
+        await self._app(scope, receive, kept)
+        await self._held()
+        if fault.drop:
+            _hang_up(send)
+            return
+        for message in answer:
+            await send(message)
+
+    async def _held(self) -> None:
+        with self._book.holding() as is_held:
+            while is_held():
+                await asyncio.sleep(HELD_STEP_S)
 
 
 class _Truncated:

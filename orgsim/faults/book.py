@@ -6,6 +6,8 @@ A fault is a JSON object; ``kind`` says where it strikes:
     {"kind": "http", "path": "/query", "drop": "after"}          drop: before | after the work was
     done {"kind": "http", "path": "/results", "truncate": true}       half the body, then nothing
     {"kind": "http", "path": "", "preset": "outage", "for_s": 3}
+    {"kind": "http", "path": "/batches", "hold": "after"}         held before | after the work,
+    until it is released (/_sim/faults/release) or the faults are cleared
     {"kind": "bulk", "object": "Contact", "error_message": "InternalServerError : …"}
     {"kind": "bulk", "after_rows": 10000, "error_message": "TooManyLockFailure : …"}
     {"kind": "bulk", "stall": true}                               InProgress until the fault is
@@ -21,7 +23,8 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,7 +34,7 @@ from orgsim.dml.outcomes import Refusal
 _KINDS = frozenset({"http", "bulk", "row"})
 _KEYS = {
     "http": {"method", "path", "status", "body", "media_type", "headers", "delay_s", "drop",
-             "truncate", "expire_sessions", "for_s"},
+             "truncate", "expire_sessions", "for_s", "hold"},
     "bulk": {"object", "operation", "error_message", "after_rows", "delay_s", "stall"},
     "row": {"object", "operation", "code", "message", "fields", "every"},
 }  # fmt: skip
@@ -81,6 +84,7 @@ class HttpFault:
     drop: str | None = None
     truncate: bool = False
     expire_sessions: bool = False
+    hold: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,9 @@ class FaultBook:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._planted: list[dict[str, Any]] = []
+        #: requests that are held now, and how often requests were let go
+        self._held = 0
+        self._releases = 0
         if path.is_file():
             for fault in json.loads(path.read_text(encoding="utf-8")):
                 self.plant(fault)
@@ -128,10 +135,34 @@ class FaultBook:
             return [_shown(fault) for fault in self._planted if not self._is_over(fault)]
 
     def clear(self) -> None:
-        """Take all faults away; stalled jobs go on."""
+        """Take all faults away; stalled jobs and held requests go on."""
         with self._lock:
             self._planted.clear()
+            self._releases += 1
             self._keep()
+
+    def release(self) -> None:
+        """Let the requests go that are held now."""
+        with self._lock:
+            self._releases += 1
+
+    @property
+    def held(self) -> int:
+        """How many requests are held just now."""
+        with self._lock:
+            return self._held
+
+    @contextmanager
+    def holding(self) -> Iterator[Callable[[], bool]]:
+        """Counts one held request; what it gives says whether the request is still held."""
+        with self._lock:
+            self._held += 1
+            since = self._releases
+        try:
+            yield lambda: self._releases == since
+        finally:
+            with self._lock:
+                self._held -= 1
 
     def before(self, method: str, path: str) -> HttpFault | None:
         """Return what happens to a request, counting it."""
@@ -139,7 +170,7 @@ class FaultBook:
         if found is None:
             return None
         known = ("status", "body", "media_type", "headers", "delay_s", "drop", "truncate",
-                 "expire_sessions")  # fmt: skip
+                 "expire_sessions", "hold")  # fmt: skip
         return HttpFault(**{key: found[key] for key in known if key in found})
 
     def bulk_job(self, job: Mapping[str, Any]) -> BulkFault | None:

@@ -2,6 +2,9 @@
 paths.
 
     GET    /_sim/org                 identity: url, organization_id, access_token, client_id …
+    GET    /_sim/dump?objects=A,B     rows of several objects at once, by object
+    POST   /_sim/load                {object: [rows]} put in as they are, with their Ids; no rules run
+    POST   /_sim/reset               all records go but setup; jobs, faults, a moved clock too
     GET    /_sim/rows/{object}       all rows as stored (deleted ones too), JSON; ?format=csv for
     CSV
     GET|POST /_sim/clock             {"now"}; POST {"move_s": 3600} or {"freeze":
@@ -25,12 +28,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import orjson
+import polars as pl
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from orgsim import dml
+from orgsim import dml, upkeep
 from orgsim.dml.merge import merge
 from orgsim.dml.outcomes import Outcomes
 from orgsim.dml.save import Save
@@ -60,10 +64,32 @@ def _rows(org: Org, request: Request, body: Any) -> Any:
     with org.store.read() as cursor:
         found = cursor.sql(f"SELECT * FROM {quoted(sobject.name)} ORDER BY Id").to_arrow_table()
     if request.query_params.get("format") == "csv":
-        import polars as pl
-
         return Response(pl.DataFrame(found).write_csv(), media_type="text/csv; charset=utf-8")
     return found.to_pylist()
+
+
+def _dump(org: Org, request: Request, body: Any) -> Any:
+    found = {}
+    with org.store.read() as cursor:
+        for name in request.query_params["objects"].split(","):
+            table = quoted(org.schema.sobjects[name].name)
+            found[name] = cursor.sql(f"SELECT * FROM {table} ORDER BY Id").to_arrow_table()
+    return {name: table.to_pylist() for name, table in found.items()}
+
+
+def _load(org: Org, request: Request, body: Any) -> Any:
+    """Rows of all objects in one commit, as they are."""
+    save = org.save(user_id=org.identity.user_id)
+    with org.store.write():
+        for name, rows in body.items():
+            if rows:
+                dml.load(save, name, pl.DataFrame(rows, infer_schema_length=None))
+    return {name: len(rows) for name, rows in body.items()}
+
+
+def _reset(org: Org, request: Request, body: Any) -> Any:
+    upkeep.empty(org, (body or {}).get("objects"))
+    return {"now": org.clock.now().isoformat()}
 
 
 def _clock(org: Org, request: Request, body: Any) -> Any:
@@ -72,6 +98,7 @@ def _clock(org: Org, request: Request, body: Any) -> Any:
         if "freeze" in body:
             given = body["freeze"]
             org.clock.freeze(datetime.fromisoformat(given) if given else None)
+        upkeep.sweep(org)
     return {"now": org.clock.now().isoformat()}
 
 
@@ -157,6 +184,9 @@ ROUTES = [
     _route("org", _org, "GET"),
     _route("apps", _apps, "GET", "POST"),
     _route("rows/{sobject}", _rows, "GET"),
+    _route("dump", _dump, "GET"),
+    _route("load", _load, "POST"),
+    _route("reset", _reset, "POST"),
     _route("clock", _clock, "GET", "POST"),
     _route("options", _options, "GET", "POST"),
     _route("limits", _limits, "GET", "POST"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import urllib3
@@ -129,3 +130,47 @@ def test_faults_are_kept_in_a_file_and_wrong_ones_refused(practice_org: Practice
         answer = org.request("POST", "/_sim/faults", wrong)
         assert answer.status == 400
         assert answer.data
+
+
+@pytest.mark.parametrize(("moment", "there"), [("before", 0), ("after", 1)])
+def test_a_held_request_waits_until_it_is_let_go(org: PracticeOrg, moment: str, there: int) -> None:
+    """The test acts at that very moment, before or after the work was done."""
+    org.plant({"kind": "http", "method": "POST", "path": "/sobjects/Account", "hold": moment})
+    with ThreadPoolExecutor(1) as pool:
+        sent = pool.submit(org.json, "POST", "sobjects/Account", {"Name": "Held"})
+        assert org.json("GET", "/_sim/faults/held?wait_s=60") == {"held": 1}
+
+        assert (len(org.rows("Account")), sent.done()) == (there, False)
+        org.request("POST", "/_sim/faults/release")
+        assert sent.result(60)["success"]
+
+    assert len(org.rows("Account")) == 1
+
+
+def test_jobs_and_the_recycle_bin_are_forgotten_in_time(org: PracticeOrg) -> None:
+    """Seven days for a job's results, fifteen for what was deleted, by the org's clock."""
+    job = org.bulk("Account", "insert", b"Name\nOld\n")
+    org.json("POST", "/_sim/edit", {"delete": [row["Id"] for row in org.rows("Account")]})
+
+    org.json("POST", "/_sim/clock", {"move_s": 8 * 86_400})
+    with pytest.raises(RefusedError) as gone:
+        org.json("GET", f"jobs/ingest/{job['id']}")
+    assert (gone.value.status, len(org.rows("Account"))) == (404, 1)
+    org.json("POST", "/_sim/clock", {"move_s": 8 * 86_400})
+
+    assert org.rows("Account") == []
+    org.json("POST", "/_sim/reset")
+
+
+def test_a_reset_empties_an_org_and_ids_go_on(org: PracticeOrg) -> None:
+    """Rows are put in and dumped for several objects at once; users stay."""
+    org.json("POST", "/_sim/load", {"Account": [{"Name": "One"}], "Contact": [{"LastName": "Two"}]})
+    before = org.json("GET", "/_sim/dump?objects=Account,Contact")
+    org.json("POST", "/_sim/clock", {"move_s": 1_000_000})
+
+    org.json("POST", "/_sim/reset")
+
+    assert org.json("GET", "/_sim/dump?objects=Account,Contact") == {"Account": [], "Contact": []}
+    assert org.rows("User")
+    again = org.json("POST", "sobjects/Account", {"Name": "Three"})["id"]
+    assert again > before["Account"][0]["Id"]
