@@ -11,6 +11,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,7 @@ import polars as pl
 from core.domain.hidden_ids import Rewritten, ids_in_text, rewritten
 from core.domain.plan import MatchFields
 from core.errors import OrgbridgeError
-from core.migration.idmap import NONE, IdCodes, IdMap
+from core.migration.idmap import NONE, Codes, IdCodes, IdMap
 from core.migration.spec import Lookup, Step
 from core.salesforce.client import OrgClient
 
@@ -28,6 +29,16 @@ MASTER_RECORD_TYPE = "012000000000000AAA"
 #: by what users and queues are recognised when nobody says otherwise
 USER_MATCH = MatchFields(source="Username", target="Username")
 QUEUE_MATCH = MatchFields(source="DeveloperName", target="DeveloperName")
+
+
+class ParentFinder(Protocol):
+    """Looks for parents that the run has not read."""
+
+    def find(self, lookup: Lookup, codes: Codes) -> None:
+        """Puts what the target has of these source rows into the id maps."""
+
+    def are_late(self, codes: Codes) -> npt.NDArray[np.bool_]:
+        """Which of these rows of the source changed after reading began, and were not found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +51,8 @@ class Translated:
     unresolved: npt.NDArray[np.bool_]
     #: rows whose match found several records
     ambiguous: npt.NDArray[np.bool_]
+    #: of the unresolved ones, those whose record changed after reading began
+    late: npt.NDArray[np.bool_] | None = None
 
 
 class Translator:
@@ -57,6 +70,10 @@ class Translator:
         self._target = target
         self._ids = ids
         self._maps = maps
+        #: set once the run's steps are known
+        self.parents: ParentFinder | None = None
+        #: rows of mappings that this run has yet to load, sorted: lookups to them may wait (8.2)
+        self.coming: Mapping[str, Codes] = {}
         self._tables: dict[tuple[str, str, str], dict[str, str | None]] = {}
         self._mutex = threading.Lock()
 
@@ -65,22 +82,50 @@ class Translator:
         """The user that we are in the target."""
         return self._target.identity.user_id
 
-    def translate(self, step: Step, lookup: Lookup, values: pl.Series) -> Translated:
-        """Target ids of one column of source ids."""
+    def translate(
+        self, step: Step, lookup: Lookup, values: pl.Series, *, last: bool = False
+    ) -> Translated:
+        """Target ids of one column of source ids.
+
+        Args:
+            last: no later pass looks again, so parents that were not read are looked for now.
+        """
         blank = (values.is_null() | (values == "")).fill_null(value=True).to_numpy()
         if lookup.is_record_type:
             found = self._record_types(step, lookup, values)
             return Translated(found, found.is_null().to_numpy() & ~blank, np.zeros_like(blank))
         codes = self._ids.encode(values)
-        targets = np.full(len(codes), NONE, dtype=np.int64)
-        for parent in lookup.parents:
-            missing = targets == NONE
-            targets[missing] = self._maps[parent].look_up(codes[missing])
+        targets = self._in_the_plan(lookup, codes)
         found = self._ids.decode(targets)
         ambiguous = np.zeros_like(blank)
         if (~blank & (targets == NONE)).any():
             found, ambiguous = self._beyond_the_plan(lookup, values, found)
-        return Translated(found, found.is_null().to_numpy() & ~blank, ambiguous)
+        unresolved = found.is_null().to_numpy() & ~blank
+        if not last or self.parents is None or not lookup.parents or not unresolved.any():
+            return Translated(found, unresolved, ambiguous)
+        self.parents.find(lookup, codes[unresolved])
+        again = self._ids.decode(self._in_the_plan(lookup, np.where(unresolved, codes, NONE)))
+        found = pl.select(pl.coalesce(found, again)).to_series()
+        unresolved &= again.is_null().to_numpy()
+        return Translated(found, unresolved, ambiguous, self.parents.are_late(codes) & unresolved)
+
+    def _in_the_plan(self, lookup: Lookup, codes: Codes) -> Codes:
+        """Codes of the target by the links of the mappings whose records the lookup may name."""
+        targets = np.full(len(codes), NONE, dtype=np.int64)
+        for parent in lookup.parents:
+            missing = targets == NONE
+            targets[missing] = self._maps[parent].look_up(codes[missing])
+        return targets
+
+    def still_to_come(self, lookup: Lookup, values: pl.Series) -> npt.NDArray[np.bool_]:
+        """Ids of rows that this run loads later, as far as the lookup may be filled then."""
+        coming = np.zeros(len(values), dtype=np.bool_)
+        if self.coming and lookup.field.nillable and lookup.field.updateable:
+            codes = self._ids.encode(values)
+            for parent in lookup.parents:
+                if parent in self.coming:
+                    coming |= np.isin(codes, self.coming[parent])
+        return coming
 
     def rewritten(self, texts: pl.Series) -> Rewritten:
         """Texts in which ids of records that this plan has moved so far are those of the target.

@@ -13,7 +13,7 @@ differently.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ from core.db.run_state import Failure
 from core.domain.hashing import field_hashes, row_hashes
 from core.domain.plan import Blanks, OnTargetMissing, Operation
 from core.migration.idmap import IdCodes
-from core.migration.lookups import MASTER_RECORD_TYPE, Translator
+from core.migration.lookups import MASTER_RECORD_TYPE, Translated, Translator
 from core.migration.match import Match, Matches
 from core.migration.spec import ID, Lookup, Step
 from core.migration.transform import StepRules
@@ -38,6 +38,8 @@ LAST = "#last"
 #: hash of the row as it was last read back, where the target's automation had changed it
 FOUND = "#found"
 ENGINE_COLUMNS = (SOURCE, TARGET, HASH, TOUCHED, LAST, FOUND)
+#: the parent changed after reading began: drift, not loss (rule 1.1)
+PARENT_LATE = "PARENT_CHANGED_WHILE_READING"
 #: a cell that empties the field; cannot occur in data, which has no NUL
 BLANK = "\x00"
 
@@ -122,6 +124,8 @@ class _Page:
         self.failures: list[Failure] = []
         self.columns: dict[str, pl.Series] = {}
         self.waits: dict[str, pl.Series] = {}
+        #: of `waits`, lookups that wait in a canary only
+        self.postponed: list[str] = []
         self.sources = page.get_column(ID)
         self.links: list[pl.DataFrame] = []
 
@@ -206,7 +210,10 @@ class _Page:
         values = self.page.get_column(lookup.source)
         if lookup.is_record_type:
             values = values.replace({MASTER_RECORD_TYPE: None})
-        found = translator.translate(self.step, lookup, values)
+        waits = may_wait(lookup)
+        found = translator.translate(self.step, lookup, values, last=not waits)
+        if not waits:
+            found = self._postponed(lookup, translator, found, values)
         column, open_ids = found.ids, found.unresolved & self.open
         self.block(
             found.ambiguous,
@@ -214,18 +221,29 @@ class _Page:
             f"Several records of the target match {name}.",
             fields=(name,),
         )
-        if open_ids.any() and may_wait(lookup):
+        if open_ids.any() and waits:
             self.waits[name] = pl.select(
                 pl.when(pl.Series(found.unresolved)).then(values)
             ).to_series()
         elif open_ids.any():
-            column = self._missing(lookup, translator, column, found.unresolved)
+            column = self._missing(lookup, translator, found)
         self.columns[name] = column
 
-    def _missing(
-        self, lookup: Lookup, translator: Translator, column: pl.Series, missing: Mask
-    ) -> pl.Series:
-        name = lookup.field.name
+    def _postponed(
+        self, lookup: Lookup, translator: Translator, found: Translated, values: pl.Series
+    ) -> Translated:
+        """Of a canary: what names a row that is loaded later waits for it (rule 8.2)."""
+        coming = translator.still_to_come(lookup, values) & found.unresolved
+        if not coming.any():
+            return found
+        self.waits[lookup.field.name] = pl.select(
+            pl.when(pl.Series(coming)).then(values)
+        ).to_series()
+        self.postponed.append(lookup.field.name)
+        return replace(found, unresolved=found.unresolved & ~coming)
+
+    def _missing(self, lookup: Lookup, translator: Translator, found: Translated) -> pl.Series:
+        name, column, missing = lookup.field.name, found.ids, found.unresolved
         stand_in = translator.fallback(lookup)
         if stand_in is not None:
             return pl.select(
@@ -233,6 +251,8 @@ class _Page:
             ).to_series()
         message = f"The record that {name} names has no counterpart in the target."
         if lookup.policy.missing == "reject":
+            if found.late is not None and found.late.any():
+                self.block(found.late, PARENT_LATE, late_message(name), fields=(name,))
             self.block(missing, "LOOKUP_UNRESOLVED", message, fields=(name,))
             return column
         left = missing & self.open
@@ -290,6 +310,9 @@ class _Page:
             return
         names = list(self.waits)
         waiting = extra.select(SOURCE, HASH).with_columns(**self.waits)
+        if self.postponed:  # their hash has no place for a lookup that comes later: none is kept
+            whole = pl.all_horizontal(pl.col(self.postponed).is_null())
+            waiting = waiting.with_columns(pl.when(whole).then(HASH).alias(HASH))
         sent = pl.Series(self.open)
         waiting = waiting.filter(sent & pl.any_horizontal(pl.col(names).is_not_null()))
         if waiting.height:
@@ -321,6 +344,14 @@ class _Page:
 
     def _prepared(self) -> Prepared:
         return Prepared(links=self.links, failures=self.failures, totals=self.totals)
+
+
+def late_message(name: str) -> str:
+    """What is said of a row whose parent is newer than the run."""
+    return (
+        f"The record that {name} names was written after this run began to read; the next run "
+        "brings both."
+    )
 
 
 def may_wait(lookup: Lookup) -> bool:

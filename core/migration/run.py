@@ -34,7 +34,9 @@ from core.errors import (
     TransientError,
     UserError,
 )
+from core.migration import canary
 from core.migration.context import Pulse, RunContext, StopRequested
+from core.migration.deciding import CANARY, DecisionNeeded, FailureLimit
 from core.migration.delta import Since, narrowed
 from core.migration.ending import Stay
 from core.migration.evidence import readers, target_counts
@@ -44,6 +46,7 @@ from core.migration.idmap import IdCodes, IdMap
 from core.migration.load import load_step
 from core.migration.lookups import Translator
 from core.migration.match import match
+from core.migration.parents import Parents
 from core.migration.resolve import Resolved, resolve
 from core.migration.scope import within
 from core.migration.second_pass import second_pass
@@ -154,6 +157,8 @@ class _Carrier:
             raise
         except StopRequested as stop:
             return self._stopped(stop.wish)
+        except DecisionNeeded as asked:
+            return self._ask(asked)
         except DailyLimitError as limit:
             self._note(str(limit), level="warning")
             self._stay.leave(RunState.PAUSED, reason=f"daily limit: {limit.happened}")
@@ -195,6 +200,33 @@ class _Carrier:
             self._verify(run, chosen)
         self._settle_links(run)
 
+    def _canary(self, run: RunContext, resolved: Resolved, chosen: list[Step]) -> None:
+        """Loads the canary's rows, once, and asks whether the rest may follow (rule 8.2)."""
+        if self._row.options.get(f"decided_{CANARY}"):
+            return
+        for step in chosen:
+            row = self._extract(run, step, self._load_row(step), self._rules(step))
+            run.sizes[step.name] = list(row.cursor["sizes"])
+        figures = self._row.summary.get("canary")
+        if figures is None:
+            options = self._row.options
+            percent, roots = int(options["canary_percent"]), options.get("canary_roots") or ()
+            figures = canary.choose(run, chosen, percent=percent, roots=roots)
+            with self._store.commit() as commit:
+                commit.summary({"canary": figures})
+                commit.event(canary.sentence(figures))
+        run.translator.coming = canary.all_read(run, chosen)
+        for step in resolved.steps:
+            if step in chosen:
+                self._load(run, step, is_canary=True)
+            else:
+                self._known_links(run, step)
+        run.translator.coming = {}
+        if self._row.options.get("verify", True):
+            self._verify(run, chosen)
+        self._settle_links(run)
+        raise DecisionNeeded(CANARY, f"{canary.sentence(figures)} Continue with the rest, or stop?")
+
     def _try(self, run: RunContext, steps: list[Step]) -> None:
         """A trial of every object that needs no other one."""
         for step in steps:
@@ -203,7 +235,7 @@ class _Carrier:
             if step.wave or done or step.operation.is_delete:
                 continue
             self._pulse.check()
-            try_step(run, step, row, StepRules(step, salt=str(self._row.plan_id).encode()))
+            try_step(run, step, row, self._rules(step))
 
     def _undo(self, run: RunContext, resolved: Resolved) -> None:
         """Takes the parent run's writes back, children's objects first."""
@@ -293,9 +325,12 @@ class _Carrier:
             ids=ids,
             maps=maps,
             link_sets={name: row.id for name, row in sets.items()},
+            limit=FailureLimit(self._store, self._row.options),
             writes=_writes(self._row),
             sleep=self._sleep,
+            is_canary=self._row.mode == "canary",
         )
+        run.translator.parents = Parents(run, resolved.steps, rules_of=self._rules)
         self._sets = sets
         return run, resolved
 
@@ -322,7 +357,8 @@ class _Carrier:
     def _add_steps(self, commit: Any, step: Step) -> None:
         phases = ["undo"] if self._row.mode == "undo" else ["load"]
         if self._row.mode != "undo" and any(
-            lookup.deferred or lookup.own for lookup in step.lookups
+            lookup.deferred or lookup.own or (self._row.mode == "canary" and lookup.parents)
+            for lookup in step.lookups
         ):
             phases.append("second_pass")
         if self._row.mode != "undo" and step.mapping.final_fields:
@@ -340,19 +376,27 @@ class _Carrier:
                 }
             )
 
+    def _rules(self, step: Step) -> StepRules:
+        return StepRules(step, salt=str(self._row.plan_id).encode())
+
     def _step_row(self, name: str, phase: str) -> StepRow | None:
         for row in self._store.steps():
             if row.mapping_name == name and row.phase == phase:
                 return row
         return None
 
-    def _load(self, run: RunContext, step: Step) -> None:
+    def _load(self, run: RunContext, step: Step, *, is_canary: bool) -> None:
+        """Loads a mapping's rows; of a canary run those whose turn it is."""
         row = self._load_row(step)
+        if is_canary and row.cursor.get("canary_done"):
+            self._known_links(run, step)
+            return
+        run.limit.check()
         with self._store.commit() as commit:
             if row.status in (StepState.PENDING, StepState.PAUSED, StepState.FAILED):
                 commit.step(row.id, status=StepState.RUNNING)
         links = self._known_links(run, step)
-        rules = StepRules(step, salt=str(self._row.plan_id).encode())
+        rules = self._rules(step)
         row = self._extract(run, step, row, rules)
         run.sizes[step.name] = list(row.cursor["sizes"])
         if row.status is StepState.SUCCEEDED:
@@ -367,7 +411,17 @@ class _Carrier:
             hash_scheme=HASH_VERSION,
             translator=run.translator,
         )
-        load_step(run, step, row, rules=rules, matches=matches, pages=len(run.sizes[step.name]))
+        mark = ""
+        if run.is_canary:
+            turn = canary.turn_of(run, step, is_canary=is_canary)
+            turn.narrow(matches)
+            mark = turn.mark
+        pages = len(run.sizes[step.name])
+        load_step(run, step, row, rules=rules, matches=matches, pages=pages, mark=mark)
+        if is_canary:
+            with self._store.commit() as commit:
+                commit.step(row.id, status=StepState.PAUSED, cursor={"canary_done": True})
+            return
         with self._store.commit() as commit:
             commit.step(row.id, status=StepState.SUCCEEDED)
             commit.event(f"{step.name}: every row is settled", step=step.name)
@@ -461,6 +515,12 @@ class _Carrier:
             return RunState.RUNNING
         self._stay.leave(RunState.PAUSED, reason="paused by a person")
         return RunState.PAUSED
+
+    def _ask(self, asked: DecisionNeeded) -> RunState:
+        with self._store.commit() as commit:
+            commit.summary({"waits_for": asked.about})
+        self._stay.leave(RunState.WAITING_DECISION, reason=asked.sentence)
+        return RunState.WAITING_DECISION
 
     def _note(self, message: str, *, level: str) -> None:
         with self._store.commit() as commit:

@@ -29,11 +29,11 @@ def within(
         codes = run.ids.encode(page.get_column(name))
         for parent in mappings:
             if parent.source.lower() in allowed:
-                kept |= np.isin(codes, _read(run, parent.name))
+                kept |= np.isin(codes, read_rows(run, parent.name))
     return page.filter(pl.Series(kept))
 
 
-def _read(run: RunContext, name: str) -> Codes:
-    """Codes of the rows of a mapping that lie on the spool."""
+def read_rows(run: RunContext, name: str) -> Codes:
+    """Codes of the rows of a mapping that lie on the spool, sorted."""
     parts = [run.ids.encode(p.get_column(ID)) for p in run.spool.pages(f"src/{name}", [ID])]
     return np.unique(np.concatenate(parts)) if parts else np.empty(0, dtype=np.int64)

@@ -66,7 +66,7 @@ def _updates(run: RunContext, step: Step, waiting: pl.DataFrame) -> Prepared:
     columns: dict[str, pl.Series] = {}
     for name in names:
         lookup = next(entry for entry in step.lookups if entry.field.name == name)
-        found = run.translator.translate(step, lookup, waiting.get_column(name))
+        found = run.translator.translate(step, lookup, waiting.get_column(name), last=True)
         ids, stand_in = found.ids, run.translator.fallback(lookup)
         if stand_in is not None:
             missing = pl.Series(found.unresolved)

@@ -1,0 +1,102 @@
+"""Rules of scope and reading (1.x), between two practice orgs."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.bootstrap import Orgbridge
+from core.db import runs
+from core.migration import run as engine
+from tests.org.engine import SCHEMA, Pair, check_identity, connect, line
+from tests.org.pairs import by_key, create, emptied, live
+from tests.orgs import PracticeOrg, PracticeOrgs
+
+PLAN = """
+orgbridge: 1
+name: reading
+source: legacy
+target: new
+objects:
+  - source: Account
+    key: {source: Id, target: Legacy_Id__c}
+    where: "Name != 'outside'"
+  - source: Contact
+    key: {source: Id, target: Legacy_Id__c}
+"""
+
+
+@pytest.fixture(scope="module")
+def orgs(module_practice_org: PracticeOrgs) -> tuple[PracticeOrg, PracticeOrg]:
+    return (
+        module_practice_org(name="Legacy", schema=SCHEMA),
+        module_practice_org(name="New", schema=SCHEMA),
+    )
+
+
+@pytest.fixture
+def pair(bridge: Orgbridge, orgs: tuple[PracticeOrg, PracticeOrg]) -> Pair:
+    for org in orgs:
+        emptied(org, "Contact", "Account")
+    return connect(bridge, *orgs)
+
+
+def test_rule_1_1_a_parent_that_was_not_read_is_found_in_the_target_by_its_key(pair: Pair) -> None:
+    known, unknown = create(pair.source, "Account", {"Name": "outside"}, {"Name": "outside"})
+    (there,) = create(pair.target, "Account", {"Name": "long there", "Legacy_Id__c": known})
+    create(
+        pair.source,
+        "Contact",
+        {"LastName": "found", "AccountId": known},
+        {"LastName": "lost", "AccountId": unknown},
+    )
+
+    document = pair.run(PLAN)
+
+    check_identity(document)
+    assert line(document, "account")["read"] == 0
+    assert line(document, "contact")["inserted"] == 1
+    assert [f["code"] for f in pair.failures(document["run_id"])] == ["LOOKUP_UNRESOLVED"]
+    (person,) = live(pair.target, "Contact")
+    assert (person["LastName"], person["AccountId"]) == ("found", there)
+    assert [row["Name"] for row in live(pair.target, "Account")] == ["long there"]
+
+
+def test_rule_1_1_a_self_lookup_to_a_row_outside_the_filter_is_filled_in_the_second_pass(
+    pair: Pair,
+) -> None:
+    (parent,) = create(pair.source, "Account", {"Name": "outside"})
+    (there,) = create(pair.target, "Account", {"Name": "there", "Legacy_Id__c": parent})
+    (child,) = create(pair.source, "Account", {"Name": "in", "ParentId": parent})
+
+    document = pair.run(PLAN)
+
+    assert document["status"] == "Succeeded", pair.failures(document["run_id"])
+    assert by_key(pair.target, "Account")[child]["ParentId"] == there
+
+
+def test_rule_1_1_rows_written_while_reading_are_drift_and_come_with_the_next_run(
+    pair: Pair,
+) -> None:
+    create(pair.source, "Account", {"Name": "A"})
+    pair.source.json("POST", "/_sim/clock", {"move_s": 5})
+    name = pair.launch(PLAN)
+    made: list[str] = []
+
+    def people_go_on_working() -> None:
+        """Once the accounts were read, somebody makes another one, and a contact of it."""
+        if not made and line(pair.document(name), "account")["read"]:
+            pair.source.json("POST", "/_sim/clock", {"move_s": 5})
+            made.extend(create(pair.source, "Account", {"Name": "late"}))
+            create(pair.source, "Contact", {"LastName": "late too", "AccountId": made[0]})
+
+    with pair.bridge.session(pair.actor.workspace_id) as session:
+        run_id = runs.run_named(session, name).id
+    engine.carry(pair.bridge, pair.actor.workspace_id, run_id, stop=people_go_on_working)
+
+    assert made
+    document = pair.document(name)
+    assert line(document, "contact")["blocked"] == 1
+    assert [f["code"] for f in pair.failures(name)] == ["PARENT_CHANGED_WHILE_READING"]
+    assert pair.summary(document)["objects"]["contact"]["drift"] == 1
+    assert pair.run(PLAN)["status"] == "Succeeded"
+    assert by_key(pair.target, "Contact", "LastName")["late too"]["AccountId"]
