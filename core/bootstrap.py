@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 MAIN_WORKSPACE = "main"
 
 Clock = Callable[[], datetime]
+Sleep = Callable[[float], None]
 log = logging.getLogger(__name__)
 
 
@@ -52,9 +54,12 @@ class _Database:
 class Orgbridge:
     """What the product consists of in this process; front doors and workers hold one."""
 
-    def __init__(self, settings: Settings, database: _Database, clock: Clock) -> None:
+    def __init__(
+        self, settings: Settings, database: _Database, *, clock: Clock, sleep: Sleep
+    ) -> None:
         self.settings = settings
         self.clock = clock
+        self.sleep = sleep
         self._database = database
         self._clients: dict[tuple[UUID, UUID], OrgClient] = {}
         self._mutex = threading.Lock()
@@ -159,9 +164,14 @@ class Orgbridge:
 
 
 @contextmanager
-def build(settings: Settings, *, clock: Clock | None = None) -> Iterator[Orgbridge]:
+def build(
+    settings: Settings, *, clock: Clock | None = None, sleep: Sleep = time.sleep
+) -> Iterator[Orgbridge]:
     """Everything, ready to use: database up, schema at its revision, workspace ``main`` there.
 
+    Args:
+        clock: the product's time; tests move it.
+        sleep: waits of org clients between two looks at a job and before a request goes again.
     Raises:
         ConfigError: database, role, schema or key is not as it must be; the message says how to
             mend it. Nothing is left running.
@@ -169,7 +179,7 @@ def build(settings: Settings, *, clock: Clock | None = None) -> Iterator[Orgbrid
     server = ensure_server(settings.home) if settings.database_url is None else None
     try:
         with _opened(settings, server) as database:
-            bridge = Orgbridge(settings, database, clock or utc_now)
+            bridge = Orgbridge(settings, database, clock=clock or utc_now, sleep=sleep)
             _ = bridge.vault  # a wrong or missing key is found out now, not at the first secret
             yield bridge
     finally:

@@ -49,6 +49,7 @@ def open_client(bridge: Orgbridge, workspace_id: UUID, org_id: UUID) -> OrgClien
         guard=place.guard,
         cache=KeptDescribes(place, held.api_version),
         clock=bridge.clock,
+        sleep=bridge.sleep,
     )
 
 

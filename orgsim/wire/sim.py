@@ -3,7 +3,7 @@ paths.
 
     GET    /_sim/org                 identity: url, organization_id, access_token, client_id …
     GET    /_sim/dump?objects=A,B     rows of several objects at once, by object
-    POST   /_sim/load                {object: [rows]} put in as they are, with their Ids; no rules run
+    POST   /_sim/load                {object: [rows]} put in as they are; no rules run
     POST   /_sim/reset               all records go but setup; jobs, faults, a moved clock too
     GET    /_sim/rows/{object}       all rows as stored (deleted ones too), JSON; ?format=csv for
     CSV
