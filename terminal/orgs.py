@@ -11,7 +11,7 @@ import typer
 
 from core.errors import UserError
 from core.secret import Secret
-from terminal.output import given_secret, say, show_json, show_table
+from terminal.output import given_secret, note, say, show_json, show_table
 
 if TYPE_CHECKING:
     from core.services.orgs import ConnectRequest, OrgCard
@@ -84,6 +84,7 @@ def add(
         return
     guard = " It is production and protected." if card.protected else ""
     say(f"{card.name}: {card.organization_name} ({card.environment}) as {card.username}.{guard}")
+    note(f"A worker reads its objects; without one: orgs refresh {card.name}")
 
 
 @app.command("list")

@@ -17,11 +17,17 @@ def _practice() -> None:
 @app.command()
 def up() -> None:
     """Start both practice orgs and register them (again, when they were changed)."""
+    from core.services import orgs as registered
     from core.services import practice
     from terminal.session import opened
 
     with opened() as (bridge, actor):
         orgs = practice.up(bridge, actor, tell=note)
+        for org in orgs:
+            card = registered.org_named(bridge, actor, org.name)
+            if card.describing.state != "done":
+                note(f"Reading the objects of {org.name}")
+                registered.refresh_metadata(bridge, actor, card.id)
     rows = [(org.name, org.organization_id, org.url) for org in orgs]
     show_table(("Org", "Organization id", "URL"), rows, empty="")
 

@@ -63,6 +63,8 @@ class OrgRow:
     ledger_suspended_at: dt.datetime | None
     previous_org_id: str | None
     connected_by: str | None
+    #: see core.db.describing
+    describing: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 carry_run(workspace_id, run_id)             lock per target organization: one run at a time
 carry_operation(workspace_id, kind, log_id) any other operation, by its log row
+describe_org(workspace_id, org_id)          reads an org's objects; waits in the queue once
 launch_scheduled(workspace_id, schedule_id, due_at)   lock per schedule; once per due time
 keep_house(day)                             retention, once a day
 """
@@ -18,6 +19,7 @@ from sqlalchemy.orm import Session
 
 CARRY_RUN: Final = "carry_run"
 CARRY_OPERATION: Final = "carry_operation"
+DESCRIBE_ORG: Final = "describe_org"
 LAUNCH_SCHEDULED: Final = "launch_scheduled"
 KEEP_HOUSE: Final = "keep_house"
 
@@ -70,6 +72,26 @@ def defer_operation(session: Session, *, workspace_id: UUID, kind: str, log_id: 
         {"workspace_id": str(workspace_id), "kind": kind, "log_id": str(log_id)},
         queueing_lock=f"operation:{log_id}",
     )
+
+
+def defer_describe(session: Session, *, workspace_id: UUID, org_id: UUID) -> bool:
+    """Queue the reading of an org's objects; False when it waits already."""
+    return _defer(
+        session,
+        DESCRIBE_ORG,
+        {"workspace_id": str(workspace_id), "org_id": str(org_id)},
+        queueing_lock=f"describe:{org_id}",
+    )
+
+
+def take_describe(session: Session, org_id: UUID) -> bool:
+    """Take the reading of an org's objects out of the queue; False when none waits there."""
+    statement = text(
+        "DELETE FROM procrastinate_jobs"
+        " WHERE task_name = :task AND args ->> 'org_id' = :org_id AND status = 'todo' RETURNING id"
+    )
+    found = session.execute(statement, {"task": DESCRIBE_ORG, "org_id": str(org_id)}).all()
+    return bool(found)
 
 
 def defer_scheduled(

@@ -21,7 +21,7 @@ from procrastinate.jobs import Job
 from core import log as logs
 from core.bootstrap import Orgbridge
 from core.domain.states import RunState
-from core.errors import ConflictError, TransientError
+from core.errors import ConflictError, NotFoundError, TransientError
 from core.jobs import queue, retention
 
 #: an attempt that met a passing fault waits this long, doubled each time, before the next
@@ -131,6 +131,24 @@ def carry_operation(context: JobContext, *, workspace_id: str, kind: str, log_id
             raise WorkerEndsError
 
 
+def describe_org(context: JobContext, *, workspace_id: str, org_id: str) -> None:
+    """Read an org's objects; the org's row tells how far it is."""
+    from core.access import describing
+
+    bench: Bench = context.additional_context["bench"]
+    with logs.bound(job=context.job.id, org=org_id):
+        try:
+            count = describing.describe_org(
+                bench.bridge, UUID(workspace_id), UUID(org_id), stop=bench.ending.is_set
+            )
+        except NotFoundError:
+            log.info("org was removed before it was described")
+            return
+        if count is None:
+            raise WorkerEndsError
+        log.info("org was described", extra={"objects": count})
+
+
 def launch_scheduled(
     context: JobContext, *, workspace_id: str, schedule_id: str, due_at: str
 ) -> None:
@@ -151,6 +169,7 @@ def keep_house(context: JobContext, *, day: str) -> None:
 TASKS: dict[str, Callable[..., Any]] = {
     queue.CARRY_RUN: carry_run,
     queue.CARRY_OPERATION: carry_operation,
+    queue.DESCRIBE_ORG: describe_org,
     queue.LAUNCH_SCHEDULED: launch_scheduled,
     queue.KEEP_HOUSE: keep_house,
 }

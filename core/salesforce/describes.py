@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -13,6 +13,7 @@ from urllib.parse import quote
 import orjson
 
 from core.domain.describe import SObject, parse_describe
+from core.errors import DailyLimitError, RefusedError, SessionLostError
 from core.salesforce.queries import RestApi
 from core.salesforce.wire import Answer, Request, Wire
 
@@ -118,11 +119,24 @@ class Describes:
 
         The first refusal ends it: what was asked for already is still answered and kept.
         """
+        for _, answer in self.each(names, refresh=refresh):
+            if isinstance(answer, RefusedError):
+                raise answer
+            yield answer
+
+    def each(
+        self, names: Sequence[str], *, refresh: bool = False
+    ) -> Iterator[tuple[str, SObject | RefusedError]]:
+        """Each name with its object, or with why the org refused it; in any order, in parallel.
+
+        Raises:
+            SessionLostError, DailyLimitError, TransientError: no object would be answered.
+        """
         with ThreadPoolExecutor(max_workers=PARALLEL) as pool:
-            asked = [pool.submit(self.one, name, refresh=refresh) for name in names]
+            asked = {pool.submit(self.one, name, refresh=refresh): name for name in names}
             try:
                 for done in as_completed(asked):
-                    yield done.result()
+                    yield asked[done], _answer_of(done)
             finally:
                 for waiting in asked:
                     waiting.cancel()
@@ -161,6 +175,16 @@ class Describes:
             accept=frozenset({304}),
         )
         return self._wire.fetch(request, _checked)
+
+
+def _answer_of(done: Future[SObject]) -> SObject | RefusedError:
+    """A refusal of this object is its answer; one that holds for all of them is raised."""
+    try:
+        return done.result()
+    except (SessionLostError, DailyLimitError):
+        raise
+    except RefusedError as refusal:
+        return refusal
 
 
 def _checked(answer: Answer) -> Answer:

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from core import notices
-from core.access import audit, connections, roles
+from core.access import audit, connections, describing, roles
+from core.db import describing as describe_rows
 from core.db import orgs as registry
+from core.db.describing import DescribeState, Progress
 from core.db.orgs import OrgRow
 from core.domain.describe import SObject
 from core.domain.roles import Actor, Role
@@ -28,6 +30,7 @@ from core.errors import (
     TransientError,
     UserError,
 )
+from core.jobs import queue
 from core.notices import Notice, NoticeEvent
 from core.services import connecting
 from core.services.connecting import ConnectionReport, ConnectRequest
@@ -39,10 +42,14 @@ if TYPE_CHECKING:
 
     from core.bootstrap import Orgbridge
 
-__all__ = ["ConnectRequest", "ConnectionReport", "ObjectRow", "OrgCard"]
-
-#: an org with at most this many objects is described whole when its metadata is refreshed
-DESCRIBE_ALL_UP_TO = 400
+__all__ = [
+    "ConnectRequest",
+    "ConnectionReport",
+    "DescribeState",
+    "ObjectRow",
+    "OrgCard",
+    "Progress",
+]
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +82,8 @@ class OrgCard:
     #: set when links to this org are not trusted: another Organization Id answered on reconnect
     ledger_suspended_at: dt.datetime | None
     plans_using: tuple[str, ...]
+    #: how far the reading of its objects is
+    describing: Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +100,8 @@ class ObjectRow:
     deletable: bool
     #: None until the object is described
     fields: int | None
+    #: why it could not be described, when that was tried last
+    fault: str = ""
 
 
 def orgs(bridge: Orgbridge, actor: Actor) -> tuple[OrgCard, ...]:
@@ -98,7 +109,9 @@ def orgs(bridge: Orgbridge, actor: Actor) -> tuple[OrgCard, ...]:
     roles.require(actor, Role.VIEWER, to="see orgs")
     with bridge.session(actor.workspace_id) as session:
         uses = registry.plans_by_org(session)
-        return tuple(_card(row, uses.get(row.id, ())) for row in registry.org_rows(session))
+        return tuple(
+            _card(session, row, uses.get(row.id, ())) for row in registry.org_rows(session)
+        )
 
 
 def org(bridge: Orgbridge, actor: Actor, org_id: UUID | str) -> OrgCard:
@@ -110,7 +123,7 @@ def org(bridge: Orgbridge, actor: Actor, org_id: UUID | str) -> OrgCard:
     roles.require(actor, Role.VIEWER, to="see orgs")
     with bridge.session(actor.workspace_id) as session:
         row = registry.org_row(session, _uuid(org_id))
-        return _card(row, registry.plans_by_org(session).get(row.id, ()))
+        return _card(session, row, registry.plans_by_org(session).get(row.id, ()))
 
 
 def org_named(bridge: Orgbridge, actor: Actor, name: str) -> OrgCard:
@@ -127,7 +140,7 @@ def org_named(bridge: Orgbridge, actor: Actor, name: str) -> OrgCard:
             raise NotFoundError(
                 f"There is no org named “{name}”.", next_step=f"Orgs here: {known}."
             )
-        return _card(row, registry.plans_by_org(session).get(row.id, ()))
+        return _card(session, row, registry.plans_by_org(session).get(row.id, ()))
 
 
 def test_connection(bridge: Orgbridge, actor: Actor, request: ConnectRequest) -> ConnectionReport:
@@ -232,21 +245,26 @@ def check_health(bridge: Orgbridge, actor: Actor, org_id: UUID) -> OrgCard:
     return org(bridge, actor, org_id)
 
 
-def refresh_metadata(bridge: Orgbridge, actor: Actor, org_id: UUID) -> int:
-    """Ask the org for its objects and fields again; how many objects were described.
+def describe_soon(bridge: Orgbridge, actor: Actor, org_id: UUID) -> None:
+    """Let a worker ask the org for its objects and fields again; the card tells how far it is."""
+    roles.require(actor, Role.ANALYST, to="refresh an org's metadata")
+    with bridge.session(actor.workspace_id) as session:
+        row = registry.org_row(session, org_id)
+        _queue_describe(session, row)
+        _record(session, actor, "org.metadata_refreshed", on=row)
 
-    Objects described before are asked for again (one conditional call each); an org of at most
-    `DESCRIBE_ALL_UP_TO` objects is described whole.
+
+def refresh_metadata(bridge: Orgbridge, actor: Actor, org_id: UUID) -> int:
+    """Ask the org for its objects and fields now; how many objects were described.
+
+    One conditional call for each object described before; which others are asked for, see
+    `core.access.describing`. What waits in the queue for a worker is taken over.
     """
     roles.require(actor, Role.ANALYST, to="refresh an org's metadata")
-    client = bridge.org_client(actor.workspace_id, org_id)
-    listed = client.describe_global(refresh=True)
-    names = [each.name for each in listed if not each.deprecated_and_hidden]
-    if len(names) > DESCRIBE_ALL_UP_TO:
-        with bridge.session(actor.workspace_id) as session:
-            known = registry.field_counts(session, org_id)
-        names = [name for name in names if name.lower() in known]
-    count = sum(1 for _ in client.describe_many(names, refresh=True))
+    with bridge.session(actor.workspace_id) as session:
+        registry.org_row(session, org_id)
+        queue.take_describe(session, org_id)
+    count = describing.describe_org(bridge, actor.workspace_id, org_id) or 0
     with bridge.session(actor.workspace_id) as session:
         row = registry.org_row(session, org_id)
         _record(session, actor, "org.metadata_refreshed", on=row, after={"objects": count})
@@ -267,6 +285,7 @@ def objects(bridge: Orgbridge, actor: Actor, org_id: UUID) -> tuple[ObjectRow, .
     listed = bridge.org_client(actor.workspace_id, org_id).describe_global()
     with bridge.session(actor.workspace_id) as session:
         counts = registry.field_counts(session, org_id)
+        faults = describe_rows.kept(session, org_id).get("faults", {})
     return tuple(
         ObjectRow(
             name=each.name,
@@ -278,6 +297,7 @@ def objects(bridge: Orgbridge, actor: Actor, org_id: UUID) -> tuple[ObjectRow, .
             updateable=each.updateable,
             deletable=each.deletable,
             fields=counts.get(each.name.lower()),
+            fault=faults.get(each.name, ""),
         )
         for each in sorted(listed, key=lambda each: each.name)
     )
@@ -371,6 +391,7 @@ def _register(
     with bridge.session(actor.workspace_id) as session:
         row = registry.add_org(session, values)
         registry.adopt_plans(session, row.id, name=row.name)
+        _queue_describe(session, row)
         _record(session, actor, "org.connected", on=row, after=_facts(row))
     return row.id
 
@@ -384,8 +405,15 @@ def _renew(bridge: Orgbridge, actor: Actor, *, org_id: UUID, tried: connecting.T
         if moved:
             registry.forget_describes(session, org_id)
         row = registry.change_org(session, org_id, values | moved)
+        _queue_describe(session, row)
         _record(session, actor, "org.reconnected", on=row, before=_facts(known), after=_facts(row))
     bridge.forget_org(actor.workspace_id, org_id)
+
+
+def _queue_describe(session: Session, row: OrgRow) -> None:
+    """In the transaction of the act that makes it necessary."""
+    if queue.defer_describe(session, workspace_id=row.workspace_id, org_id=row.id):
+        describe_rows.wait(session, row.id)
 
 
 def _budget_notice(bridge: Orgbridge, known: OrgRow, tried: connecting.Tried) -> Notice:
@@ -452,7 +480,7 @@ def _check_free(bridge: Orgbridge, actor: Actor, name: str) -> None:
             )
 
 
-def _card(row: OrgRow, plans: tuple[str, ...]) -> OrgCard:
+def _card(session: Session, row: OrgRow, plans: tuple[str, ...]) -> OrgCard:
     return OrgCard(
         id=row.id,
         name=row.name,
@@ -475,6 +503,7 @@ def _card(row: OrgRow, plans: tuple[str, ...]) -> OrgCard:
         login_url=row.login_url,
         ledger_suspended_at=row.ledger_suspended_at,
         plans_using=plans,
+        describing=describe_rows.progress_of(session, row.id, row.describing),
     )
 
 

@@ -17,8 +17,8 @@ def test(org_id: UUID) -> None:
 
 
 def refresh(org_id: UUID) -> None:
-    """Read the org's metadata again."""
-    orgs.refresh_metadata(visit.bridge(), visit.actor(), org_id)
+    """Have the org's metadata read again, in the background."""
+    orgs.describe_soon(visit.bridge(), visit.actor(), org_id)
 
 
 def read_only(org_id: UUID) -> None:

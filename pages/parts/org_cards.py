@@ -9,7 +9,16 @@ import streamlit as st
 
 from core.services import orgs
 from pages import registry
-from pages.parts import boxes, figures, org_acts, org_connect, practice_orgs, state, words
+from pages.parts import (
+    boxes,
+    figures,
+    org_acts,
+    org_connect,
+    org_describing,
+    practice_orgs,
+    state,
+    words,
+)
 from pages.parts.boxes import escaped
 
 CARD_WIDTH = 340
@@ -78,11 +87,7 @@ def _card(card: orgs.OrgCard, *, can_change: bool) -> None:
     # No caption: it fades what is in it, and code in it becomes too pale to read (axe, 4.5:1).
     st.markdown(f":gray[{escaped(edition.strip(' ·'))}]  \n`{card.username or figures.MISSING}`")
     _usage(card)
-    described = "never" if card.described_at is None else figures.ago(card.described_at)
-    st.markdown(
-        f"`{figures.short_id(card.organization_id)}` "
-        f":gray[API {escaped(card.api_version or '?')} · metadata read {described}]"
-    )
+    org_describing.line(card)
     if card.status != "connected" and card.status_reason:
         st.caption(f":orange[:material/warning: {escaped(card.status_reason)}]")
     if chosen is not None:
@@ -125,7 +130,7 @@ def _choose(card: orgs.OrgCard, chosen: str) -> None:
     }
     acts: dict[str, tuple[str, Callable[[UUID], object]]] = {
         TEST: ("answers", org_acts.test),
-        REFRESH: ("has fresh metadata", org_acts.refresh),
+        REFRESH: ("is being read again", org_acts.refresh),
         READ_ONLY[False]: ("is read-only", org_acts.read_only),
         READ_ONLY[True]: ("takes writes again", org_acts.writable),
         PROTECTED[False]: ("is protected", org_acts.protect),

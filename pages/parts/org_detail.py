@@ -6,9 +6,10 @@ import pandas as pd
 import streamlit as st
 
 from core.domain.describe import Field, SObject
+from core.domain.roles import Role
 from core.services import orgs
 from pages import registry
-from pages.parts import boxes, export, figures, rows, tables, visit, words
+from pages.parts import boxes, export, figures, org_acts, org_describing, rows, tables, visit, words
 from pages.parts.boxes import escaped
 
 OBJECT_COLUMNS = {
@@ -31,6 +32,8 @@ def draw(org_id: str) -> None:
     card = orgs.org(visit.bridge(), visit.actor(), org_id)
     kind = words.word(words.ENVIRONMENTS, card.environment)
     with rows.head(card.name, badge=words.word(words.HEALTH, card.status).badge):
+        if visit.may(Role.ANALYST) and not card.describing.state.is_moving:
+            _refresh_button(card)
         if st.button("All orgs", icon=":material/arrow_back:", key="org.back"):
             registry.go("orgs")
     rows.facts(
@@ -39,8 +42,14 @@ def draw(org_id: str) -> None:
         f"`{card.organization_id}`",
         escaped(card.username or ""),
         f"API {card.api_version}",
-        f"metadata read {figures.ago(card.described_at)}",
+        org_describing.words(card),
     )
+    org_describing.watched(card, _browser, key="org.browser")
+
+
+def _browser(card: orgs.OrgCard) -> None:
+    """Objects left, the fields of the one that is picked right; both grow while the org is read."""
+    org_describing.bar(card.describing)
     listed, shown = st.columns([0.44, 0.56], gap="medium")
     with listed:
         sobject = _objects(card)
@@ -49,6 +58,13 @@ def draw(org_id: str) -> None:
             boxes.empty("Fields", "Pick an object to see its fields.", icon=":material/list:")
         else:
             boxes.acted(_fields, card, sobject)
+
+
+def _refresh_button(card: orgs.OrgCard) -> None:
+    if st.button("Refresh metadata", icon=":material/refresh:", key="org.refresh") and boxes.acted(
+        org_acts.refresh, card.id
+    ):
+        st.rerun()
 
 
 def _objects(card: orgs.OrgCard) -> str | None:

@@ -55,7 +55,7 @@ LEAST: dict[Role, dict[str, str]] = {
         "exporting": "export",
         "launching": "launch pause cancel resume decide undo",
         "logs": "note_error",
-        "orgs": "check_health refresh_metadata",
+        "orgs": "check_health describe_soon refresh_metadata",
         "plans": "create import_plan import_file put save rename remove cut_version restore",
         "running": "carry_here",
         "schedules": "create change switch remove",
