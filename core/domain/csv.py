@@ -88,7 +88,7 @@ def read_table(
         UserError: empty, not text, a header that repeats or is blank, or rows longer than the
             header; the message names the line.
     """
-    found_encoding = encoding or _encoding(content)
+    found_encoding = encoding or encoding_of(content)
     try:
         text = content.decode(found_encoding)
     except (UnicodeDecodeError, LookupError) as error:
@@ -99,7 +99,7 @@ def read_table(
     text = text.removeprefix("\ufeff")
     if not text.strip():
         raise UserError("The file is empty.", next_step="It needs a header line.")
-    found = delimiter or _delimiter(text)
+    found = delimiter or delimiter_of(text)
     return _table(text, found, found_encoding)
 
 
@@ -155,7 +155,8 @@ def _json_number(text: str) -> Any:
         return text
 
 
-def _encoding(content: bytes) -> str:
+def encoding_of(content: bytes) -> str:
+    """The likeliest encoding of a text's bytes, by its mark and by what it holds."""
     marks = (
         (codecs.BOM_UTF8, "utf-8-sig"),
         (codecs.BOM_UTF32_LE, "utf-32"),
@@ -185,7 +186,7 @@ def _is_cp1252(content: bytes) -> bool:
     return True
 
 
-def _delimiter(text: str) -> str:
+def delimiter_of(text: str) -> str:
     """The delimiter that splits the first rows into the most equal columns."""
     sample = text[:SNIFFED_CHARACTERS]
     scores = {delimiter: _score(sample, delimiter) for delimiter in DELIMITERS}
@@ -212,7 +213,7 @@ def _table(text: str, delimiter: str, encoding: str) -> Table:
     except csv.Error as error:
         raise UserError(f"Line {reader.line_num} of the file is no CSV: {error}.") from error
     header = [name.strip() for name in rows[0][1]]
-    _check_header(header)
+    check_header(header)
     remarks = []
     columns: list[list[str | None]] = [[] for _ in header]
     for line, row in rows[1:]:
@@ -235,7 +236,12 @@ def _table(text: str, delimiter: str, encoding: str) -> Table:
     return Table(frame, delimiter, encoding, tuple(remarks[:20]))
 
 
-def _check_header(header: Sequence[str]) -> None:
+def check_header(header: Sequence[str]) -> None:
+    """Passes when every column has a name of its own.
+
+    Raises:
+        UserError: the message names the column.
+    """
     seen: set[str] = set()
     for number, name in enumerate(header, start=1):
         if not name:

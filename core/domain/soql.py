@@ -139,6 +139,18 @@ def parse_select(text: str, *, place: str = "query") -> Select:
     return _Parser(text, place).select()
 
 
+def condition_tokens(text: str, *, place: str = "where") -> tuple[tuple[str, str], ...]:
+    """Kind (string, time, number, word, sign) and text of every token of a condition.
+
+    Raises:
+        UserError: it is no condition.
+    """
+    parser = _Parser(text, place)
+    parser.condition(0)
+    parser.end()
+    return tuple((token.kind, token.text) for token in parser.tokens)
+
+
 def in_list(values: Iterable[str]) -> Soql:
     """``('a', 'b')``: values quoted, for an IN."""
     return Soql("(" + ", ".join(quoted(value) for value in values) + ")")
@@ -198,6 +210,11 @@ class _Parser:
     def spelt(self) -> str:
         """The tokens again, one space between words, none inside parentheses."""
         return _spelt(self._tokens)
+
+    @property
+    def tokens(self) -> Sequence[_Token]:
+        """All of them, in order."""
+        return self._tokens
 
     def _operand(self, depth: int) -> None:
         if self._take("not"):

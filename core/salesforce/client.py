@@ -150,9 +150,9 @@ class OrgClient:
         """The number a ``SELECT COUNT() FROM …`` gives."""
         return queries.count(self.wire, self.api, soql)
 
-    def counts(self, soqls: Sequence[str]) -> list[int | OrgbridgeError]:
+    def counts(self, soqls: Sequence[str], *, all_rows: bool = False) -> list[int | OrgbridgeError]:
         """Many counts, 25 to a request; an error stands where one was refused."""
-        return queries.counts(self.wire, self.api, soqls)
+        return queries.counts(self.wire, self.api, soqls, all_rows=all_rows)
 
     def query_frames(
         self, soql: str, *, all_rows: bool = False, page_rows: int = 50_000, api: str = "auto"

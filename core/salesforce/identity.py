@@ -29,6 +29,7 @@ class Environment(StrEnum):
     DEVELOPER = "developer"  # Developer Edition for good
     TRIAL = "trial"
     PRACTICE = "practice"  # a simulated org on this machine
+    FILES = "files"  # no org: a set of uploaded files that plans read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from core.db.models.base import (
     UtcDateTime,
     WorkspaceScoped,
 )
+from core.db.models.files import FileSet
 from core.db.models.logs import (
     ALL_LOGS,
     LOG_STATES,
@@ -100,6 +101,7 @@ __all__ = [
     "ExtraChildRecordsLog",
     "FieldDifferenceLog",
     "FieldMapping",
+    "FileSet",
     "IdempotencyKey",
     "LinkSet",
     "LogMixin",

@@ -43,7 +43,8 @@ class RegisteredOrg(Identified, WorkspaceScoped, Timestamped, Base):
             "status IN ('connected','session_expired','unreachable','revoked')", name="status"
         ),
         CheckConstraint(
-            "environment IN ('production','sandbox','scratch','developer','trial','practice')",
+            "environment IN ('production','sandbox','scratch','developer','trial','practice',"
+            "'files')",
             name="environment",
         ),
     )
