@@ -33,6 +33,7 @@ from core.errors import NotFoundError
 if TYPE_CHECKING:
     from core.access.secrets import Vault
     from core.salesforce.client import OrgClient
+    from core.salesforce.source import RowSource
     from core.spool import Spool
 
 MAIN_WORKSPACE = "main"
@@ -62,6 +63,7 @@ class Orgbridge:
         self.sleep = sleep
         self._database = database
         self._clients: dict[tuple[UUID, UUID], OrgClient] = {}
+        self._files: dict[tuple[UUID, UUID], RowSource] = {}
         self._mutex = threading.Lock()
         self._vault: Vault | None = None
         self._spool: Spool | None = None
@@ -148,10 +150,30 @@ class Orgbridge:
         with self._mutex:
             return self._clients.setdefault((workspace_id, org_id), opened)
 
+    def row_source(self, workspace_id: UUID, org_id: UUID) -> RowSource:
+        """What rows are read from: the client of an org, or a set of files.
+
+        Raises:
+            NotFoundError: no such org or set in that workspace.
+        """
+        from core.access.connections import open_files
+
+        key = (workspace_id, org_id)
+        with self._mutex:
+            known = self._clients.get(key) or self._files.get(key)
+        if known is not None:
+            return known
+        files = open_files(self, workspace_id, org_id)
+        if files is None:
+            return self.org_client(workspace_id, org_id)
+        with self._mutex:
+            return self._files.setdefault(key, files)
+
     def forget_org(self, workspace_id: UUID, org_id: UUID) -> None:
         """Drop the cached client: its credentials changed or the org was removed."""
         with self._mutex:
             self._clients.pop((workspace_id, org_id), None)
+            self._files.pop((workspace_id, org_id), None)
 
     def database_answers(self) -> bool:
         """True when the database answers a query in time; never raises."""

@@ -18,9 +18,11 @@ from uuid import UUID
 import orjson
 
 from core import notices
-from core.db import orgs
+from core.db import file_sets, orgs
 from core.db.orgs import OrgRow, StoredDescribe, StoredSecrets
-from core.errors import SessionLostError
+from core.errors import SessionLostError, UserError
+from core.files.source import FileSource
+from core.files.tables import TableSpec
 from core.notices.events import Notice, NoticeEvent
 from core.salesforce.client import OrgClient
 from core.salesforce.credentials import NOTHING, Credentials
@@ -50,6 +52,32 @@ def open_client(bridge: Orgbridge, workspace_id: UUID, org_id: UUID) -> OrgClien
         cache=KeptDescribes(place, held.api_version),
         clock=bridge.clock,
         sleep=bridge.sleep,
+    )
+
+
+def open_files(bridge: Orgbridge, workspace_id: UUID, org_id: UUID) -> FileSource | None:
+    """The files that a source stands for; None where it is an org.
+
+    Raises:
+        UserError: the files were not read yet.
+    """
+    with bridge.session(workspace_id) as session:
+        row = file_sets.of_source(session, org_id)
+    if row is None:
+        return None
+    if row.status != "read":
+        raise UserError(
+            f"The files {row.name} have not been read yet.",
+            next_step="Read them on the page CSV import, or wait until that is done.",
+        )
+    kept = row.document
+    return FileSource(
+        bridge.spool.run(row.id, row.wrapped_key),
+        [TableSpec.model_validate(one) for one in kept["tables"]],
+        pages={one["object"]: int(one["pages"]) for one in kept["read"]},
+        name=row.name,
+        organization_id=row.organization_id,
+        clock=bridge.clock,
     )
 
 

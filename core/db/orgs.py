@@ -104,8 +104,11 @@ _SIDES = (("source", MigrationPlan.source_org_id), ("target", MigrationPlan.targ
 
 
 def org_rows(session: Session) -> tuple[OrgRow, ...]:
-    """Every org of the workspace, by name."""
-    found = session.scalars(select(RegisteredOrg).order_by(func.lower(RegisteredOrg.name)))
+    """Every org of the workspace, by name; sets of files, which stand among them, are none."""
+    is_org = RegisteredOrg.environment != "files"
+    found = session.scalars(
+        select(RegisteredOrg).where(is_org).order_by(func.lower(RegisteredOrg.name))
+    )
     return tuple(_row(each) for each in found)
 
 

@@ -12,7 +12,7 @@ from core.domain.states import RunState
 from core.migration.summary import objects_of
 from core.notices import rules as notices
 from core.notices.events import Notice, NoticeEvent
-from core.salesforce.client import OrgClient
+from core.salesforce.source import RowSource
 
 if TYPE_CHECKING:
     from core.bootstrap import Orgbridge
@@ -30,7 +30,7 @@ class Stay:
     """One worker's stay with a run: what it costs is counted from here to `leave`."""
 
     def __init__(
-        self, bridge: Orgbridge, row: runs.RunRow, store: RunStore, *, orgs: dict[str, OrgClient]
+        self, bridge: Orgbridge, row: runs.RunRow, store: RunStore, *, orgs: dict[str, RowSource]
     ) -> None:
         self._bridge = bridge
         self._row = row

@@ -23,6 +23,7 @@ from core.errors import OrgbridgeError
 from core.migration.idmap import NONE, Codes, IdCodes, IdMap
 from core.migration.spec import Lookup, Step
 from core.salesforce.client import OrgClient
+from core.salesforce.source import RowSource
 
 #: "no record type": never sent (Salesforce facts 4.1)
 MASTER_RECORD_TYPE = "012000000000000AAA"
@@ -60,7 +61,7 @@ class Translator:
 
     def __init__(
         self,
-        source: OrgClient,
+        source: RowSource,
         target: OrgClient,
         *,
         ids: IdCodes,
@@ -227,7 +228,7 @@ class Translator:
 _SEVERAL = "\x00several"
 
 
-def _pairs(org: OrgClient, sobject: str, path: str) -> list[tuple[str, str]]:
+def _pairs(org: RowSource, sobject: str, path: str) -> list[tuple[str, str]]:
     where = " WHERE Type = 'Queue'" if sobject.lower() == "group" else ""
     pairs: list[tuple[str, str]] = []
     for frame in org.query_frames(f"SELECT Id, {path} FROM {sobject}{where}"):

@@ -75,7 +75,7 @@ def check(bridge: Orgbridge, actor: Actor, plan_id: UUID) -> Report:
         others = plan_rows.unfinished_runs_into(session, target.org_id or "")
         given = PreflightInput(
             plan=view.plan,
-            source=bridge.org_client(actor.workspace_id, source_id),
+            source=bridge.row_source(actor.workspace_id, source_id),
             target=bridge.org_client(actor.workspace_id, target_id),
             other_runs=others,
             is_read_only=target.read_only,

@@ -16,6 +16,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("core.plans", "core.reports"),
     ("core.bootstrap", "core.practice"),
     ("core.access", "core.notices"),
+    ("core.files",),
     ("core.salesforce", "core.db", "core.spool"),
     ("core.domain",),
     ("core.log", "core.processes"),

@@ -10,6 +10,7 @@ from core.domain.findings import Finding, Fix, Severity
 from core.domain.plan import ObjectMapping, Plan
 from core.errors import OrgbridgeError
 from core.salesforce.client import OrgClient
+from core.salesforce.source import RowSource
 
 #: rows of one object that the data checks read in full; beyond, they look at a sample and say so
 SCAN_ROWS = 50_000
@@ -28,7 +29,7 @@ class PreflightInput:
     """A plan and the orgs it is about."""
 
     plan: Plan
-    source: OrgClient
+    source: RowSource
     target: OrgClient
     #: by mapping name; mappings whose describes failed are missing and have a finding of their own
     sides: Mapping[str, Sides] = field(default_factory=dict)

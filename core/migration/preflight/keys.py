@@ -14,7 +14,7 @@ from core.domain.findings import SAMPLE_IDS_MAX, Finding, Fix, Severity
 from core.domain.plan import ObjectMapping
 from core.errors import OrgbridgeError
 from core.migration.preflight.inputs import PreflightInput, unknown
-from core.salesforce.client import OrgClient
+from core.salesforce.source import RowSource
 
 #: groups of repeated keys that are counted exactly; with more the figure is a floor
 GROUPS_MAX = 2_000
@@ -26,7 +26,7 @@ class _Side:
 
     word: str
     org: str
-    client: OrgClient
+    client: RowSource
     sobject: SObject
     paths: tuple[str, ...]
     where: str | None

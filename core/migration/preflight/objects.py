@@ -14,7 +14,7 @@ from core.domain.findings import Finding, Fix, Severity
 from core.domain.plan import ObjectMapping, Operation
 from core.errors import OrgbridgeError
 from core.migration.preflight.inputs import PreflightInput, Sides
-from core.salesforce.client import OrgClient
+from core.salesforce.source import RowSource
 
 #: describes asked of one org at the same time
 DESCRIBES_AT_ONCE = 6
@@ -79,7 +79,7 @@ def count_findings(given: PreflightInput, counts: dict[str, int]) -> Iterator[Fi
 
 def _described(given: PreflightInput, entry: ObjectMapping) -> Sides | Finding:
     found: list[SObject] = []
-    asked: tuple[tuple[OrgClient, str, str], ...] = (
+    asked: tuple[tuple[RowSource, str, str], ...] = (
         (given.source, entry.source, given.plan.source),
         (given.target, entry.target, given.plan.target),
     )
