@@ -327,11 +327,13 @@ def writers_after(session: Session, run: RunRow) -> list[str]:
     return [str(row[0]) for row in found]
 
 
-def last_run(session: Session, run: RunRow) -> tuple[UUID, dt.datetime] | None:
-    """The last run that a delta may follow: same plan version, ended, everything of it written."""
+def last_run(session: Session, run: RunRow) -> tuple[UUID, dt.datetime, str] | None:
+    """The last run that a delta may follow: same plan version, ended, everything of it written;
+    its watermark, and the mark of the formulas that it read by."""
     row = session.execute(
         text(
-            "SELECT id, watermark FROM data_migration WHERE plan_id = :plan"
+            "SELECT id, watermark, coalesce(summary ->> 'formulas', '') FROM data_migration"
+            " WHERE plan_id = :plan"
             " AND data_batch_id = :version AND id <> :id AND mode IN ('full', 'delta')"
             " AND status IN ('Succeeded', 'Partial') AND watermark IS NOT NULL"
             " AND coalesce(jsonb_array_length(options -> 'only'), 0) = 0"
@@ -339,7 +341,7 @@ def last_run(session: Session, run: RunRow) -> tuple[UUID, dt.datetime] | None:
         ),
         {"plan": run.plan_id, "version": run.plan_version_id, "id": run.id},
     ).one_or_none()
-    return None if row is None else (row[0], row[1])
+    return None if row is None else (row[0], row[1], str(row[2]))
 
 
 def left_behind(session: Session, run_id: UUID) -> dict[str, list[str]]:

@@ -9,9 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from core.db.run_state import HEARTBEAT_S, RunStore
+from core.migration.deciding import FailureLimit
 from core.migration.idmap import IdCodes, IdMap
 from core.migration.lookups import Translator
 from core.salesforce.client import OrgClient
+from core.salesforce.source import RowSource
 from core.spool import RunSpool
 
 
@@ -78,7 +80,7 @@ class RunContext:
 
     store: RunStore
     spool: RunSpool
-    source: OrgClient
+    source: RowSource
     target: OrgClient
     pulse: Pulse
     translator: Translator
@@ -91,11 +93,15 @@ class RunContext:
     maps: dict[str, IdMap]
     #: link_set of every mapping of the plan
     link_sets: dict[str, int]
+    #: stops the run when too many rows fail
+    limit: FailureLimit
     #: false in a dry run: nothing goes to the target or into the ledger
     writes: bool = True
     sleep: Callable[[float], None] = time.sleep
     #: rows of every spooled page of every mapping
     sizes: dict[str, list[int]] = field(default_factory=dict)
+    #: its optional lookups may all have waited (rule 8.2)
+    is_canary: bool = False
 
     def page_rows(self, name: str, number: int) -> int:
         """Rows of one source page, counted from 1."""

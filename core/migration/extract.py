@@ -7,14 +7,14 @@ object counts as read only when the whole of it was, so a reader never sees half
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import polars as pl
 
 from core.domain.plan import Rows
 from core.migration.spec import ID, MODSTAMP, Step
-from core.salesforce.client import OrgClient
+from core.salesforce.source import RowSource
 from core.spool import RunSpool, page_name
 
 #: rows of one page: large enough for bulk's batches, small enough for bounded memory
@@ -75,7 +75,7 @@ def read_columns(step: Step, rule_columns: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def extract(
-    org: OrgClient,
+    org: RowSource,
     spool: RunSpool,
     step: Step,
     *,
@@ -83,22 +83,20 @@ def extract(
     watermark: str,
     keep: Callable[[pl.DataFrame], pl.DataFrame],
     beat: Callable[[], None],
-    narrowed: str | None = None,
+    narrowed: tuple[str, ...] | None = None,
 ) -> Extracted:
-    """Reads all rows of a mapping to the spool.
+    """Reads all rows of a mapping to the spool, or those of which one condition holds.
 
     Args:
         keep: what is done to a page before it is sealed: scope filter, masking.
         watermark: ISO to the millisecond without zone; rows changed later count as drift.
+        narrowed: conditions, each a query of its own; a row that two of them give counts once.
         beat: called once a page; what it raises ends the reading.
     """
     sizes: list[int] = []
     drift = 0
     spool.delete(source_folder(step))
-    every = step.mapping.rows is not Rows.LIVE
-    for frame in org.query_frames(
-        select(step, columns, narrowed=narrowed), all_rows=every, page_rows=PAGE_ROWS
-    ):
+    for frame in _frames(org, step, columns, narrowed):
         beat()
         kept = keep(frame)
         if MODSTAMP in kept.columns:
@@ -109,3 +107,19 @@ def extract(
         sizes.append(kept.height)
         spool.write(page_name(source_folder(step), len(sizes)), kept)
     return Extracted(sizes, drift)
+
+
+def _frames(
+    org: RowSource, step: Step, columns: tuple[str, ...], narrowed: tuple[str, ...] | None
+) -> Iterator[pl.DataFrame]:
+    every = step.mapping.rows is not Rows.LIVE
+    seen = pl.Series(ID, [], dtype=pl.String)
+    for condition in (None,) if narrowed is None else narrowed:
+        soql = select(step, columns, narrowed=condition)
+        for frame in org.query_frames(soql, all_rows=every, page_rows=PAGE_ROWS):
+            if narrowed is None:
+                yield frame
+                continue
+            fresh = frame.filter(~pl.col(ID).is_in(seen.implode()))
+            seen = seen.append(fresh.get_column(ID))
+            yield fresh

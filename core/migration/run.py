@@ -34,10 +34,10 @@ from core.errors import (
     TransientError,
     UserError,
 )
-from core.migration import canary
+from core.migration import canary, delta
 from core.migration.context import Pulse, RunContext, StopRequested
 from core.migration.deciding import CANARY, DecisionNeeded, FailureLimit
-from core.migration.delta import Since, narrowed
+from core.migration.delta import Since
 from core.migration.ending import Stay
 from core.migration.evidence import readers, target_counts
 from core.migration.extract import extract, read_columns
@@ -48,7 +48,7 @@ from core.migration.lookups import Translator
 from core.migration.match import match
 from core.migration.parents import Parents
 from core.migration.resolve import Resolved, resolve
-from core.migration.scope import within
+from core.migration.scope import read_rows, within
 from core.migration.second_pass import second_pass
 from core.migration.spec import Step
 from core.migration.summary import status_of
@@ -56,7 +56,7 @@ from core.migration.transform import StepRules
 from core.migration.trial import try_step
 from core.migration.undo import undo_step
 from core.migration.verify import verify
-from core.salesforce.client import OrgClient
+from core.salesforce.source import RowSource
 from core.spool import RunSpool
 
 if TYPE_CHECKING:
@@ -143,10 +143,10 @@ class _Carrier:
                 "An org of this run is no longer registered.",
                 next_step="Connect it again and start a new run.",
             )
-        self._source = bridge.org_client(workspace, source)
+        self._source = bridge.row_source(workspace, source)
         self._target = bridge.org_client(workspace, target)
         self._spool = bridge.spool.run(row.id, wrapped_key)
-        orgs = {"source": self._source, "target": self._target}
+        orgs: dict[str, RowSource] = {"source": self._source, "target": self._target}
         self._stay = Stay(bridge, row, store, orgs=orgs)
 
     def carry(self) -> RunState:
@@ -181,11 +181,9 @@ class _Carrier:
             self._try(run, chosen)
             return
         self._count(run, chosen, when="before")
-        for step in resolved.steps:
-            if step in chosen:
-                self._load(run, step)
-            else:
-                self._known_links(run, step)
+        if run.is_canary:
+            self._canary(run, resolved, chosen)
+        self._load_all(run, resolved, chosen)
         self._pulse.check()
         if not run.writes:
             return
@@ -215,12 +213,8 @@ class _Carrier:
             with self._store.commit() as commit:
                 commit.summary({"canary": figures})
                 commit.event(canary.sentence(figures))
-        run.translator.coming = canary.all_read(run, chosen)
-        for step in resolved.steps:
-            if step in chosen:
-                self._load(run, step, is_canary=True)
-            else:
-                self._known_links(run, step)
+        run.translator.coming = {step.name: read_rows(run, step.name) for step in chosen}
+        self._load_all(run, resolved, chosen, is_canary=True)
         run.translator.coming = {}
         if self._row.options.get("verify", True):
             self._verify(run, chosen)
@@ -330,6 +324,9 @@ class _Carrier:
             sleep=self._sleep,
             is_canary=self._row.mode == "canary",
         )
+        self._formulas = delta.formulas(resolved.steps)
+        with self._store.commit() as commit:
+            commit.summary({"formulas": self._formulas})
         run.translator.parents = Parents(run, resolved.steps, rules_of=self._rules)
         self._sets = sets
         return run, resolved
@@ -385,6 +382,15 @@ class _Carrier:
                 return row
         return None
 
+    def _load_all(
+        self, run: RunContext, resolved: Resolved, chosen: list[Step], *, is_canary: bool = False
+    ) -> None:
+        for step in resolved.steps:
+            if step in chosen:
+                self._load(run, step, is_canary=is_canary)
+            else:
+                self._known_links(run, step)
+
     def _load(self, run: RunContext, step: Step, *, is_canary: bool) -> None:
         """Loads a mapping's rows; of a canary run those whose turn it is."""
         row = self._load_row(step)
@@ -411,6 +417,8 @@ class _Carrier:
             hash_scheme=HASH_VERSION,
             translator=run.translator,
         )
+        if self._since.watermark is not None:
+            delta.note_new(run, step, matches)
         mark = ""
         if run.is_canary:
             turn = canary.turn_of(run, step, is_canary=is_canary)
@@ -448,11 +456,14 @@ class _Carrier:
                 watermark=run.watermark,
                 keep=lambda page: rules.seal(self._scoped(run, step, page)),
                 beat=self._pulse.check,
-                narrowed=narrowed(step, self._since),
+                narrowed=delta.conditions(run, step, self._since, mappings=self._plan.objects),
             )
+            gone = delta.deleted(run, step, self._since)
             with self._store.commit() as commit:
-                commit.step(row.id, cursor={"sizes": got.sizes, "drift": got.drift})
+                commit.step(row.id, cursor={"sizes": got.sizes, **delta.drift(got.drift, gone)})
                 commit.event(f"{step.name}: {got.rows} rows read", step=step.name)
+                if gone:
+                    commit.event(delta.sentence(step, gone), step=step.name, level="warning")
         return self._load_row(step)
 
     def _load_row(self, step: Step) -> StepRow:
@@ -466,7 +477,8 @@ class _Carrier:
         scope = step.mapping.scope
         if scope is None:
             return page
-        return within(run, step, page, fields=scope.within, mappings=self._plan.objects)
+        mappings, follows = self._plan.objects, self._since.watermark is not None
+        return within(run, step, page, fields=scope.within, mappings=mappings, is_delta=follows)
 
     @cached_property
     def _since(self) -> Since:
@@ -475,7 +487,7 @@ class _Carrier:
             return Since()
         with self._bridge.session(self._row.workspace_id) as session:
             last = runs.last_run(session, self._row)
-            if last is None:
+            if last is None or last[2] != self._formulas:
                 return Since()
             return Since(last[1], runs.left_behind(session, last[0]))
 
@@ -545,7 +557,7 @@ def _writes(row: runs.RunRow) -> bool:
     return row.mode not in READ_ONLY_MODES and not row.options.get("preview")
 
 
-def _clock_of(org: OrgClient) -> datetime:
+def _clock_of(org: RowSource) -> datetime:
     """The org's own clock; ours where the org does not tell it."""
     try:
         return org.server_time()

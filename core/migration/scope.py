@@ -10,7 +10,7 @@ import polars as pl
 
 from core.domain.plan import ObjectMapping
 from core.migration.context import RunContext
-from core.migration.idmap import Codes
+from core.migration.idmap import NONE, Codes
 from core.migration.spec import ID, Step
 
 
@@ -21,8 +21,10 @@ def within(
     *,
     fields: Sequence[str],
     mappings: Sequence[ObjectMapping],
+    is_delta: bool = False,
 ) -> pl.DataFrame:
-    """The rows of a page that name, in one of the fields, a row that this run has read."""
+    """The rows of a page that name, in one of the fields, a row that this run has read; in a delta
+    also one that earlier runs have."""
     kept = np.zeros(page.height, dtype=np.bool_)
     for name in fields:
         allowed = {entry.lower() for entry in step.source.fields[name].reference_to}
@@ -30,6 +32,8 @@ def within(
         for parent in mappings:
             if parent.source.lower() in allowed:
                 kept |= np.isin(codes, read_rows(run, parent.name))
+                if is_delta:
+                    kept |= run.maps[parent.name].look_up(codes) != NONE
     return page.filter(pl.Series(kept))
 
 

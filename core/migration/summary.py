@@ -23,6 +23,7 @@ def objects_of(steps: Iterable[StepRow]) -> dict[str, dict[str, int]]:
             line.update({name: step.totals[name] for name in _SEVEN})
             line["twins"] = step.totals["twins"]
             line["drift"] = int(step.cursor.get("drift", 0))
+            line["deleted_in_source"] = int(step.cursor.get("deleted", 0))
         if step.phase == "finally":
             line["finally_failed"] = step.totals["failed"] + step.totals["not_processed"]
         for name in ("lookups_left_blank", "second_pass"):

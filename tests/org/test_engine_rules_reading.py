@@ -8,7 +8,7 @@ from core.bootstrap import Orgbridge
 from core.db import runs
 from core.migration import run as engine
 from tests.org.engine import SCHEMA, Pair, check_identity, connect, line
-from tests.org.pairs import by_key, create, emptied, live
+from tests.org.pairs import by_key, change, create, emptied, live
 from tests.orgs import PracticeOrg, PracticeOrgs
 
 PLAN = """
@@ -100,3 +100,95 @@ def test_rule_1_1_rows_written_while_reading_are_drift_and_come_with_the_next_ru
     assert pair.summary(document)["objects"]["contact"]["drift"] == 1
     assert pair.run(PLAN)["status"] == "Succeeded"
     assert by_key(pair.target, "Contact", "LastName")["late too"]["AccountId"]
+
+
+def later(pair: Pair) -> None:
+    """An hour passes in the source."""
+    pair.source.json("POST", "/_sim/clock", {"move_s": 3600})
+
+
+def test_rule_1_5_a_delta_reads_rows_that_stayed_behind_whatever_their_age(pair: Pair) -> None:
+    (lost,) = create(pair.source, "Account", {"Name": "outside"})
+    create(pair.source, "Contact", {"LastName": "waits", "AccountId": lost}, {"LastName": "fine"})
+    later(pair)
+    first = pair.run(PLAN)
+    later(pair)
+    create(pair.target, "Account", {"Name": "there now", "Legacy_Id__c": lost})
+
+    document = pair.run(PLAN, mode="delta")
+
+    assert line(first, "contact")["blocked"] == 1
+    assert line(document, "contact")["read"] == line(document, "contact")["inserted"] == 1
+    assert by_key(pair.target, "Contact", "LastName")["waits"]["AccountId"]
+
+
+def test_rule_1_5_a_delta_reads_old_children_of_rows_that_are_new_to_the_plan(pair: Pair) -> None:
+    inside, outside = create(pair.source, "Account", {"Name": "in"}, {"Name": "outside"})
+    create(
+        pair.source,
+        "Contact",
+        {"LastName": "of in", "AccountId": inside},
+        {"LastName": "of outside", "AccountId": outside},
+    )
+    scoped = PLAN + "    scope: {within: [AccountId]}\n"
+    later(pair)
+    first = pair.run(scoped)
+    later(pair)
+    change(pair.source, "Account", outside, Name="comes in")
+
+    document = pair.run(scoped, mode="delta")
+
+    assert line(first, "contact")["read"] == 1
+    assert line(document, "account")["inserted"] == 1
+    assert line(document, "contact")["inserted"] == line(document, "contact")["read"] == 1
+    keys = {row["Id"]: row["Legacy_Id__c"] for row in live(pair.target, "Account")}
+    assert keys[by_key(pair.target, "Contact", "LastName")["of outside"]["AccountId"]] == outside
+
+
+def test_rule_1_5_a_delta_keeps_new_children_of_rows_that_earlier_runs_moved(pair: Pair) -> None:
+    (inside,) = create(pair.source, "Account", {"Name": "in"})
+    scoped = PLAN + "    scope: {within: [AccountId]}\n"
+    later(pair)
+    pair.run(scoped)
+    later(pair)
+    create(pair.source, "Contact", {"LastName": "new", "AccountId": inside})
+
+    document = pair.run(scoped, mode="delta")
+
+    assert line(document, "account")["read"] == 0
+    assert line(document, "contact")["inserted"] == 1
+
+
+def test_rule_1_5_a_delta_names_rows_that_were_deleted_and_deletes_nothing(pair: Pair) -> None:
+    one, _ = create(pair.source, "Account", {"Name": "A"}, {"Name": "B"})
+    later(pair)
+    pair.run(PLAN)
+    later(pair)
+    pair.source.json("DELETE", f"sobjects/Account/{one}")
+
+    document = pair.run(PLAN, mode="delta")
+
+    assert pair.summary(document)["objects"]["account"]["deleted_in_source"] == 1
+    with pair.bridge.session(pair.actor.workspace_id) as session:
+        row = runs.run_named(session, document["run_id"])
+        told = [e["message"] for e in runs.events(session, row.id, after=None, limit=100)]
+    assert any(one in message for message in told), told
+    assert len(live(pair.target, "Account")) == 2
+
+
+@pytest.mark.parametrize("changed", ["the plan", "nothing"])
+def test_rule_1_5_a_delta_compares_everything_when_the_plan_changed(
+    pair: Pair, changed: str
+) -> None:
+    create(pair.source, "Account", {"Name": "A", "Industry": "Tech"}, {"Name": "B"})
+    later(pair)
+    pair.run(PLAN)
+    later(pair)
+    mapped = PLAN.replace(
+        "    where", "    fields: {Phone: {from: Name, values: {A: '1'}}}\n    where"
+    )
+
+    document = pair.run(mapped if changed == "the plan" else PLAN, mode="delta")
+
+    assert line(document, "account")["read"] == (2 if changed == "the plan" else 0)
+    assert line(document, "account")["updated"] == (2 if changed == "the plan" else 0)
