@@ -113,6 +113,8 @@ class Lane:
         run.pulse.check_lease()
         if run.pulse.wish is not None and chunk.state is ChunkState.PLANNED:
             raise StopRequested(run.pulse.wish)
+        if chunk.state is ChunkState.PLANNED:
+            run.limit.check()
         if chunk.attempt and chunk.state is ChunkState.PLANNED:
             run.sleep(min(LOCK_WAIT_S * 2**chunk.attempt / 2, LOCK_WAIT_MAX_S))
         page = run.spool.read(chunk.page)
@@ -134,23 +136,32 @@ _ENDED = frozenset({ChunkState.DONE, ChunkState.FAILED})
 
 
 def load_step(
-    run: RunContext, step: Step, row: StepRow, *, rules: StepRules, matches: Matches, pages: int
+    run: RunContext,
+    step: Step,
+    row: StepRow,
+    *,
+    rules: StepRules,
+    matches: Matches,
+    pages: int,
+    mark: str = "",
 ) -> None:
     """Loads every row of a mapping that is not loaded yet.
 
+    Args:
+        mark: of a pass over some of the rows; it keeps its place and its pages apart.
     Raises:
-        StopRequested, TakenOverError, RefusedError, DailyLimitError: what was sent is settled
-        first.
+        StopRequested, DecisionNeeded, TakenOverError, RefusedError, DailyLimitError: what was sent
+        is settled first.
     """
     lane = Lane(run, step)
     try:
         lane.add(run.store.chunks(row.id))
         lane.drain()
         last = int(matches.depths.max()) if len(matches.depths) else 0
-        generation = int(row.cursor.get("generation", 0))
-        done = int(row.cursor.get("page", 0))
+        generation = int(row.cursor.get(f"{mark}generation", 0))
+        done = int(row.cursor.get(f"{mark}page", 0))
         while generation <= last and pages:
-            part = _Part(rules, matches, generation, done, pages)
+            part = _Part(rules, matches, generation, done, pages, mark)
             _generation(run, step, row, part=part, lane=lane)
             lane.drain()
             generation, done = generation + 1, 0
@@ -168,12 +179,13 @@ class _Part:
     #: pages whose chunks are committed
     done: int
     pages: int
+    mark: str
 
 
 def _generation(run: RunContext, step: Step, row: StepRow, *, part: _Part, lane: Lane) -> None:
     rules, matches, generation = part.rules, part.matches, part.generation
     done, pages = part.done, part.pages
-    buffer = _Buffer(run, step, row, generation)
+    buffer = _Buffer(run, step, row, part)
     start = 0
     several = bool(matches.depths.any())
     for number in range(1, pages + 1):
@@ -199,11 +211,12 @@ def _generation(run: RunContext, step: Step, row: StepRow, *, part: _Part, lane:
 class _Buffer:
     """What was prepared and is not planned yet."""
 
-    def __init__(self, run: RunContext, step: Step, row: StepRow, generation: int) -> None:
+    def __init__(self, run: RunContext, step: Step, row: StepRow, part: _Part) -> None:
         self._run = run
         self._step = step
         self._row = row
-        self._generation = generation
+        self._generation = part.generation
+        self._mark = part.mark
         self._held = Prepared()
         self._pages = 0
         self._buckets = Buckets.of(row.cursor.get("buckets", {}))
@@ -231,7 +244,8 @@ class _Buffer:
         """Plans chunks for all that is held: pages first, then one commit."""
         run, step, held = self._run, self._step, self._held
         self._held, self._pages = Prepared(), 0
-        name = f"{self._generation:02d}-{self.number:06d}"
+        mark = self._mark
+        name = f"{mark}{self._generation:02d}-{self.number:06d}"
         if held.updates:
             keep_before(run, step, held, name=name)
         self._buckets.add(held)
@@ -242,7 +256,7 @@ class _Buffer:
             self._pretend(held)
         if held.waiting:
             run.spool.write(f"wait/{step.name}/{name}", pl.concat(held.waiting))
-        where = {"generation": self._generation, "page": self.number}
+        where = {f"{mark}generation": self._generation, f"{mark}page": self.number}
         with run.store.commit() as commit:
             commit.step(
                 self._row.id,

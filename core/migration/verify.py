@@ -48,12 +48,14 @@ def verify(run: RunContext, step: Step, phases: list[StepRow]) -> dict[str, Any]
 
     Returns:
         ``{"rows", "missing", "values", "differences": {class: n}, "fields": {field: {class: n}},
-        "compared": {field: values}, "lookups": [field], "sums": {field: {"sent", "found"}}}``; sums
-        are of number fields, decimals as text. A row that is gone is a difference of its Id.
+        "compared": {field: values}, "lookups": {field: filled}, "sums": {field: {"sent",
+        "found"}}}``; sums are of number fields, decimals as text. A row that is gone is a
+        difference of its Id.
     """
     run.spool.delete(f"diff/{step.name}")
     counted: Counter[str] = Counter()
     compared: Counter[str] = Counter()
+    lookups: Counter[str] = Counter({lookup.field.name: 0 for lookup in step.lookups})
     sums: dict[str, tuple[Decimal, Decimal]] = {}
     fields: dict[str, Counter[str]] = {}
     chunks = [chunk for phase in phases for chunk in run.store.chunks(phase.id)]
@@ -72,6 +74,7 @@ def verify(run: RunContext, step: Step, phases: list[StepRow]) -> dict[str, Any]
         counted["rows"] += both.height
         counted["missing"] += missing.height
         compared.update(_values(both))
+        lookups.update(_filled(step, both))
         _add_sums(sums, step, both)
         for name, kind, n in differences.group_by("field", "difference").len().iter_rows():
             fields.setdefault(name, Counter())[kind] += n
@@ -89,7 +92,7 @@ def verify(run: RunContext, step: Step, phases: list[StepRow]) -> dict[str, Any]
         "differences": {kind.value: kinds[kind.value] for kind in Difference},
         "fields": {name: dict(counts) for name, counts in sorted(fields.items())},
         "compared": dict(compared),
-        "lookups": [lookup.field.name for lookup in step.lookups],
+        "lookups": dict(lookups),
         "sums": {
             name: {"sent": f"{sent:f}", "found": f"{there:f}"}
             for name, (sent, there) in sums.items()
@@ -154,6 +157,16 @@ def _values(both: pl.DataFrame) -> dict[str, int]:
     return both.select(pl.col(names).count()).row(0, named=True) if names else {}
 
 
+def _filled(step: Step, both: pl.DataFrame) -> dict[str, int]:
+    """Lookups that were sent with an id."""
+    names = {lookup.field.name for lookup in step.lookups} & set(_sent_columns(both))
+    return (
+        both.select(pl.col(n).ne(BLANK).sum() for n in sorted(names)).row(0, named=True)
+        if names
+        else {}
+    )
+
+
 def _add_sums(sums: dict[str, tuple[Decimal, Decimal]], step: Step, both: pl.DataFrame) -> None:
     """Adds a chunk's totals of number fields: as sent, and as they stand in the same rows."""
     final = set(step.mapping.final_fields)
@@ -189,7 +202,11 @@ def _gone(missing: pl.DataFrame) -> pl.DataFrame:
 
 
 def _differences(run: RunContext, step: Step, both: pl.DataFrame, *, waited: bool) -> pl.DataFrame:
-    waits = {lookup.field.name for lookup in step.lookups if may_wait(lookup)} if waited else set()
+    waits = {
+        lookup.field.name
+        for lookup in step.lookups
+        if waited and (may_wait(lookup) or (run.is_canary and lookup.parents))
+    }
     later = waits | set(step.mapping.final_fields)
     keys = {name.lower() for name in step.mapping.key.target}
     lookups = {lookup.field.name for lookup in step.lookups}

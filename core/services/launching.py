@@ -36,6 +36,8 @@ class LaunchRequest:
 
     mode: str = "full"
     canary_percent: int = CANARY_PERCENT
+    #: mappings a canary draws from; empty for all that are nobody's detail
+    canary_roots: tuple[str, ...] = ()
     #: names of mappings; empty for all
     only: tuple[str, ...] = ()
     #: number of a plan version; None cuts one from the draft
@@ -59,6 +61,7 @@ class LaunchRequest:
         """What the run keeps of it."""
         return {
             "canary_percent": self.canary_percent,
+            "canary_roots": list(self.canary_roots),
             "only": list(self.only),
             "batch": self.batch,
             "api": self.api,
@@ -264,7 +267,8 @@ def decide(
                 f"The run {name} does not wait for a decision; it is {run.status.value.lower()}.",
                 next_step="`runs show` tells where it stands.",
             )
-        runs.merge_options(session, run.id, {"decided": "continue" if go_on else "stop"})
+        about = run.summary.get("waits_for", "canary")
+        runs.merge_options(session, run.id, {f"decided_{about}": "continue" if go_on else "stop"})
         _note(session, actor, run, "run.decide", go_on=go_on)
         if go_on:
             runs.set_status(session, run, RunState.RUNNING)
@@ -276,8 +280,9 @@ def decide(
                     target=run.target_organization_id or "",
                 )
         else:
-            ended = RunState(run.summary.get("status_if_stopped", RunState.PARTIAL.value))
-            runs.set_status(session, run, ended, over=True)
+            # the rest was left behind by choice: never green
+            runs.set_status(session, run, RunState.PARTIAL, over=True)
+            runs.write_log(session, runs.run_named(session, name))
 
 
 def _wish(bridge: Orgbridge, actor: Actor, name: str, wish: str) -> None:
@@ -341,11 +346,11 @@ def _check(request: LaunchRequest, plan: Plan) -> None:
             state="Nothing was launched.",
             next_step=f"There are {', '.join(sorted(known))}.",
         )
-    if request.mode == "canary":
+    if request.mode == "canary" and not 1 <= request.canary_percent <= 99:
         raise UserError(
-            "Canary runs are not carried by this version.",
+            f"A canary of {request.canary_percent} % cannot be taken.",
             state="Nothing was launched.",
-            next_step="Rehearse with a dry run or a trial, or launch a part with --only.",
+            next_step="Take from 1 to 99 percent of the roots, or launch in full.",
         )
 
 
