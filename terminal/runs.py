@@ -167,3 +167,38 @@ def errors(
         for block in running.failures_csv(bridge, actor, name):
             sink.write(block)
     say(str(csv))
+
+
+@app.command()
+def report(
+    name: str,
+    html: Annotated[Path | None, typer.Option(help="Page to open or print.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Its figures as a table.")] = None,
+    differences: Annotated[
+        Path | None, typer.Option(help="Every value that reads back otherwise than sent, as CSV.")
+    ] = None,
+) -> int:
+    """The proof of a run: what was checked and whether it holds; exits with 2 where it does not."""
+    from core.services import proof
+    from terminal.session import opened
+
+    with opened() as (bridge, actor):
+        found = proof.shown(bridge, actor, name)
+        if html is not None:
+            html.write_bytes(proof.html(bridge, actor, name))
+        if csv is not None:
+            csv.write_bytes(proof.csv(bridge, actor, name))
+        if differences is not None:
+            with differences.open("wb") as sink:
+                everything = proof.DifferenceFilter()
+                for block in proof.differences_csv(bridge, actor, name, everything):
+                    sink.write(block)
+    if found.heading:
+        say(found.heading)
+    show_table(
+        ("Claim", "Verdict", "What it rests on"),
+        [(check.title, check.verdict.value, check.sentence) for check in found.checks],
+        empty="Nothing was checked.",
+    )
+    broken = found.verdict is proof.Verdict.BROKEN
+    return Exit.LEFT_ROWS if broken else Exit.OK

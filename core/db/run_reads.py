@@ -90,6 +90,7 @@ class StepLine:
     failed: int
     not_processed: int
     lookups_left_blank: int
+    twins: int
     second_pass: int
     started_at: dt.datetime | None
     finished_at: dt.datetime | None
@@ -144,6 +145,16 @@ class FailureLine:
     message: str
     fields: tuple[str, ...]
     sent: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class LookupLine:
+    """Rows whose lookup named a record that is not in the target, by what became of them."""
+
+    mapping_name: str
+    field: str
+    left_blank: int
+    held_back: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +291,21 @@ def failures(
         FailureLine(**{**row, "fields": tuple(row["fields"] or ()), "sent": row["sent"] or {}})
         for row in found
     ]
+
+
+def unresolved_lookups(session: Session, run_id: UUID) -> list[LookupLine]:
+    """Rows whose lookups were not resolved, by mapping and field."""
+    found = session.execute(
+        text(
+            "SELECT s.mapping_name, f.fields[1] AS field,"
+            " count(*) FILTER (WHERE f.kind = 'left_blank') AS left_blank,"
+            " count(*) FILTER (WHERE f.kind = 'blocked') AS held_back"
+            " FROM row_failure f JOIN run_step s ON s.id = f.step_id WHERE f.run_id = :id"
+            " AND f.code LIKE 'LOOKUP%' AND f.fields[1] IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2"
+        ),
+        {"id": run_id},
+    ).mappings()
+    return [LookupLine(**row) for row in found]
 
 
 def links(session: Session, record_id: str) -> list[LinkLine]:

@@ -1,0 +1,181 @@
+"""The proof of a run between two practice orgs whose target does things of its own."""
+
+from __future__ import annotations
+
+import csv
+import io
+from decimal import Decimal
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from core.bootstrap import Orgbridge
+from core.config import Settings
+from core.reports.proof import Verdict
+from core.services import proof
+from tests.org.engine import Pair, connect
+from tests.orgs import PracticeOrg, PracticeOrgs
+
+FIELDS = """
+standard: [Account, Contact]
+objects:
+  Account:
+    keep: [Name, Phone, Fax, Website, NumberOfEmployees, Description]
+    fields: &key
+      Legacy_Id__c:
+        {type: text, label: Legacy Id, length: 18, external_id: true, unique: true,
+         case_sensitive: true}
+      Amount__c: {type: currency, label: Amount, digits: 18, scale: 2}
+"""
+CONTACTS = """
+  Contact:
+    keep: [Name, FirstName, LastName, Email, AccountId]
+    fields: *key
+"""
+HOOKS = """
+    hooks:
+      - {set: {Website: "LOWER(Website)"}}
+      - {set: {Fax: "NULL"}}
+      - {when: 'Phone = "no"', refuse: No such phone, field: Phone}
+      - on: [insert]
+        when: 'Phone = "twin"'
+        create: {sobject: Contact, fields: {LastName: '"Made by the org"'}}
+"""
+PLAN = """
+orgbridge: 1
+name: proven
+source: legacy
+target: new
+objects:
+  - source: Account
+    key: {source: Id, target: Legacy_Id__c}
+  - source: Contact
+    key: {source: Id, target: Legacy_Id__c}
+    lookups: {AccountId: {missing: blank}}
+"""
+HOSTILE = '"><script>alert(1)</script> & =1+1'
+
+
+@pytest.fixture(scope="module")
+def orgs(module_practice_org: PracticeOrgs) -> tuple[PracticeOrg, PracticeOrg]:
+    return (
+        module_practice_org(name="Legacy", schema=FIELDS + CONTACTS),
+        module_practice_org(name="New", schema=FIELDS + HOOKS + CONTACTS),
+    )
+
+
+@pytest.fixture
+def run(bridge: Orgbridge, orgs: tuple[PracticeOrg, PracticeOrg]) -> tuple[Pair, str]:
+    """A finished run: a refused account, a contact whose parent is missing, a value lost."""
+    pair = connect(bridge, *orgs)
+    for org in orgs:
+        org.begin_afresh()
+        rows = [row for name in ("Contact", "Account") for row in org.rows(name)]
+        org.json("POST", "/_sim/edit", {"delete": [r["Id"] for r in rows if not r["IsDeleted"]]})
+    accounts = [
+        {"Name": "A", "Amount__c": 10.25, "NumberOfEmployees": 3, "Website": "HTTP://A"},
+        {"Name": HOSTILE, "Amount__c": 1e9, "Fax": HOSTILE, "Phone": "twin"},
+        {"Name": "C", "Phone": "no"},
+    ]
+    ids = [pair.source.json("POST", "sobjects/Account", row)["id"] for row in accounts]
+    for nth, account in enumerate(ids):
+        row = {"LastName": f"L{nth}", "AccountId": account}
+        pair.source.json("POST", "sobjects/Contact", row)
+    return pair, pair.run(PLAN)["run_id"]
+
+
+class _Page(HTMLParser):
+    """Tags, and addresses that a browser would ask for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.addresses += [str(v) for name, v in attrs if name in ("src", "href", "action")]
+
+
+def test_rule_6_1_and_6_2_the_proof_says_what_arrived_and_what_did_not(
+    run: tuple[Pair, str],
+) -> None:
+    pair, name = run
+    found = proof.shown(pair.bridge, pair.actor, name)
+
+    checks = {check.title: check for check in found.checks}
+    account, contact = found.objects
+    fields = {field.name: field for field in account.fields}
+    assert found.verdict is Verdict.BROKEN
+    assert checks["Every row is accounted for"].verdict is Verdict.PROVEN
+    assert "1 row did not arrive" in checks["Every row arrived"].sentence
+    assert (account.rows, account.missing, account.lost) == (2, 0, 1)
+    assert fields["Fax"].differences == {"lost": 1}
+    assert fields["Website"].differences == {"automation": 1}
+    assert fields["Amount__c"].sum_sent == Decimal("1000000010.25")
+    assert fields["Amount__c"].sums_agree
+    assert [(c.target, c.before, c.inserted, c.after, c.beyond) for c in found.counts] == [
+        ("Account", 0, 2, 2, 0),
+        ("Contact", 0, 3, 4, 1),
+    ]
+    lookup = next(field for field in contact.fields if field.name == "AccountId")
+    assert (lookup.resolved, lookup.left_blank) == (2, 1)
+    assert checks["Lookups resolved"].verdict is Verdict.BROKEN
+    assert [(p.bucket, p.promised, p.happened) for p in account.promises] == [("insert", 3, 2)]
+    assert {reader.role for reader in found.readers} == {"source", "target"}
+    assert found.heading == ""  # both users see all data
+
+
+def test_a_proof_runs_nothing_asks_nobody_and_its_tables_hold_every_difference(
+    run: tuple[Pair, str],
+) -> None:
+    pair, name = run
+
+    page = proof.html(pair.bridge, pair.actor, name).decode()
+
+    parsed = _Page()
+    parsed.feed(page)
+    assert parsed.addresses == []
+    assert not parsed.tags & {"script", "img", "link", "iframe", "form"}
+    assert "http" not in page.split("<body>")[0].replace("http-equiv", "")
+    assert "&lt;script&gt;alert(1)" in page
+    assert "1,000,000,010.25" in page
+    everything = proof.DifferenceFilter()
+
+    listed = proof.differences(pair.bridge, pair.actor, name, everything)
+    blocks = b"".join(proof.differences_csv(pair.bridge, pair.actor, name, everything))
+    table = proof.csv(pair.bridge, pair.actor, name).decode("utf-8-sig")
+    figures = list(csv.DictReader(io.StringIO(table)))
+
+    assert {(o.field, o.difference) for o in listed if o.difference != "normalised"} == {
+        ("Fax", "lost"),
+        ("Website", "automation"),
+    }
+    lost = proof.DifferenceFilter(mapping="account", field="Fax", kinds=("lost",))
+    assert len(proof.differences(pair.bridge, pair.actor, name, lost)) == 1
+    rows = list(csv.DictReader(io.StringIO(blocks.decode("utf-8-sig"))))
+    assert {HOSTILE, "HTTP://A"} <= {row["Sent"] for row in rows}
+    assert len(rows) == len(listed)
+    sums = {row["Field"]: row for row in figures if row["What"] == "sum"}
+    assert sums["NumberOfEmployees"]["Expected"] == sums["NumberOfEmployees"]["Found"] == "3"
+
+
+def test_the_terminal_writes_the_same_report(
+    run: tuple[Pair, str], settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair, name = run
+    monkeypatch.setenv("DATABASE_URL", str(settings.database_url))
+    monkeypatch.setenv("ORGBRIDGE_HOME", str(settings.home))
+    monkeypatch.setenv("ORGBRIDGE_KEY", str(settings.key.reveal() if settings.key else ""))
+    from terminal.runs import app
+
+    page, table = tmp_path / "proof.html", tmp_path / "proof.csv"
+    words = ["report", name, "--html", str(page), "--csv", str(table)]
+    said = CliRunner().invoke(app, words, standalone_mode=False)
+
+    assert said.return_value == 2
+    assert "Every value as sent" in said.output
+    assert f"Proof of run {name}" in page.read_text(encoding="utf-8")
+    assert table.read_bytes() == proof.csv(pair.bridge, pair.actor, name)
