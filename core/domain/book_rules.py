@@ -43,19 +43,16 @@ def by_the_book(mapping: ObjectMapping, source: SObject, target: SObject) -> ByT
     entry = object_book().entry(target.name)
     writes = mapping.operation in (Operation.INSERT, Operation.UPDATE, Operation.UPSERT)
     changed, notes = mapping, list[BookNote]()
-    steps = (
-        (_once_only, _not_together, _activated_last, _own_rows_only)
-        if writes
-        else (_own_rows_only,)
-    )
+    steps = (_once_only, _not_together, _activated_last) if writes else ()
     for step in steps:
-        done = step(changed, entry, source)
+        done = step(changed, entry)
         changed = done.mapping
         notes.extend(done.notes)
-    return ByTheBook(changed, tuple(notes))
+    done = _own_rows_only(changed, entry, source, target)
+    return ByTheBook(done.mapping, (*notes, *done.notes))
 
 
-def _once_only(mapping: ObjectMapping, entry: BookEntry, source: SObject) -> ByTheBook:
+def _once_only(mapping: ObjectMapping, entry: BookEntry) -> ByTheBook:
     """Fields that no update may carry, whatever the describe says."""
     known = {name.lower(): reason for name, reason in entry.create_only.items()}
     fields: dict[str, RuleBase] = dict(mapping.fields)
@@ -68,7 +65,7 @@ def _once_only(mapping: ObjectMapping, entry: BookEntry, source: SObject) -> ByT
     return ByTheBook(mapping.model_copy(update={"fields": fields}), tuple(notes))
 
 
-def _not_together(mapping: ObjectMapping, entry: BookEntry, source: SObject) -> ByTheBook:
+def _not_together(mapping: ObjectMapping, entry: BookEntry) -> ByTheBook:
     """Of fields that exclude each other on insert, the lesser ones are left out.
 
     Where either may be filled, row by row (a member is a contact or a lead), all of them stay.
@@ -88,7 +85,7 @@ def _not_together(mapping: ObjectMapping, entry: BookEntry, source: SObject) -> 
     return ByTheBook(mapping.model_copy(update={"fields": fields}), tuple(notes))
 
 
-def _activated_last(mapping: ObjectMapping, entry: BookEntry, source: SObject) -> ByTheBook:
+def _activated_last(mapping: ObjectMapping, entry: BookEntry) -> ByTheBook:
     """Records are inserted with the first value; the mapped one follows after their children."""
     fields: dict[str, RuleBase] = dict(mapping.fields)
     final: dict[str, RuleBase] = dict(mapping.final_fields)
@@ -108,12 +105,16 @@ def _activated_last(mapping: ObjectMapping, entry: BookEntry, source: SObject) -
     return ByTheBook(mapping.model_copy(update=update), tuple(notes))
 
 
-def _own_rows_only(mapping: ObjectMapping, entry: BookEntry, source: SObject) -> ByTheBook:
-    """Leaves out rows that the platform makes by itself when others are loaded."""
+def _own_rows_only(
+    mapping: ObjectMapping, entry: BookEntry, source: SObject, target: SObject
+) -> ByTheBook:
+    """Leaves out rows that the platform makes by itself when others are loaded; a target that does
+    not know the field (no person accounts) makes none."""
     named = {path.lower() for path in _filtered_fields(mapping.where)}
     conditions, notes = [], []
     for rows in entry.only_where:
-        if rows.field not in source.fields or rows.field.lower() in named:
+        known = rows.field in source.fields and rows.field in target.fields
+        if not known or rows.field.lower() in named:
             continue
         field = source.fields[rows.field]
         if not field.filterable:

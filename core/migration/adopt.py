@@ -26,6 +26,7 @@ from core.migration.spec import ID, Step
 from core.salesforce.client import OrgClient
 
 if TYPE_CHECKING:
+    from core.migration.context import RunContext
     from core.migration.match import Matches
 
 
@@ -84,8 +85,26 @@ def adopt(
         codes = _found(step, group, ours.filter(pl.Series(fresh)), target=target, ids=ids)
         taken = np.isin(codes, matches.targets[matches.states != Match.FRESH])
         hits = np.flatnonzero(fresh)[(codes >= 0) & ~taken]
-        matches.states[hits] = Match.KEYED
+        matches.states[hits] = Match.ADOPTED
         matches.targets[hits] = codes[(codes >= 0) & ~taken]
+
+
+def link_adopted(run: RunContext, step: Step, matches: Matches) -> None:
+    """Writes adopted rows into the ledger as such, before anything is sent: whatever is written to
+    them later, they stay rows that undo never deletes."""
+    from core.migration.match import Match
+
+    adopted = matches.states == Match.ADOPTED
+    if not run.writes or not adopted.any():
+        return
+    links = pl.DataFrame(
+        {
+            "source_id": run.ids.decode(matches.sources[adopted]),
+            "target_id": run.ids.decode(matches.targets[adopted]),
+        }
+    ).with_columns(origin=pl.lit("adopted"), sent_hash=pl.lit(None, pl.Int64))
+    with run.store.commit() as commit:
+        commit.links(run.link_sets[step.name], links)
 
 
 def _groups(target: SObject) -> Iterator[_Group]:

@@ -78,7 +78,7 @@ def note_new(run: RunContext, step: Step, matches: Matches) -> None:
     name = page_name(_folder(step.name), 1)
     if name in run.spool.names(_folder(step.name)):
         return
-    new = (matches.states == Match.FRESH) | (matches.states == Match.KEYED)
+    new = np.isin(matches.states, (Match.FRESH, Match.KEYED, Match.ADOPTED))
     run.spool.write(name, pl.DataFrame({ID: run.ids.decode(matches.sources[new])}))
 
 

@@ -45,6 +45,7 @@ class Match(IntEnum):
     REPEATED_TARGET = 4  # its key repeats in the target
     BLANK_KEY = 5  # its key is blank altogether
     GONE = 6  # the ledger says which one, and it is gone
+    ADOPTED = 8  # made by the platform, found by its natural key
     NOT_SURVIVOR = 7  # another row of its group of equal keys was chosen
 
 

@@ -78,7 +78,7 @@ class Parents:
             matches = match_rows(
                 step, narrow, None, target=run.target, ids=run.ids, translator=run.translator
             )
-            there = matches.states == Match.KEYED
+            there = np.isin(matches.states, (Match.KEYED, Match.ADOPTED))
             run.maps[step.name].add(matches.sources[there], matches.targets[there])
             if MODSTAMP in page.columns:
                 stamps = page.get_column(MODSTAMP).str.slice(0, 23)

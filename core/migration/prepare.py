@@ -25,6 +25,7 @@ from core.domain.plan import Blanks, OnTargetMissing, Operation
 from core.migration.idmap import IdCodes
 from core.migration.lookups import MASTER_RECORD_TYPE, Translated, Translator
 from core.migration.match import Match, Matches
+from core.migration.persons import left_alone
 from core.migration.spec import ID, Lookup, Step
 from core.migration.transform import StepRules
 
@@ -177,7 +178,7 @@ class _Page:
     def found(self) -> Mask:
         """Rows that have a record in the target."""
         states = self.matches.states
-        found: Mask = (states == Match.LINKED) | (states == Match.KEYED)
+        found: Mask = np.isin(states, (Match.LINKED, Match.KEYED, Match.ADOPTED))
         return found
 
     def skip_by_operation(self) -> None:
@@ -298,12 +299,18 @@ class _Page:
         whole = extra.hstack(frame)
         fresh, known = pl.Series(self.open & ~found), pl.Series(self.open & found)
         if fresh.any():
-            made.inserts.append(_sendable(self.step, whole.filter(fresh)))
+            made.inserts.append(self._fitting(_sendable(self.step, whole.filter(fresh)), fresh))
         if known.any():
             ours = pl.Series(self.matches.ours).filter(known)
-            made.updates.append(_sendable_update(self.step, whole.filter(known), ours))
+            rows = _sendable_update(self.step, whole.filter(known), ours)
+            made.updates.append(self._fitting(rows, known))
         self._note_waiting(made, extra)
         return made
+
+    def _fitting(self, rows: pl.DataFrame, chosen: pl.Series) -> pl.DataFrame:
+        """Without fields that the row's kind of account does not have (rule 3.6)."""
+        source, target = self.step.source, self.step.target
+        return left_alone(rows, self.page.filter(chosen), target=target, source=source)
 
     def _note_waiting(self, made: Prepared, extra: pl.DataFrame) -> None:
         if not self.waits:

@@ -25,6 +25,7 @@ from core.domain.plan import (
 )
 from core.errors import UserError
 from core.migration.adopt import row_paths
+from core.migration.persons import person_paths
 from core.migration.spec import Lookup, Step
 
 #: written by the platform, or by people with a special right who then say so in the plan
@@ -226,6 +227,7 @@ def _step(
             )
         )
     extra = (*_match_paths(lookups, source), *row_paths(target, source))
+    extra = (*extra, *person_paths(target, source))
     return Step(mapping, source, target, rules, tuple(lookups), wave, position, extra)
 
 

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from core.db import ledger, runs
+import polars as pl
+
+from core.db import ledger, retries, runs
 from core.db.plans import version_by_id
 from core.db.run_state import Lease, RunStore, StepRow, TakenOverError, claim
 from core.domain.describe import SObject
@@ -35,22 +37,24 @@ from core.errors import (
     UserError,
 )
 from core.migration import canary, delta
+from core.migration.adopt import link_adopted
 from core.migration.context import Pulse, RunContext, StopRequested
 from core.migration.deciding import CANARY, DecisionNeeded, FailureLimit
-from core.migration.delta import Since
 from core.migration.ending import Stay
 from core.migration.evidence import readers, target_counts
-from core.migration.extract import extract, read_columns
+from core.migration.extract import source_folder
 from core.migration.finally_ import set_finally
 from core.migration.idmap import IdCodes, IdMap
 from core.migration.load import load_step
 from core.migration.lookups import Translator
 from core.migration.match import match
 from core.migration.parents import Parents
+from core.migration.person_contacts import link_contacts
+from core.migration.reading import Reading
 from core.migration.resolve import Resolved, resolve
-from core.migration.scope import read_rows, within
+from core.migration.scope import read_rows
 from core.migration.second_pass import second_pass
-from core.migration.spec import Step
+from core.migration.spec import ID, Step
 from core.migration.summary import status_of
 from core.migration.transform import StepRules
 from core.migration.trial import try_step
@@ -194,17 +198,25 @@ class _Carrier:
         for step in reversed(chosen):
             if step.mapping.final_fields:
                 self._phase(run, step, "finally", lambda s, r: set_finally(run, s, r))
+        if self._row.mode == "retry":
+            self._resolve(run, chosen)
         if self._row.options.get("verify", True):
             self._verify(run, chosen)
         self._settle_links(run)
+
+    def _resolve(self, run: RunContext, steps: list[Step]) -> None:
+        """Notes on the failures of the run before which rows arrived now."""
+        for step in steps:
+            read = pl.concat([pl.Series(ID, [], pl.String), *_ids_read(run, step)])
+            with self._store.commit() as commit:
+                retries.mark_resolved(commit.session, self._row.id, step.name, read)
 
     def _canary(self, run: RunContext, resolved: Resolved, chosen: list[Step]) -> None:
         """Loads the canary's rows, once, and asks whether the rest may follow (rule 8.2)."""
         if self._row.options.get(f"decided_{CANARY}"):
             return
         for step in chosen:
-            row = self._extract(run, step, self._load_row(step), self._rules(step))
-            run.sizes[step.name] = list(row.cursor["sizes"])
+            self._read(run, step, self._load_row(step))
         figures = self._row.summary.get("canary")
         if figures is None:
             options = self._row.options
@@ -324,9 +336,10 @@ class _Carrier:
             sleep=self._sleep,
             is_canary=self._row.mode == "canary",
         )
-        self._formulas = delta.formulas(resolved.steps)
+        formulas, self._steps = delta.formulas(resolved.steps), resolved.steps
+        self._reading = Reading(self._bridge, self._row, self._plan, formulas=formulas)
         with self._store.commit() as commit:
-            commit.summary({"formulas": self._formulas})
+            commit.summary({"formulas": formulas})
         run.translator.parents = Parents(run, resolved.steps, rules_of=self._rules)
         self._sets = sets
         return run, resolved
@@ -403,8 +416,7 @@ class _Carrier:
                 commit.step(row.id, status=StepState.RUNNING)
         links = self._known_links(run, step)
         rules = self._rules(step)
-        row = self._extract(run, step, row, rules)
-        run.sizes[step.name] = list(row.cursor["sizes"])
+        row = self._read(run, step, row)
         if row.status is StepState.SUCCEEDED:
             return
         matches = match(
@@ -417,8 +429,9 @@ class _Carrier:
             hash_scheme=HASH_VERSION,
             translator=run.translator,
         )
-        if self._since.watermark is not None:
+        if self._reading.follows:
             delta.note_new(run, step, matches)
+        link_adopted(run, step, matches)
         mark = ""
         if run.is_canary:
             turn = canary.turn_of(run, step, is_canary=is_canary)
@@ -444,52 +457,20 @@ class _Carrier:
             run.ids.encode(links.get_column("source_id")),
             run.ids.encode(links.get_column("target_id")),
         )
+        link_contacts(run, step, self._steps)
         return links
 
-    def _extract(self, run: RunContext, step: Step, row: StepRow, rules: StepRules) -> StepRow:
-        if "sizes" not in row.cursor:
-            got = extract(
-                run.source,
-                run.spool,
-                step,
-                columns=read_columns(step, rules.source_columns),
-                watermark=run.watermark,
-                keep=lambda page: rules.seal(self._scoped(run, step, page)),
-                beat=self._pulse.check,
-                narrowed=delta.conditions(run, step, self._since, mappings=self._plan.objects),
-            )
-            gone = delta.deleted(run, step, self._since)
-            with self._store.commit() as commit:
-                commit.step(row.id, cursor={"sizes": got.sizes, **delta.drift(got.drift, gone)})
-                commit.event(f"{step.name}: {got.rows} rows read", step=step.name)
-                if gone:
-                    commit.event(delta.sentence(step, gone), step=step.name, level="warning")
-        return self._load_row(step)
+    def _read(self, run: RunContext, step: Step, row: StepRow) -> StepRow:
+        self._reading.read(run, step, row, self._rules(step))
+        row = self._load_row(step)
+        run.sizes[step.name] = list(row.cursor["sizes"])
+        return row
 
     def _load_row(self, step: Step) -> StepRow:
         row = self._step_row(step.name, "load")
         if row is None:
             raise BugError(f"The run has no step for {step.name}.", state="Nothing was sent.")
         return row
-
-    def _scoped(self, run: RunContext, step: Step, page: Any) -> Any:
-        """Only rows whose parent, by one of the scope's lookups, is read in this run (rule 1.4)."""
-        scope = step.mapping.scope
-        if scope is None:
-            return page
-        mappings, follows = self._plan.objects, self._since.watermark is not None
-        return within(run, step, page, fields=scope.within, mappings=mappings, is_delta=follows)
-
-    @cached_property
-    def _since(self) -> Since:
-        """What a delta follows; nothing for every other mode."""
-        if self._row.mode != "delta":
-            return Since()
-        with self._bridge.session(self._row.workspace_id) as session:
-            last = runs.last_run(session, self._row)
-            if last is None or last[2] != self._formulas:
-                return Since()
-            return Since(last[1], runs.left_behind(session, last[0]))
 
     def _phase(
         self, run: RunContext, step: Step, phase: str, act: Callable[[Step, StepRow], None]
@@ -537,6 +518,10 @@ class _Carrier:
     def _note(self, message: str, *, level: str) -> None:
         with self._store.commit() as commit:
             commit.event(message, level=level)
+
+
+def _ids_read(run: RunContext, step: Step) -> Iterator[pl.Series]:
+    return (page.get_column(ID) for page in run.spool.pages(source_folder(step), [ID]))
 
 
 def _undo_one(
