@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from core.bootstrap import Orgbridge
+    from core.spool import RunSpool
 
 log = logging.getLogger(__name__)
 
@@ -113,6 +114,10 @@ class BridgeContext:
     def session(self) -> AbstractContextManager[Session]:
         """One transaction on the workspace's rows."""
         return self._bridge.session(self.workspace_id)
+
+    def spool(self, owner_id: UUID, wrapped_key: str) -> RunSpool:
+        """The sealed pages of a run or a set of files."""
+        return self._bridge.spool.run(owner_id, wrapped_key)
 
     def progress(self, message: str, **facts: Any) -> None:
         """Write how far it is into the log row; stop here when asked to."""

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict
 from core.domain.plan import Plan
 from core.domain.roles import Role
 from core.salesforce.client import OrgClient
+from core.spool import RunSpool
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -78,6 +79,10 @@ class OperationContext(Protocol):
 
     def session(self) -> AbstractContextManager[Session]:
         """One transaction on the workspace's rows."""
+        ...
+
+    def spool(self, owner_id: UUID, wrapped_key: str) -> RunSpool:
+        """The sealed pages of a run or a set of files."""
         ...
 
     def progress(self, message: str, **facts: Any) -> None:

@@ -13,6 +13,7 @@ _MODULES = {
     "field_differences": "core.operations.field_differences",
     "duplicates": "core.operations.duplicates",
     "extra_child_records": "core.operations.extra_child_records",
+    "read_files": "core.operations.read_files",
 }
 
 
