@@ -58,7 +58,7 @@ class Part:
 
 
 def keep_upload(
-    spool: RunSpool, number: int, file_name: str, blocks: Iterable[bytes], *, room: int
+    spool: RunSpool, number: int, file_name: str, *, blocks: Iterable[bytes], room: int
 ) -> KeptUpload:
     """Seals the bytes piece by piece.
 

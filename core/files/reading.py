@@ -234,7 +234,8 @@ def _rows(file: BinaryIO, spec: TableSpec, bad: _Bad) -> Iterator[tuple[int, Seq
         ) from error
     except (UnicodeDecodeError, LookupError) as error:
         raise UserError(
-            f"{spec.file_name}: line {reader.line_num + 1} is not readable as {spec.encoding}.",
+            f"{spec.file_name} is not readable as {spec.encoding} from about line "
+            f"{reader.line_num + 1} on.",
             state="Nothing of it was taken.",
             next_step="Name its encoding, such as cp1252, or save it as UTF-8.",
         ) from error

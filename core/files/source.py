@@ -310,7 +310,8 @@ class FileSource:
 def _parsed(soql: str) -> _Query:
     """The parts of a query; keywords inside quotes and parentheses are no keywords."""
     found = _QUERY.match(_masked(soql))
-    if found is None:
+    odd = found is not None and re.search(r"(?<!COUNT)\(", found["fields"], re.IGNORECASE)
+    if found is None or odd:
         raise UserError(
             "Files answer only plain queries: SELECT fields FROM table WHERE condition LIMIT n.",
             next_step="Leave out functions, subqueries and further clauses.",

@@ -193,7 +193,7 @@ def _sealed(spool: RunSpool, uploads: Sequence[Upload]) -> tuple[KeptUpload, ...
     for number, upload in enumerate(uploads):
         room = archive.UPLOAD_BYTES_MAX - sum(one.size for one in kept)
         file_name = upload.file_name.replace("\\", "/").rsplit("/", 1)[-1][:200]
-        kept.append(archive.keep_upload(spool, number, file_name, upload.blocks, room=room))
+        kept.append(archive.keep_upload(spool, number, file_name, blocks=upload.blocks, room=room))
     return tuple(kept)
 
 
