@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
+from sqlalchemy import text
 
 from core.bootstrap import Orgbridge
+from core.services import launching
 from tests.org.engine import Pair, check_identity, connect, line
+from tests.org.pairs import change, create, live
 from tests.orgs import PracticeOrg, PracticeOrgs
 
 SCHEMA = """
@@ -70,17 +71,6 @@ def pair(bridge: Orgbridge, orgs: tuple[PracticeOrg, PracticeOrg]) -> Pair:
     return connect(bridge, *orgs)
 
 
-def live(org: PracticeOrg, sobject: str) -> list[dict[str, Any]]:
-    return [row for row in org.rows(sobject) if not row["IsDeleted"]]
-
-
-def create(org: PracticeOrg, sobject: str, *rows: dict[str, Any]) -> list[str]:
-    records = [{"attributes": {"type": sobject}, **row} for row in rows]
-    said = org.json("POST", "composite/sobjects", {"records": records})
-    assert all(row["success"] for row in said), said
-    return [row["id"] for row in said]
-
-
 def test_rule_4_2_standard_prices_load_first_and_the_standard_book_is_matched(pair: Pair) -> None:
     standard = next(row["Id"] for row in live(pair.source, "Pricebook2") if row["IsStandard"])
     products = create(pair.source, "Product2", *({"Name": f"P{n}"} for n in range(3)))
@@ -126,6 +116,42 @@ def test_rule_3_8_statuses_that_come_with_a_campaign_are_adopted(pair: Pair) -> 
     theirs = [r for r in live(pair.target, "CampaignMemberStatus") if r["CampaignId"] == there]
     assert sorted(r["Label"] for r in theirs) == sorted(r["Label"] for r in ours)
     assert line(document, "campaignmemberstatus")["inserted"] == 1
+    assert origins(pair, [r["Id"] for r in theirs]) == {"adopted": 2, "inserted": 1}
+
+
+def test_rule_3_8_undo_never_deletes_adopted_rows(pair: Pair) -> None:
+    (campaign,) = create(pair.source, "Campaign", {"Name": "Autumn"})
+    (sent,) = [
+        row["Id"]
+        for row in live(pair.source, "CampaignMemberStatus")
+        if row["CampaignId"] == campaign and row["Label"] == "Sent"
+    ]
+    change(pair.source, "CampaignMemberStatus", sent, HasResponded=True)
+    (there,) = create(pair.target, "Campaign", {"Name": "Autumn"})
+    before = [r["Id"] for r in live(pair.target, "CampaignMemberStatus")]
+    plan = CAMPAIGNS.replace("source: Campaign,", "source: Campaign, key: Name,")
+
+    document = pair.run(plan)
+    undo = launching.undo(pair.bridge, pair.actor, document["run_id"], enqueue=False)
+    pair.carry(undo)
+
+    after = {row["Id"]: row for row in live(pair.target, "CampaignMemberStatus")}
+    assert line(document, "campaignmemberstatus")["updated"] >= 1
+    assert set(before) <= set(after)
+    assert there in {row["CampaignId"] for row in after.values()}
+
+
+def origins(pair: Pair, target_ids: list[str]) -> dict[str, int]:
+    """How many of these records came how, by the ledger."""
+    with pair.bridge.session(pair.actor.workspace_id) as session:
+        rows = session.execute(
+            text(
+                "SELECT origin, count(*) FROM record_link WHERE target_id = ANY(:ids)"
+                " GROUP BY origin"
+            ),
+            {"ids": target_ids},
+        )
+        return {str(origin): int(n) for origin, n in rows}
 
 
 def test_rule_5_2_ids_in_text_lead_to_the_records_of_the_target(pair: Pair) -> None:

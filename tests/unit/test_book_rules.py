@@ -25,8 +25,8 @@ def sobject(name: str, *fields: Field) -> SObject:
     return SObject(name, Fields(fields))
 
 
-def run(one: ObjectMapping, source: SObject | None = None) -> Any:
-    return by_the_book(one, source or sobject(one.source), sobject(one.target))
+def run(one: ObjectMapping, source: SObject | None = None, target: SObject | None = None) -> Any:
+    return by_the_book(one, source or sobject(one.source), target or sobject(one.target))
 
 
 def test_rule_3_5_fields_that_no_update_may_carry_are_written_once() -> None:
@@ -71,12 +71,15 @@ def test_fields_that_exclude_each_other_lose_the_lesser() -> None:
 def test_rule_3_6_contacts_of_person_accounts_are_not_moved() -> None:
     person = sobject("Contact", Field("IsPersonAccount", "boolean"))
 
-    done = run(mapping("Contact", where="LastName != null"), person)
-    own = run(mapping("Contact", where="IsPersonAccount = true"), person)
+    done = run(mapping("Contact", where="LastName != null"), person, person)
+    own = run(mapping("Contact", where="IsPersonAccount = true"), person, person)
+    without = run(mapping("Contact"), person)
 
     assert done.mapping.where == "(LastName != null) AND IsPersonAccount = false"
     assert own.mapping.where == "IsPersonAccount = true"
     assert run(mapping("Contact")).mapping.where is None
+    # a target without persons makes no contacts by itself
+    assert without.mapping.where is None
 
 
 def test_deletes_and_unknown_objects_are_left_alone() -> None:
