@@ -127,10 +127,33 @@ def decide(
         raise typer.BadParameter("continue or stop", param_hint="ANSWER")
     with opened() as (bridge, actor):
         launching.decide(bridge, actor, name, go_on=answer == "continue", enqueue=False)
-        if answer == "stop":
-            say(f"{name} ends here.")
-            return Exit.OK
+        # a run that was told to stop is over: carrying it only tells its figures
         return carried(bridge, actor, name, as_json=as_json)
+
+
+@app.command()
+def retry(
+    name: str,
+    only: Annotated[str, typer.Option(help="Mappings, with commas; else all of them.")] = "",
+    group: Annotated[list[str] | None, typer.Option(help="A group of equal failures.")] = None,
+    row: Annotated[list[str] | None, typer.Option(help="Source id of a row.")] = None,
+    confirm: Annotated[str, typer.Option(help="The target's name, where it is asked for.")] = "",
+    reason: Annotated[str, typer.Option(help="Why; kept with the run.")] = "",
+    *,
+    as_json: Json = False,
+) -> int:
+    """Carry a run of the rows that did not arrive, by the plan as it stands now."""
+    from core.services import retrying
+    from terminal.run import carried
+    from terminal.session import opened
+
+    mappings = tuple(part.strip() for part in only.split(",") if part.strip())
+    choice = retrying.RetryChoice(tuple(group or ()), tuple(row or ()), mappings)
+    with opened() as (bridge, actor):
+        made = retrying.retry(
+            bridge, actor, name, choice, confirm=confirm, reason=reason, enqueue=False
+        )
+        return carried(bridge, actor, made, as_json=as_json)
 
 
 @app.command()

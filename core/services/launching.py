@@ -89,6 +89,26 @@ def launch(
         made.
     """
     roles.require(actor, Role.ANALYST, to="launch")
+    if request.mode not in MODES:
+        raise UserError(
+            f"There is no mode {request.mode!r}.", next_step=f"There are {', '.join(MODES)}."
+        )
+    return make_run(
+        bridge, actor, plan_id, request, idempotency_key=idempotency_key, enqueue=enqueue
+    )
+
+
+def make_run(
+    bridge: Orgbridge,
+    actor: Actor,
+    plan_id: UUID,
+    request: LaunchRequest,
+    *,
+    idempotency_key: str | None = None,
+    enqueue: bool = True,
+    parent_run_id: UUID | None = None,
+) -> str:
+    """Makes a run of any mode and queues it; the run's name. Errors as `launch`."""
     if idempotency_key is not None:
         known = _answered(bridge, actor, idempotency_key)
         if known is not None:
@@ -114,6 +134,7 @@ def launch(
         requested_by_id=actor.user_id,
         reason=request.reason.strip() or None,
         options=request.options(),
+        parent_run_id=parent_run_id,
         wrapped_key=bridge.spool.new_wrapped_key(),
         status=RunState.PENDING if needs is None else RunState.WAITING_APPROVAL,
     )
@@ -334,10 +355,6 @@ def _answered(bridge: Orgbridge, actor: Actor, key: str) -> str | None:
 
 
 def _check(request: LaunchRequest, plan: Plan) -> None:
-    if request.mode not in MODES:
-        raise UserError(
-            f"There is no mode {request.mode!r}.", next_step=f"There are {', '.join(MODES)}."
-        )
     known = {entry.name for entry in plan.objects}
     unknown = [name for name in request.only if name not in known]
     if unknown:
