@@ -24,6 +24,7 @@ from terminal.exits import Exit
 COMMANDS: dict[str, tuple[str, str]] = {
     "orgs": ("terminal.orgs", "Connect, list, test and remove orgs."),
     "plans": ("terminal.plans", "Import, export, list and check plans."),
+    "files": ("terminal.files", "CSV files and zips as the source of a plan."),
     "run": ("terminal.run", "Run a plan and wait for its end."),
     "runs": ("terminal.runs", "List, show, steer, retry and undo runs."),
     "count": ("terminal.operations", "Compare record counts of two orgs."),

@@ -121,3 +121,30 @@ def test_the_openapi_page_names_every_operation_that_the_key_may_launch(
     assert "record_counts" in {card["kind"] for card in listed}
     few = client.get(OPERATIONS, headers=key(bridge, admin, Role.VIEWER)).json()["operations"]
     assert few == []
+
+
+def test_a_file_is_uploaded_read_and_listed(
+    bridge: Orgbridge, client: TestClient, admin: Actor
+) -> None:
+    headers = key(bridge, admin, Role.ANALYST)
+    content = b"Code;Name\r\n1;M\xc3\xbcller\r\n2;Ng\r\n"
+
+    kept = client.put("/api/v1/files/people?file_name=People.csv", content=content, headers=headers)
+    assert kept.status_code == 201, kept.text
+    launched = client.post(f"{OPERATIONS}/read_files", json={"files": "people"}, headers=headers)
+    carry(bridge, admin.workspace_id, UUID(launched.json()["id"]), kind="read_files")
+
+    (listed,) = client.get("/api/v1/files", headers=headers).json()["files"]
+    assert (listed["status"], listed["rows"], listed["tables"][0]["object"]) == (
+        "read",
+        2,
+        "People",
+    )
+    twice = client.put("/api/v1/files/people", content=content, headers=headers)
+    assert (twice.status_code, "already" in twice.json()["error"]) == (422, True)
+    no_plan = client.post("/api/v1/files/people/plan", json={"plan": "none"}, headers=headers)
+    assert no_plan.status_code == 404
+    bomb = client.put("/api/v1/files/x?file_name=x.zip", content=b"PK", headers=headers)
+    assert "no zip file" in bomb.json()["error"]
+    viewer = key(bridge, admin, Role.VIEWER)
+    assert client.put("/api/v1/files/y", content=content, headers=viewer).status_code == 403
