@@ -28,6 +28,7 @@ def tracked() -> list[Path]:
         ).stdout.splitlines()
     except (OSError, subprocess.CalledProcessError):
         listed = [str(path.relative_to(PROJECT)) for root in FOLDERS for path in PROJECT.glob(root)]
+        listed = [name for name in listed if "node_modules" not in name]  # laid there by npm
     found = [PROJECT / name for name in listed]
     return [path for path in found if path.is_file() and (path.suffix in TEXT or not path.suffix)]
 
