@@ -85,6 +85,7 @@ app = st.App(
     lifespan=lifespan,
     middleware=[Middleware(Gate, is_signed_in=door.is_signed_in)],
     on_script_error=on_script_error,
+    exception_handlers={Exception: door.on_failure},
 )
 
 if __name__ == "__main__":

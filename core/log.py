@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import logging
 import re
+import resource
 import sys
+import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
+from typing import Any
 
 from core.config import Settings
 from core.secret import MASK
@@ -28,7 +32,7 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 _context: ContextVar[dict[str, object]] = ContextVar("log_context", default={})  # noqa: B039 -- never mutated
 
 _NAMES = (
-    r"access[_-]?token|refresh[_-]?token|id[_-]?token|session[_-]?id|sessionid|client[_-]?secret|consumer[_-]?secret"
+    r"token|session[_-]?id|sessionid|client[_-]?secret|consumer[_-]?secret"
     r"|password|passwd|passphrase|secret|api[_-]?key|private[_-]?key|assertion|authorization"
     r"|code[_-]?verifier|set-cookie|cookie|csrf"
 )
@@ -128,11 +132,61 @@ def configure(
         problem = error
     for handler in handlers:
         handler.setFormatter(LineFormatter())
+    _redact_at_birth()
+    _catch_the_uncaught()
+    _leave_no_core_file()
     logging.basicConfig(level=level, handlers=handlers or [logging.NullHandler()], force=True)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
     if problem:
         logging.getLogger(__name__).warning("no log file", extra={"reason": str(problem)})
+
+
+def _redact_at_birth() -> None:
+    """Redact every record as it is made: Streamlit and uvicorn write through handlers of their own.
+
+    Their text is then clean as well, tracebacks included (a formatter takes ``exc_text`` when it
+    is there already).
+    """
+    known = logging.getLogRecordFactory()
+    if known is _clean_record:
+        return
+
+    logging.setLogRecordFactory(_clean_record)
+
+
+def _clean_record(*args: Any, **kwargs: Any) -> logging.LogRecord:
+    record = logging.LogRecord(*args, **kwargs)
+    text = record.getMessage()
+    clean = redact(text)
+    if clean != text:
+        record.msg, record.args = clean, None
+    if record.exc_info and record.exc_info[0] is not None:
+        record.exc_text = redact("".join(traceback.format_exception(*record.exc_info)).rstrip())
+    return record
+
+
+def _catch_the_uncaught() -> None:
+    """What nobody caught ends in the log, redacted, in place of Python's own trace on stderr."""
+
+    def told(kind: type[BaseException], problem: BaseException, trace: Any) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            return
+        info = (kind, problem, trace)
+        logging.getLogger(__name__).critical("nobody caught this", exc_info=info)
+
+    def told_of_thread(args: threading.ExceptHookArgs) -> None:
+        if args.exc_value is not None:
+            told(args.exc_type, args.exc_value, args.exc_traceback)
+
+    threading.excepthook = told_of_thread
+    if sys.excepthook is sys.__excepthook__:  # the terminal has one of its own
+        sys.excepthook = told
+
+
+def _leave_no_core_file() -> None:
+    """A crash of the interpreter must not write this process's memory, keys included, to disk."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _value(value: object) -> str:

@@ -47,6 +47,16 @@ class AuditRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Subject:
+    """What an act was done to."""
+
+    #: `org`, `person`, `plan` …
+    kind: str
+    id: object
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class TrailFilter:
     """What to show of the trail; empty means everything."""
 
@@ -95,6 +105,28 @@ def record(  # one act has this many facets, all by name
         )
     )
     session.flush()
+
+
+def record_on(
+    session: Session,
+    actor: Actor,
+    action: str,
+    *,
+    on: Subject,
+    before: object = None,
+    after: object = None,
+) -> None:
+    """`record` for an act on one subject."""
+    record(
+        session,
+        actor,
+        action,
+        subject_kind=on.kind,
+        subject_id=on.id,
+        subject_name=on.name,
+        before=before,
+        after=after,
+    )
 
 
 def trail(

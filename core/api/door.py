@@ -19,11 +19,11 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from core.api import cookies, csrf, process, screens
+from core.api import cookies, csrf, gate, process, screens
 from core.api.health import health
 from core.api.screens import Screen
 from core.errors import NotFoundError, OrgbridgeError, UserError
-from core.services import orgs, people
+from core.services import failures, orgs, people
 
 log = logging.getLogger(__name__)
 
@@ -150,6 +150,23 @@ async def oauth_callback(request: Request) -> Response:
         )
         return HTMLResponse(page, status_code=400)
     return RedirectResponse(f"/orgs?org={org_id}", status_code=303)
+
+
+async def on_failure(request: Request, problem: Exception) -> Response:
+    """The boundary of every route that has none of its own: a reference, never a trace."""
+    token = cookies.session_token(request) or ""
+    reference = await run_in_threadpool(
+        failures.met, process.held(), problem, boundary="door", token=token
+    )
+    told = UserError(
+        "This could not be done.",
+        state="Nothing was changed that is not shown.",
+        next_step=f"Try again; if it happens again, give your admin the reference {reference}.",
+    )
+    page = screens.problem_page(failures.SENTENCE, told, link="/", link_text="Back to Home")
+    return HTMLResponse(
+        page, status_code=500, headers={**gate.HEADERS, "cache-control": "no-store"}
+    )
 
 
 async def door_file(request: Request) -> Response:

@@ -46,7 +46,8 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "object-src 'none'",
     )
 )
-_HEADERS = {
+#: on every answer
+HEADERS = {
     "content-security-policy": CONTENT_SECURITY_POLICY,
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
@@ -119,7 +120,7 @@ def _with_headers(send: Send) -> Send:
     async def guarded(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            for name, text in _HEADERS.items():
+            for name, text in HEADERS.items():
                 headers.setdefault(name, text)
         await send(message)
 

@@ -18,6 +18,11 @@ def hold(bridge: Orgbridge | None) -> None:
     _held = bridge
 
 
+def held() -> Orgbridge | None:
+    """The root that is held, or None while the server starts or stops."""
+    return _held
+
+
 def bridge() -> Orgbridge:
     """The root that is held.
 

@@ -3,6 +3,7 @@
     GET  /api/v1/operations                what there is, with the JSON schema of the parameters
     POST /api/v1/operations/{kind}         launch; 202 with the log entry's id, a worker carries it
     GET  /api/v1/operations/{kind}/{id}    how it stands, with its result when it has ended
+    GET|PUT|POST /api/v1/files…            CSV files as the source of plans (core.api.uploads)
     GET  /api/v1/openapi.json              all of it as OpenAPI 3.1, made from the same registry
 
 The key goes as ``Authorization: Bearer …``; a browser's cookie opens nothing here, so that no other
@@ -12,7 +13,6 @@ site can act through it. Every refusal is JSON: what happened, the state of thin
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
@@ -25,10 +25,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from core.api import process
+from core.api import process, uploads
 from core.bootstrap import Orgbridge
 from core.domain.roles import Actor, Role
 from core.errors import (
+    BugError,
     ConflictError,
     NotAllowedError,
     NotFoundError,
@@ -36,7 +37,7 @@ from core.errors import (
     TransientError,
     UserError,
 )
-from core.services import operations, people
+from core.services import failures, operations, people
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,9 @@ def routes() -> list[BaseRoute]:
         Route(PREFIX + "operations", _route(_list), methods=["GET"]),
         Route(PREFIX + "operations/{kind}", _route(_launch), methods=["POST"]),
         Route(PREFIX + "operations/{kind}/{log_id}", _route(_show), methods=["GET"]),
+        Route(PREFIX + "files", _route(uploads.listed), methods=["GET"]),
+        Route(PREFIX + "files/{name}", _streamed(uploads.kept), methods=["PUT"]),
+        Route(PREFIX + "files/{name}/plan", _route(uploads.delivered), methods=["POST"]),
         Route(PREFIX + "openapi.json", _route(_openapi), methods=["GET"]),
         Route(PREFIX + "{rest:path}", _route(_nowhere), methods=["GET", "POST", "PUT", "DELETE"]),
     ]
@@ -100,6 +104,7 @@ def _openapi(bridge: Orgbridge, actor: Actor, request: Request, body: Any) -> An
         named = {"name": "id", "in": "path", "required": True}
         shown["parameters"] = [{**named, "schema": {"type": "string", "format": "uuid"}}]
         paths[path + "/{id}"] = {"get": shown}
+    paths |= _file_paths()
     key = {"type": "http", "scheme": "bearer", "description": "An API key of the workspace"}
     return 200, {
         "openapi": "3.1.0",
@@ -114,6 +119,30 @@ def _nowhere(bridge: Orgbridge, actor: Actor, request: Request, body: Any) -> An
     raise NotFoundError(
         "There is nothing at this address.", next_step=f"{PREFIX}openapi.json lists what there is."
     )
+
+
+def _file_paths() -> dict[str, Any]:
+    named = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
+    file_name = {**named, "name": "file_name", "in": "query", "required": False}
+    plan = {"type": "object", "properties": {"plan": {"type": "string"}}, "required": ["plan"]}
+    keep = {
+        **_described("Keep a CSV file or a zip of them; the operation read_files reads it", "201"),
+        "parameters": [named, file_name],
+        "requestBody": {
+            "required": True,
+            "content": {"application/octet-stream": {"schema": {"type": "string"}}},
+        },
+    }
+    deliver = {
+        **_described("Let a plan read from these files", "200"),
+        "parameters": [named],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": plan}}},
+    }
+    return {
+        PREFIX + "files": {"get": _described("List files", "200")},
+        PREFIX + "files/{name}": {"put": keep},
+        PREFIX + "files/{name}/plan": {"post": deliver},
+    }
 
 
 def _described(summary: str, status: str) -> dict[str, Any]:
@@ -136,22 +165,38 @@ def _route(work: Work) -> Callable[[Request], Any]:
     return answer
 
 
+def _streamed(work: Work) -> Callable[[Request], Any]:
+    """A route whose work reads the body itself, piece by piece."""
+
+    async def answer(request: Request) -> Response:
+        return await run_in_threadpool(_answered, work, request, b"")
+
+    return answer
+
+
 def _answered(work: Work, request: Request, body: bytes) -> Response:
     """The answer as JSON; the boundary of this door: a defect is logged and told by an id."""
+    actor: Actor | None = None
     try:
         bridge = process.bridge()
         actor = _actor(bridge, request)
         if actor is None:
             return _reply(401, {"error": "An API key is needed.", "header": "Authorization"})
         return _reply(*work(bridge, actor, request, _parsed(body)))
+    except BugError as exc:
+        return _defect(exc, actor)
     except OrgbridgeError as exc:
         status = next(code for kind, code in _STATUSES if isinstance(exc, kind))
         told = {"error": exc.happened, "state": exc.state, "next_step": exc.next_step}
         return _reply(status, told)
-    except Exception:
-        error_id = secrets.token_hex(4)
-        log.exception("rest request failed", extra={"error_id": error_id})
-        return _reply(500, {"error": "Something went wrong on our side.", "id": error_id})
+    except Exception as exc:
+        return _defect(exc, actor)
+
+
+def _defect(problem: Exception, actor: Actor | None) -> Response:
+    """What is ours: kept under a reference, which alone is told."""
+    reference = failures.met(process.held(), problem, boundary="rest", by=actor)
+    return _reply(500, {"error": f"{failures.SENTENCE}.", "reference": reference})
 
 
 def _actor(bridge: Orgbridge, request: Request) -> Actor | None:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import wraps
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -19,9 +20,10 @@ from procrastinate.job_context import AbortReason
 from procrastinate.jobs import Job
 
 from core import log as logs
+from core.access import failures
 from core.bootstrap import Orgbridge
 from core.domain.states import RunState
-from core.errors import ConflictError, NotFoundError, TransientError
+from core.errors import BugError, ConflictError, NotFoundError, OrgbridgeError, TransientError
 from core.jobs import queue, retention
 
 #: an attempt that met a passing fault waits this long, doubled each time, before the next
@@ -164,6 +166,34 @@ def keep_house(context: JobContext, *, day: str) -> None:
     bench: Bench = context.additional_context["bench"]
     with logs.bound(job=context.job.id, day=day):
         retention.keep_house(bench.bridge)
+
+
+def guarded(task: Callable[..., None]) -> Callable[..., None]:
+    """The boundary of the worker: a defect is kept for the admin, then procrastinate notes it."""
+
+    @wraps(task)
+    def carried(context: JobContext, **arguments: Any) -> None:
+        try:
+            task(context, **arguments)
+        except (WorkerEndsError, exceptions.JobAborted):
+            raise
+        except Exception as problem:
+            if isinstance(problem, BugError) or not isinstance(problem, OrgbridgeError):
+                _keep_defect(context, problem, arguments)
+            raise
+
+    return carried
+
+
+def _keep_defect(context: JobContext, problem: Exception, arguments: dict[str, Any]) -> None:
+    bridge = context.additional_context["bench"].bridge
+    given = arguments.get("workspace_id")
+
+    def of() -> tuple[UUID, str]:
+        return (UUID(given) if given else bridge.workspace_id(), f"worker:{context.task.name}")
+
+    facts = {"job": context.job.id, **arguments}
+    failures.keep(bridge, problem, boundary="worker", of=of, facts=facts)
 
 
 TASKS: dict[str, Callable[..., Any]] = {

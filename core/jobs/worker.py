@@ -140,7 +140,7 @@ async def _work(
 ) -> None:
     app = App(connector=_connector(bench.bridge.owner_engine.url))
     for name, function in tasks.TASKS.items():
-        app.task(name=name, pass_context=True, retry=tasks.Again())(function)
+        app.task(name=name, pass_context=True, retry=tasks.Again())(tasks.guarded(function))
     async with app.open_async():
         worker = Worker(
             app,

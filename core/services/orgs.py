@@ -240,7 +240,7 @@ def check_health(bridge: Orgbridge, actor: Actor, org_id: UUID) -> OrgCard:
         known = registry.org_row(session, org_id)
         values = connecting.identity_values(bridge, tried) | _moved(bridge, known, tried)
         registry.change_org(session, org_id, values)
-        _record(session, actor, "org.tested", on=known)
+        audit.record_on(session, actor, "org.tested", on=_as_subject(known))
         notices.tell(session, _budget_notice(bridge, known, tried))
     return org(bridge, actor, org_id)
 
@@ -251,7 +251,7 @@ def describe_soon(bridge: Orgbridge, actor: Actor, org_id: UUID) -> None:
     with bridge.session(actor.workspace_id) as session:
         row = registry.org_row(session, org_id)
         _queue_describe(session, row)
-        _record(session, actor, "org.metadata_refreshed", on=row)
+        audit.record_on(session, actor, "org.metadata_refreshed", on=_as_subject(row))
 
 
 def refresh_metadata(bridge: Orgbridge, actor: Actor, org_id: UUID) -> int:
@@ -267,7 +267,9 @@ def refresh_metadata(bridge: Orgbridge, actor: Actor, org_id: UUID) -> int:
     count = describing.describe_org(bridge, actor.workspace_id, org_id) or 0
     with bridge.session(actor.workspace_id) as session:
         row = registry.org_row(session, org_id)
-        _record(session, actor, "org.metadata_refreshed", on=row, after={"objects": count})
+        audit.record_on(
+            session, actor, "org.metadata_refreshed", on=_as_subject(row), after={"objects": count}
+        )
     return count
 
 
@@ -332,7 +334,14 @@ def rename(bridge: Orgbridge, actor: Actor, org_id: UUID, *, name: str) -> None:
         registry.change_org(session, org_id, {"name": new})
         plans = registry.rename_in_plans(session, org_id, old=known.name, new=new)
         after = {"name": new, "plans_changed": plans}
-        _record(session, actor, "org.renamed", on=known, before={"name": known.name}, after=after)
+        audit.record_on(
+            session,
+            actor,
+            "org.renamed",
+            on=_as_subject(known),
+            before={"name": known.name},
+            after=after,
+        )
 
 
 def set_read_only(bridge: Orgbridge, actor: Actor, org_id: UUID, *, on: bool) -> None:
@@ -380,7 +389,7 @@ def remove(bridge: Orgbridge, actor: Actor, org_id: UUID, *, confirm: str) -> No
     with bridge.session(actor.workspace_id) as session:
         registry.remove_org(session, org_id)
         before = {**asdict(used_by), "revoked_at_org": revoked}
-        _record(session, actor, "org.removed", on=row, before=before)
+        audit.record_on(session, actor, "org.removed", on=_as_subject(row), before=before)
     bridge.forget_org(actor.workspace_id, org_id)
 
 
@@ -392,7 +401,7 @@ def _register(
         row = registry.add_org(session, values)
         registry.adopt_plans(session, row.id, name=row.name)
         _queue_describe(session, row)
-        _record(session, actor, "org.connected", on=row, after=_facts(row))
+        audit.record_on(session, actor, "org.connected", on=_as_subject(row), after=_facts(row))
     return row.id
 
 
@@ -406,7 +415,14 @@ def _renew(bridge: Orgbridge, actor: Actor, *, org_id: UUID, tried: connecting.T
             registry.forget_describes(session, org_id)
         row = registry.change_org(session, org_id, values | moved)
         _queue_describe(session, row)
-        _record(session, actor, "org.reconnected", on=row, before=_facts(known), after=_facts(row))
+        audit.record_on(
+            session,
+            actor,
+            "org.reconnected",
+            on=_as_subject(row),
+            before=_facts(known),
+            after=_facts(row),
+        )
     bridge.forget_org(actor.workspace_id, org_id)
 
 
@@ -448,7 +464,7 @@ def _change(
         if before == values:
             return
         registry.change_org(session, org_id, values)
-        _record(session, actor, action, on=known, before=before, after=values)
+        audit.record_on(session, actor, action, on=_as_subject(known), before=before, after=values)
 
 
 def _revoke(bridge: Orgbridge, actor: Actor, org_id: UUID) -> bool:
@@ -519,25 +535,8 @@ def _facts(row: OrgRow) -> dict[str, object]:
     }
 
 
-def _record(
-    session: Session,
-    actor: Actor,
-    action: str,
-    *,
-    on: OrgRow,
-    before: object = None,
-    after: object = None,
-) -> None:
-    audit.record(
-        session,
-        actor,
-        action,
-        subject_kind="org",
-        subject_id=on.id,
-        subject_name=on.name,
-        before=before,
-        after=after,
-    )
+def _as_subject(row: OrgRow) -> audit.Subject:
+    return audit.Subject("org", row.id, row.name)
 
 
 def _uuid(text: UUID | str) -> UUID:

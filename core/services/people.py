@@ -91,7 +91,7 @@ def create_first_admin(
         accounts.set_password(person, password)
         _succeeded(session, origin, accounts.SETUP, now=now)
         actor = Actor(workspace_id, person.id, person.email, Role.ADMIN, origin)
-        _record(session, actor, "person.first_admin", on=_Subject(person.id, person.email))
+        audit.record_on(session, actor, "person.first_admin", on=_person(person.id, person.email))
         return _open(session, actor, Browser(origin), now=now)
 
 
@@ -116,7 +116,7 @@ def sign_in(
     with bridge.session(home[0]) as session:
         _, membership = accounts.by_id(session, person.id)
         actor = Actor(home[0], person.id, person.email, Role(membership.role), origin)
-        _record(session, actor, "session.opened", on=_Subject(person.id, person.email))
+        audit.record_on(session, actor, "session.opened", on=_person(person.id, person.email))
         return _open(session, actor, Browser(origin, agent), now=now)
 
 
@@ -146,7 +146,7 @@ def accept_invitation(
     with bridge.session(home[0]) as session:
         _, membership = accounts.by_id(session, person.id)
         actor = Actor(home[0], person.id, person.email, Role(membership.role), origin)
-        _record(session, actor, "person.joined", on=_Subject(person.id, person.email))
+        audit.record_on(session, actor, "person.joined", on=_person(person.id, person.email))
         return _open(session, actor, Browser(origin), now=now)
 
 
@@ -158,11 +158,11 @@ def sign_out(bridge: Orgbridge, token: str) -> None:
         return
     with bridge.session(visitor.actor.workspace_id) as session:
         sessions.close_session(session, token, now=now)
-        _record(
+        audit.record_on(
             session,
             visitor.actor,
             "session.closed",
-            on=_Subject(visitor.actor.user_id, visitor.email),
+            on=_person(visitor.actor.user_id, visitor.email),
         )
 
 
@@ -227,7 +227,9 @@ def invite(bridge: Orgbridge, actor: Actor, *, name: str, email: str, role: Role
             )
         token = accounts.lay_invitation(person, now=now)
         after = {"name": person.full_name, "role": role}
-        _record(session, actor, "person.invited", on=_Subject(person.id, person.email), after=after)
+        audit.record_on(
+            session, actor, "person.invited", on=_person(person.id, person.email), after=after
+        )
         return Invitation(person.id, token, now + accounts.INVITATION_LIFE)
 
 
@@ -245,7 +247,9 @@ def reset_password(bridge: Orgbridge, actor: Actor, user_id: UUID) -> Invitation
     with bridge.session(actor.workspace_id) as session:
         person, _ = accounts.by_id(session, user_id)
         token = accounts.lay_invitation(person, now=now)
-        _record(session, actor, "person.password_reset", on=_Subject(person.id, person.email))
+        audit.record_on(
+            session, actor, "person.password_reset", on=_person(person.id, person.email)
+        )
         return Invitation(person.id, token, now + accounts.INVITATION_LIFE)
 
 
@@ -262,11 +266,11 @@ def change_role(bridge: Orgbridge, actor: Actor, user_id: UUID, *, role: Role) -
         if before is Role.ADMIN and role is not Role.ADMIN:
             _keep_an_admin(session, user_id)
         membership.role = int(role)
-        _record(
+        audit.record_on(
             session,
             actor,
             "person.role_changed",
-            on=_Subject(user_id, person.email),
+            on=_person(user_id, person.email),
             before={"role": before},
             after={"role": role},
         )
@@ -287,7 +291,7 @@ def deactivate(bridge: Orgbridge, actor: Actor, user_id: UUID) -> None:
             _keep_an_admin(session, user_id)
         membership.active = False
         sessions.revoke(session, user_id, now=bridge.clock())
-        _record(session, actor, "person.deactivated", on=_Subject(user_id, person.email))
+        audit.record_on(session, actor, "person.deactivated", on=_person(user_id, person.email))
 
 
 def reactivate(bridge: Orgbridge, actor: Actor, user_id: UUID) -> None:
@@ -298,7 +302,7 @@ def reactivate(bridge: Orgbridge, actor: Actor, user_id: UUID) -> None:
         membership.active = True
         person.locked_until = None
         person.failed_sign_ins = 0
-        _record(session, actor, "person.reactivated", on=_Subject(user_id, person.email))
+        audit.record_on(session, actor, "person.reactivated", on=_person(user_id, person.email))
 
 
 def sessions_of(
@@ -326,7 +330,7 @@ def revoke_session(bridge: Orgbridge, actor: Actor, session_id: UUID) -> None:
             raise NotFoundError("There is no such session.")
         person, _ = accounts.by_id(session, owner)
         sessions.revoke(session, owner, now=bridge.clock(), only=session_id)
-        _record(session, actor, "session.revoked", on=_Subject(owner, person.email))
+        audit.record_on(session, actor, "session.revoked", on=_person(owner, person.email))
 
 
 def change_password(
@@ -352,7 +356,9 @@ def change_password(
         person, _ = accounts.by_id(session, actor.user_id)
         accounts.set_password(person, new)
         sessions.revoke(session, person.id, now=now, keep=keep)
-        _record(session, actor, "person.password_changed", on=_Subject(person.id, person.email))
+        audit.record_on(
+            session, actor, "person.password_changed", on=_person(person.id, person.email)
+        )
 
 
 def _open(session: Session, actor: Actor, browser: Browser, *, now: dt.datetime) -> SignedIn:
@@ -384,28 +390,5 @@ def _keep_an_admin(session: Session, user_id: UUID) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Subject:
-    id: UUID | None
-    email: str
-
-
-def _record(
-    session: Session,
-    actor: Actor,
-    action: str,
-    *,
-    on: _Subject,
-    before: object = None,
-    after: object = None,
-) -> None:
-    audit.record(
-        session,
-        actor,
-        action,
-        subject_kind="person",
-        subject_id=on.id,
-        subject_name=on.email,
-        before=before,
-        after=after,
-    )
+def _person(user_id: UUID | None, email: str) -> audit.Subject:
+    return audit.Subject("person", user_id, email)

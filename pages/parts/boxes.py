@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-import secrets
 from collections.abc import Callable
 from typing import ParamSpec
 
 import streamlit as st
 
-from core.errors import NotAllowedError, OrgbridgeError
+from core.api import process
+from core.errors import BugError, NotAllowedError, OrgbridgeError
+from core.services import failures
+from pages.parts import visit
 
-log = logging.getLogger(__name__)
 P = ParamSpec("P")
 
 
@@ -28,20 +28,20 @@ def escaped(text: object) -> str:
 def error(problem: Exception) -> None:
     """Draw what happened, in what state things are and what to do next.
 
-    An error of ours says it itself; anything else is a defect: it is logged in full under the
-    id and the person is told the id alone.
+    An error of ours says it itself; anything else is a defect: it is kept and logged under a
+    reference, and the person is told the reference alone.
     """
-    if isinstance(problem, OrgbridgeError):
+    if isinstance(problem, OrgbridgeError) and not isinstance(problem, BugError):
         rest = " ".join(part for part in (problem.state, problem.next_step) if part)
         icon = ":material/lock:" if isinstance(problem, NotAllowedError) else ":material/error:"
         st.error(escaped(rest) or " ", title=escaped(problem.happened), icon=icon)
         return
-    error_id = secrets.token_hex(4)
-    log.error("page failed", extra={"error_id": error_id}, exc_info=problem)
+    reference = failures.met(process.held(), problem, boundary="page", token=visit.token())
     st.error(
         f"This page could not be drawn. What you did before is saved. Reload the page; if it "
-        f"happens again, give your admin the id `{error_id}`: the log holds the details under it.",
-        title="Something went wrong on our side",
+        f"happens again, give your admin the reference `{reference}`: Errors and the log hold the "
+        f"details under it.",
+        title=failures.SENTENCE,
         icon=":material/error:",
     )
 
