@@ -9,6 +9,7 @@ and how many keys are known on both sides. All in the canonical form in which ke
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -26,11 +27,17 @@ SINGLES_MAX = 25
 #: the fullest single fields from which pairs are made
 PAIRED_FIELDS = 8
 PAIRS_MAX = 12
+#: blocked rows that are named with a candidate; all are counted
+BLOCKED_SHOWN = 20
 #: a text field longer than this is prose, not a key
 KEY_LENGTH_MAX = 255
 
 _TYPES = frozenset({"string", "email", "phone", "url", "int", "id", "encryptedstring"})
 _PART_TYPES = _TYPES | NUMBER_TYPES | {"reference", "date", "datetime", "picklist"}
+#: words in API names of fields that are made to tell records apart
+_KEY_WORDS = re.compile(
+    r"(?i)(id|key|code|number|num|no|nr|ref|reference|external|legacy|e?mail|sku)"
+)
 _NEVER = frozenset("isdeleted systemmodstamp lastmodifieddate photourl masterrecordid".split())
 
 
@@ -74,6 +81,17 @@ class SideFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class BlockedRow:
+    """A source row that a candidate would not let through (rules 2.2 and 2.3)."""
+
+    source_id: str
+    #: the values of the key's fields, as they stand in the source
+    values: tuple[str | None, ...]
+    #: other rows have the same key; otherwise it is blank
+    is_repeated: bool
+
+
+@dataclass(frozen=True, slots=True)
 class KeyAssessment:
     """One candidate with its figures."""
 
@@ -88,6 +106,8 @@ class KeyAssessment:
     #: the target keeps it unique by itself: writes can be upserts
     is_kept_unique: bool = False
     is_sampled: bool = False
+    #: the first rows that it would block, by key
+    blocked: tuple[BlockedRow, ...] = ()
 
     @property
     def overlap_share(self) -> float:
@@ -170,6 +190,7 @@ class _Advisor:
             sentence=_sentence(names, source, target),
             is_kept_unique=len(listed) == 1 and _is_kept_unique(fields[0]),
             is_sampled=self.is_sampled,
+            blocked=_blocked(self.source_rows, ours, names),
         )
 
     def stamp(self, field: Field) -> KeyAssessment:
@@ -216,12 +237,24 @@ def _pairings(source: SObject, target: SObject) -> list[_Pairing]:
         if compatibility(ours, field) > 0 or ours.type == field.type:
             found.append(_Pairing(ours, field))
 
-    def likeliness(pairing: _Pairing) -> tuple[int, int, int]:
+    def likeliness(pairing: _Pairing) -> tuple[int, int, int, int, int]:
         field = pairing.target
         keeps = _is_kept_unique(field) + field.external_id + field.id_lookup
-        return (-keeps, natural.get(field.name.lower(), 99), -int(field.name_field))
+        rank = natural.get(field.name.lower(), 99)
+        is_named = _is_named_like_a_key(field)
+        return (-keeps, rank, -field.name_field, -is_named, -field.custom)
 
     return sorted(found, key=likeliness)[:SINGLES_MAX]
+
+
+def _is_named_like_a_key(field: Field) -> bool:
+    """Legacy_Id__c, ProductCode, CaseNumber, Email: some word of the name says so.
+
+    >>> [_is_named_like_a_key(Field(n, "string")) for n in ("ProductCode", "Legacy_Id__c", "Notes")]
+    [True, True, False]
+    """
+    words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", field.name.removesuffix("__c"))
+    return any(_KEY_WORDS.fullmatch(word) for word in words)
 
 
 def _may_tell_apart(field: Field) -> bool:
@@ -275,6 +308,22 @@ def _keys(rows: pl.DataFrame, fields: list[Field], names: list[str]) -> pl.Serie
     if any(name not in rows.columns for name in names):
         return pl.Series("key", [None] * rows.height, dtype=pl.String)
     return rows.select(key=key_expr(fields, names))["key"]
+
+
+def _blocked(rows: pl.DataFrame, keys: pl.Series, names: list[str]) -> tuple[BlockedRow, ...]:
+    """Rows whose key repeats, group by group, then rows without one."""
+    repeated = keys.is_not_null() & keys.is_duplicated()
+    shown = (
+        rows.with_columns(keys.alias("__key"), repeated.alias("__repeated"))
+        .filter(pl.col("__repeated") | pl.col("__key").is_null())
+        .sort("__repeated", "__key", descending=[True, False], maintain_order=True)
+        .head(BLOCKED_SHOWN)
+    )
+    known = [name for name in names if name in rows.columns]
+    return tuple(
+        BlockedRow(str(row["Id"]), tuple(row[name] for name in known), bool(row["__repeated"]))
+        for row in shown.iter_rows(named=True)
+    )
 
 
 def _figures(keys: pl.Series) -> SideFigures:

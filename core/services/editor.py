@@ -11,19 +11,22 @@ as it was read; if somebody saved in between nothing is written and the person i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from core.access import roles
+from core.db import plan_history
 from core.db import plans as plan_rows
+from core.db.plan_history import PlanEdit
 from core.domain import automap
 from core.domain.describe import SObject
 from core.domain.plan import ObjectMapping, Plan, ReviewState, RuleBase, plan_from_document
 from core.domain.roles import Role
 from core.errors import ConflictError, OrgbridgeError, UserError
 from core.plans import editing, field_rows
+from core.plans.compare import compare_plans
 from core.plans.field_rows import FieldRow, MappingProgress
 from core.services import plans
 
@@ -76,6 +79,8 @@ class EditorSaved:
 
     plan: Plan
     revision: int
+    #: edits of other people since the revision that was looked at; they are kept
+    others: tuple[PlanEdit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +108,18 @@ def view(bridge: Orgbridge, actor: Actor, plan_id: UUID) -> EditorView:
     return EditorView(row=draft.row, plan=plan, objects=objects)
 
 
-def rows(bridge: Orgbridge, actor: Actor, plan_id: UUID, *, mapping: str) -> tuple[FieldRow, ...]:
+def rows(
+    bridge: Orgbridge,
+    actor: Actor,
+    plan_id: UUID,
+    *,
+    mapping: str,
+    issues: Mapping[str, str] | None = None,
+) -> tuple[FieldRow, ...]:
     """The field rows of one object mapping, open ones first.
+
+    Args:
+        issues: what a validation said, by target field in small letters.
 
     Raises:
         UserError: an org is not connected or lacks the object.
@@ -113,7 +128,7 @@ def rows(bridge: Orgbridge, actor: Actor, plan_id: UUID, *, mapping: str) -> tup
     draft = _draft(bridge, actor, plan_id)
     plan = plan_from_document(draft.document)
     both = describes(bridge, actor, draft=draft, plan=plan, mapping=mapping)
-    return _rows_of(plan, mapping, both)
+    return _rows_of(plan, mapping, both, issues=issues)
 
 
 def sides(bridge: Orgbridge, actor: Actor, plan_id: UUID, *, mapping: str) -> Describes:
@@ -127,24 +142,43 @@ def sides(bridge: Orgbridge, actor: Actor, plan_id: UUID, *, mapping: str) -> De
 def edit(
     bridge: Orgbridge, actor: Actor, plan_id: UUID, *, revision: int, change: Edit
 ) -> EditorSaved:
-    """Applies one change to the draft read at `revision` and saves it.
+    """Applies one change, made by somebody who looked at `revision`, to the draft and saves it.
+
+    If others saved in between, the change goes on top of theirs as long as it touches no place that
+    they changed: both are kept.
 
     Raises:
-        ConflictError: somebody saved in between; nothing was written.
+        ConflictError: others changed the same place in between; nothing was written.
         UserError: the change is not possible; nothing was written.
     """
     roles.require(actor, Role.ANALYST)
-    draft = _draft(bridge, actor, plan_id)
-    if draft.row.revision != revision:
-        raise ConflictError(
-            f"{draft.row.updated_by} saved this plan after you opened it.",
-            state=f"Your change was not saved; the plan is at revision {draft.row.revision}.",
-            next_step="Look at their change and make yours again.",
-            revision=draft.row.revision,
-        )
-    changed = change(plan_from_document(draft.document))
-    saved = plans.save(bridge, actor, plan_id, document=changed, revision=revision)
-    return EditorSaved(plan=changed, revision=saved)
+    for is_last in (False, False, True):
+        draft = _draft(bridge, actor, plan_id)
+        current = plan_from_document(draft.document)
+        changed = change(current)
+        touched = [made.place for made in compare_plans(current, changed)]
+        others = _edits_since(bridge, actor, draft, revision)
+        _refuse_overlap(others, touched)
+        if not touched:
+            return EditorSaved(changed, draft.row.revision, others=_told(others, actor))
+        try:
+            now = draft.row.revision
+            saved = plans.save(bridge, actor, plan_id, document=changed, revision=now)
+        except ConflictError:
+            if is_last:
+                raise
+            continue
+        return EditorSaved(changed, saved, others=_told(others, actor))
+    raise AssertionError("unreachable: the last try returns or raises")
+
+
+def last_word(
+    bridge: Orgbridge, actor: Actor, plan_id: UUID, *, mapping: str, field: str
+) -> PlanEdit | None:
+    """Who last wrote or reviewed the rule of a target field, and when; None for nobody."""
+    roles.require(actor, Role.VIEWER)
+    with bridge.session(actor.workspace_id) as session:
+        return plan_history.last_edit_of(session, plan_id, place=f"{mapping}.fields.{field}")
 
 
 def suggest(
@@ -210,6 +244,45 @@ def describes(
     return Describes(source.describe(entry.source), target.describe(entry.target))
 
 
+def _edits_since(
+    bridge: Orgbridge, actor: Actor, draft: PlanDraft, revision: int
+) -> tuple[PlanEdit, ...]:
+    """What was saved after the revision that a person looked at, the newest first."""
+    behind = draft.row.revision - revision
+    if behind <= 0:
+        return ()
+    with bridge.session(actor.workspace_id) as session:
+        return plan_history.newest_edits(session, draft.row.id, count=behind)
+
+
+def _refuse_overlap(others: Sequence[PlanEdit], touched: Sequence[str]) -> None:
+    """Raises if somebody changed in between what is to be changed now."""
+    for edit_of in others:
+        if edit_of.before is None or edit_of.after is None:
+            raise ConflictError(
+                f"{edit_of.by} replaced the whole plan after you opened it.",
+                state="Your change was not saved.",
+                next_step="Look at the plan as it is now and make your change again.",
+            )
+        for place in {**edit_of.before, **edit_of.after}:
+            if any(_is_same_place(place, mine) for mine in touched):
+                raise ConflictError(
+                    f"{edit_of.by} changed {place} after you opened this plan.",
+                    state="Your change was not saved; theirs stands.",
+                    next_step="Look at it below and make your change again if it is still right.",
+                    place=place,
+                )
+
+
+def _is_same_place(one: str, other: str) -> bool:
+    return one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.")
+
+
+def _told(others: Sequence[PlanEdit], actor: Actor) -> tuple[PlanEdit, ...]:
+    """Edits of other people; those from another window of one's own need no word."""
+    return tuple(each for each in others if each.by != actor.name)
+
+
 def _suggested(plan: Plan) -> set[tuple[str, str]]:
     return {
         (entry.name, name)
@@ -261,8 +334,11 @@ def _object_view(
     )
 
 
-def _rows_of(plan: Plan, mapping: str, both: Describes) -> tuple[FieldRow, ...]:
-    return field_rows.field_rows(plan.mapping(mapping), both.source, both.target)
+def _rows_of(
+    plan: Plan, mapping: str, both: Describes, *, issues: Mapping[str, str] | None = None
+) -> tuple[FieldRow, ...]:
+    entry = plan.mapping(mapping)
+    return field_rows.field_rows(entry, both.source, both.target, issues=issues)
 
 
 def open_rows(found: Sequence[FieldRow]) -> tuple[FieldRow, ...]:

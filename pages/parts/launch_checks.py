@@ -26,6 +26,13 @@ FIX_WORDS = {
     Fix.RUN: "Show runs",
 }
 IN_PLAN = frozenset({Fix.FIELD, Fix.LOOKUP, Fix.KEY, Fix.FILTER, Fix.LOAD, Fix.OBJECTS, Fix.DATA})
+#: dialogs of the editor by what is mended in them
+DIALOGS = {
+    Fix.KEY: "key",
+    Fix.FILTER: "settings",
+    Fix.LOAD: "settings",
+    Fix.OBJECTS: "objects",
+}
 
 
 @st.cache_data(ttl="5m", max_entries=64, show_spinner=False)
@@ -53,7 +60,7 @@ def draw(row: plans.PlanRow, found: preflight.Report) -> None:
     if not heavy:
         boxes.empty("Nothing speaks against it", "All checks passed.", icon=":material/task_alt:")
     for number, finding in enumerate(heavy):
-        _line(row, finding, number=number)
+        line(row, finding, key=f"launch.fix.{number}")
     if passed:
         with st.expander(f"{len(passed)} passed checks", type="compact", key="launch.passed"):
             for finding in passed:
@@ -75,35 +82,61 @@ def counts(findings: Sequence[Finding]) -> list[str]:
     return shown
 
 
-def _line(row: plans.PlanRow, finding: Finding, *, number: int) -> None:
+def line(row: plans.PlanRow, finding: Finding, *, key: str) -> None:
+    """One finding: weight, sentence, effect in rows, and the way to its mend."""
     kind = words.word(words.SEVERITIES, finding.severity)
-    effect = "" if finding.rows is None else f" :gray[— {figures.count(finding.rows)} rows]"
+    sampled = " of those looked at" if finding.is_sampled else ""
+    effect = (
+        "" if finding.rows is None else f" :gray[— {figures.count(finding.rows)} rows{sampled}]"
+    )
     with st.container(horizontal=True, vertical_alignment="center", wrap=False):
         place = f"**{escaped(finding.place)}**: " if finding.place else ""
         st.markdown(
             f":{kind.color}[:material/{kind.icon}:] {place}{escaped(finding.sentence)}{effect}",
             width="stretch",
         )
-        if finding.fix is not None and st.button(
+        if finding.sample_ids:
+            _samples(finding, key=key)
+        if finding.fix in (None, Fix.DATA):
+            return
+        if st.button(
             FIX_WORDS[finding.fix],
             type="tertiary",
             icon=":material/arrow_forward:",
             icon_position="right",
-            key=f"launch.fix.{number}",
+            key=key,
         ):
-            _to_fix(row, finding)
+            to_fix(row, finding)
 
 
-def _to_fix(row: plans.PlanRow, finding: Finding) -> None:
+def _samples(finding: Finding, *, key: str) -> None:
+    """Some of the rows that are meant, by their ids."""
+    with st.popover("Rows", type="tertiary", icon=":material/list:", key=f"{key}.rows"):
+        st.caption(f"{len(finding.sample_ids)} of {figures.count(finding.rows)} rows, by source id")
+        st.code("\n".join(finding.sample_ids), language=None)
+
+
+def to_fix(row: plans.PlanRow, finding: Finding) -> None:
+    """Open the place where a finding is mended."""
     if finding.fix in IN_PLAN:
-        where = {"object": finding.mapping, "q": finding.field}
-        registry.go(
-            "plans", plan=str(row.id), **{name: text for name, text in where.items() if text}
-        )
+        show_in_plan(row, finding)
     elif finding.fix is Fix.ORG:
         registry.go("orgs")
     else:
         registry.go("runs")
+
+
+def show_in_plan(row: plans.PlanRow, finding: Finding) -> None:
+    """Open the editor at the object and field that are meant, with the dialog that mends it."""
+    where = {
+        "object": finding.mapping,
+        "field": finding.field if finding.fix in (Fix.FIELD, Fix.LOOKUP) else None,
+        "open": DIALOGS.get(finding.fix) if finding.fix else None,
+    }
+    st.session_state[state.OBJECT_TURN] = st.session_state.get(state.OBJECT_TURN, 0) + 1
+    for held in ("choice.show", "q", state.FOCUS):
+        st.session_state.pop(held, None)
+    registry.go("plans", plan=str(row.id), **{name: text for name, text in where.items() if text})
 
 
 def csv_of(findings: Sequence[Finding]) -> bytes:

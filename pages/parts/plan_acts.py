@@ -12,11 +12,12 @@ from core.errors import OrgbridgeError
 from core.plans import editing
 from core.services import editor, orgs, plans
 from pages import registry
-from pages.parts import boxes, confirm, plan_grid, state, tables, visit
+from pages.parts import boxes, confirm, plan_grid, plan_owners, state, tables, visit
 from pages.parts.boxes import escaped
 
 AUTO, FILE = "Auto-map by name", "Plan file"
-EXPORT, COPY, HISTORY, RENAME, DELETE = (
+OWNERS, EXPORT, COPY, HISTORY, RENAME, DELETE = (
+    "Owners and queues…",
     "Export plan file…",
     "Duplicate…",
     "Versions…",
@@ -43,7 +44,7 @@ def buttons(view: editor.EditorView) -> None:
         auto_map(view.row.id, view.row.revision)
     chosen = st.menu_button(
         "More",
-        [EXPORT, HISTORY, COPY, RENAME, DELETE],
+        [OWNERS, HISTORY, EXPORT, COPY, RENAME, DELETE],
         key="plan.more",
         icon=":material/more_horiz:",
     )
@@ -54,7 +55,9 @@ def buttons(view: editor.EditorView) -> None:
         RENAME: rename_dialog,
         DELETE: delete_dialog,
     }
-    if chosen is not None:
+    if chosen == OWNERS:
+        plan_owners.dialog(view)
+    elif chosen is not None:
         dialogs[chosen](view.row)
 
 

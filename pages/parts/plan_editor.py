@@ -18,10 +18,15 @@ from pages.parts import (
     choice,
     figures,
     plan_acts,
+    plan_checks,
     plan_grid,
     plan_inspector,
+    plan_keys,
     plan_objects,
+    plan_owners,
+    plan_picker,
     plan_preview,
+    plan_tests,
     rows,
     state,
     visit,
@@ -39,6 +44,7 @@ def draw(plan_id: str) -> None:
     may_edit = visit.may(Role.ANALYST)
     _head(view, may_edit=may_edit)
     _problem()
+    _focus_of_address()
     left, right = st.columns([0.25, 0.75], gap="medium")
     with left:
         chosen = plan_objects.draw(view, may_edit=may_edit)
@@ -50,6 +56,33 @@ def draw(plan_id: str) -> None:
             boxes.acted(plan_inspector.draw, view, chosen, focused, may_edit=may_edit)
         with below:
             plan_preview.draw(view, chosen, focused)
+    _asked_dialog(view, chosen)
+
+
+def _focus_of_address() -> None:
+    """A link may name the field that the inspector shows first."""
+    asked = st.query_params.get("field")
+    if asked and st.session_state.get(state.ASKED_FIELD) != asked:
+        st.session_state[state.FOCUS] = asked
+    st.session_state[state.ASKED_FIELD] = asked
+
+
+def _asked_dialog(view: editor.EditorView, chosen: editor.ObjectView) -> None:
+    """A link may name a dialog: it opens once, then leaves the address."""
+    asked = st.query_params.get("open")
+    if asked is None:
+        return
+    del st.query_params["open"]
+    if asked == "key":
+        plan_keys.dialog(view, chosen.name)
+    elif asked == "settings" and visit.may(Role.ANALYST):
+        plan_objects.settings_drawer(view, chosen.name)
+    elif asked == "tests":
+        plan_tests.dialog(view, chosen.name)
+    elif asked == "owners":
+        plan_owners.dialog(view)
+    elif asked == "objects" and visit.may(Role.ANALYST):
+        plan_picker.dialog(view)
 
 
 def _head(view: editor.EditorView, *, may_edit: bool) -> None:
@@ -59,6 +92,13 @@ def _head(view: editor.EditorView, *, may_edit: bool) -> None:
     with rows.head(view.row.name, badge=words.word(words.STATUSES, status).badge):
         if may_edit:
             plan_acts.buttons(view)
+        if st.button(
+            "Validate",
+            icon=":material/fact_check:",
+            key="plan.validate",
+            help="Asks both orgs what would speak against a launch, and runs the test rows",
+        ):
+            plan_checks.validate(view)
         if (
             registry.is_listed("launch")
             and may_edit
@@ -102,7 +142,13 @@ def _fields(
     if chosen.problem:
         boxes.error(UserError(chosen.problem, next_step="Test the org under Orgs."))
         return None
-    found = editor.rows(visit.bridge(), visit.actor(), view.row.id, mapping=chosen.name)
+    found = editor.rows(
+        visit.bridge(),
+        visit.actor(),
+        view.row.id,
+        mapping=chosen.name,
+        issues=plan_checks.issues(view, chosen.name),
+    )
     shown, needle = _filter_row(view, chosen, found, may_edit=may_edit)
     wanted = [
         row

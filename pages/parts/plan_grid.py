@@ -20,7 +20,7 @@ from core.plans import editing
 from core.plans.editing import FieldPlace
 from core.plans.field_rows import FieldRow, FieldState
 from core.services import editor
-from pages.parts import state, tables, visit, words
+from pages.parts import figures, state, tables, visit, words
 
 GRID_HEIGHT = 300
 STATES = {
@@ -120,22 +120,22 @@ def columns(targets: dict[str, str]) -> dict[str, Any]:
     """How each column is drawn; one list of targets serves all rows."""
     config = st.column_config
     return {
-        "source": config.TextColumn("Source field", pinned=True, width=125),
-        "api": config.TextColumn("API name · type", width=165),
+        "source": config.TextColumn("Source field", pinned=True, width=112),
+        "api": config.TextColumn("API name · type", width=140),
         "target": config.SelectboxColumn(
             "Target field",
             options=list(targets),
             format_func=lambda name: targets.get(str(name), str(name)),
-            width=150,
+            width=138,
         ),
-        "rule": config.TextColumn("Rule", width=100),
-        "match": tables.share_column("Match", width=85),
-        "state": words.pills("State", STATES.values(), width=92),
-        "reviewed": config.CheckboxColumn("OK", width=45, help="Reviewed by a person"),
+        "rule": config.TextColumn("Rule", width=88),
+        "match": tables.share_column("Match", width=78),
+        "state": words.pills("State", STATES.values(), width=88),
+        "reviewed": config.CheckboxColumn("OK", width=42, help="Reviewed by a person"),
         "open": config.ButtonColumn(
-            "", type="tertiary", width=42, key=state.GRID_CLICK, on_click=focus_clicked
+            "", type="tertiary", width=38, key=state.GRID_CLICK, on_click=focus_clicked
         ),
-        "issue": config.TextColumn("Issue", width=160),
+        "issue": config.TextColumn("Issue", width=145),
     }
 
 
@@ -192,4 +192,17 @@ def save(plan_id: UUID, change: editor.Edit) -> bool:
         refresh()
         return False
     st.session_state[state.REVISION] = saved.revision
+    if saved.others:
+        st.session_state[state.TOAST] = told_of_others(saved.others)
     return True
+
+
+def told_of_others(others: Sequence[editor.PlanEdit]) -> str:
+    """Who changed what meanwhile, in one sentence."""
+    names = sorted({figures.person(each.by) for each in others})
+    places = list(dict.fromkeys(p for each in others for p in (each.after or each.before or {})))
+    more = f" and {len(places) - 2} more places" if len(places) > 2 else ""
+    return (
+        f"Saved. {' and '.join(names)} changed {', '.join(places[:2])}{more} meanwhile; "
+        "both edits are kept."
+    )

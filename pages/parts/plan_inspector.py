@@ -1,37 +1,46 @@
-"""The card of one field: what fills it, why it was suggested, accept, change or skip it."""
+"""The card of one field: what fills it, why it was suggested, who reviewed it; accept or change it.
+
+A rule saves itself as soon as it is whole; the button is there for what is not, and for blanks.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
-from core.domain.describe import Field
-from core.domain.plan import Convert, Mask, Plan, ReviewState, plan_document
+from core.domain.expressions import check_shape
+from core.domain.plan import LookupPolicy, Plan, ReviewState, plan_document, plan_from_document
 from core.domain.plan.rules import RuleBase
+from core.errors import UserError
 from core.plans import editing
 from core.plans.editing import FieldPlace
 from core.plans.field_rows import FieldRow, FieldState
-from core.services import editor, previews
-from pages.parts import boxes, plan_grid, state, visit
+from core.services import editor
+from pages.parts import (
+    boxes,
+    figures,
+    plan_grid,
+    plan_owners,
+    plan_rules,
+    plan_values,
+    state,
+    visit,
+)
 from pages.parts.boxes import escaped
+from pages.parts.plan_rules import KINDS, WITHOUT_SOURCE, WRITES
 
-KINDS = {
-    "copy": "Copy",
-    "constant": "Constant",
-    "values": "Value map",
-    "expression": "Expression",
-    "convert": "Convert",
-    "mask": "Mask",
-}
-WITHOUT_SOURCE = frozenset({"constant", "expression"})
 MISSING = {
     "reject": "Reject row",
     "blank": "Leave blank and report",
     "running_user": "Running user",
+}
+_REVIEWED = {
+    FieldState.REVIEWED: "Reviewed",
+    FieldState.QUESTION: "Questioned",
+    FieldState.REJECTED: "Rejected",
+    FieldState.SKIPPED: "Skipped",
 }
 
 
@@ -44,6 +53,7 @@ def draw(
         if row.reasons or row.confidence is not None:
             sure = "" if row.confidence is None else f"{round(100 * row.confidence)} % match"
             st.markdown(f":blue-badge[{sure}] :gray[{escaped(' · '.join(row.reasons))}]")
+        _who(view, chosen.name, row)
         if row.issue:
             st.caption(f":orange[:material/warning: {escaped(row.issue)}]")
         if may_edit:
@@ -56,26 +66,36 @@ def _title(row: FieldRow) -> None:
         label = row.target_label or row.source_label
         kind = row.target_type or row.source_type
         st.markdown(f"**{escaped(label)}** `{name}` :gray[· {escaped(kind)}]", width="stretch")
-        st.button(
-            "",
-            icon=":material/keyboard_arrow_up:",
-            type="tertiary",
-            shortcut="K",
-            key="inspect.up",
-            help="Field before",
-            on_click=_walk,
-            args=(-1,),
-        )
-        st.button(
-            "",
-            icon=":material/keyboard_arrow_down:",
-            type="tertiary",
-            shortcut="J",
-            key="inspect.down",
-            help="Next field",
-            on_click=_walk,
-            args=(1,),
-        )
+        for icon, key, told, by in (
+            ("keyboard_arrow_up", "K", "Field before", -1),
+            ("keyboard_arrow_down", "J", "Next field", 1),
+        ):
+            st.button(
+                "",
+                icon=f":material/{icon}:",
+                type="tertiary",
+                shortcut=key,
+                key=f"inspect.{key}",
+                help=told,
+                on_click=_walk,
+                args=(by,),
+            )
+
+
+def _who(view: editor.EditorView, mapping: str, row: FieldRow) -> None:
+    """Who said the last word on this field, and when; the audit trail has every earlier one."""
+    word = _REVIEWED.get(row.state)
+    if word is None or row.target is None:
+        return
+    said = editor.last_word(
+        visit.bridge(), visit.actor(), view.row.id, mapping=mapping, field=row.target
+    )
+    told = (
+        f"{word} with the plan"
+        if said is None
+        else f"{word} by {escaped(figures.person(said.by))}, {figures.ago(said.at)}"
+    )
+    st.caption(told, help=None if said is None else f"{said.by}, {figures.absolute(said.at)}")
 
 
 def _walk(by: int) -> None:
@@ -92,37 +112,44 @@ def _form(view: editor.EditorView, chosen: editor.ObjectView, row: FieldRow) -> 
     sides = editor.sides(visit.bridge(), visit.actor(), view.row.id, mapping=chosen.name)
     rule = _rule_now(view, chosen.name, row)
     at = _place(chosen.name, row)
+    save = partial(_autosave, view, chosen.name, row=row)
     target = row.target or st.selectbox(
         "Target field",
         [field.name for field in sides.target.fields.values() if field.is_writeable],
         index=None,
         placeholder="Choose a field of the target",
         key=f"{at}.target",
+        on_change=save,
     )
     first, second = st.columns(2)
     kind = first.selectbox(
         "Rule",
         list(KINDS),
-        index=list(KINDS).index(_kind_of(rule)),
+        index=list(KINDS).index(plan_rules.kind_of(rule)),
         format_func=KINDS.__getitem__,
         key=f"{at}.kind",
+        on_change=save,
     )
     wanted: dict[str, Any] = {}
     if kind not in WITHOUT_SOURCE:
         sources = [field.name for field in sides.source.fields.values()]
         given = rule.get("from") or row.source
+        options = sources if given in sources or not given else [given, *sources]
         wanted["from"] = second.selectbox(
             "Source field",
-            sources,
-            index=sources.index(given) if given in sources else None,
+            options,
+            index=options.index(given) if given else None,
             placeholder="Choose a field of the source",
-            key=f"{at}.source",
+            key=f"{at}.from",
+            on_change=save,
         )
-    if kind == "values":
-        described = sides.target.fields.get(target) if target else None
-        _learn_values(view, chosen.name, target=described, source=wanted["from"], at=at)
-    wanted |= PARAMETERS[kind](rule, at)
+    if kind == "values" and wanted.get("from") and target and "." not in wanted["from"]:
+        plan_values.learn(
+            view, chosen.name, target=sides.target, field=target, source=wanted["from"], at=at
+        )
+    wanted |= plan_rules.parameters(kind, rule, at, save)
     _lookup(view, chosen.name, row, at=at)
+    _write(rule, row, at=at, on_change=save)
     _buttons(view, chosen.name, row, target=target, wanted=wanted, now=rule)
 
 
@@ -136,115 +163,18 @@ def _rule_now(view: editor.EditorView, mapping: str, row: FieldRow) -> dict[str,
     return {n: v for n, v in plain.items() if n not in {"review", "confidence", "reasons"}}
 
 
-def _kind_of(rule: dict[str, Any]) -> str:
-    return next((kind for kind in KINDS if kind != "copy" and kind in rule), "copy")
-
-
-def _copy(_rule: dict[str, Any], _at: str) -> dict[str, Any]:
-    return {}
-
-
-def _constant(rule: dict[str, Any], at: str) -> dict[str, Any]:
-    given = st.text_input("Value", value=rule.get("constant") or "", key=f"{at}.constant")
-    return {"constant": given or None}
-
-
-def _expression(rule: dict[str, Any], at: str) -> dict[str, Any]:
-    given = st.text_area(
-        "Expression over the source row (SQL)",
-        value=rule.get("expression", ""),
-        key=f"{at}.expression",
-        height=70,
-        placeholder="upper(Name) || ' (moved)'",
-    )
-    return {"expression": (given or "").strip()}
-
-
-def _mask(rule: dict[str, Any], at: str) -> dict[str, Any]:
-    names = [mask.value for mask in Mask]
-    index = names.index(rule["mask"]) if rule.get("mask") in names else 0
-    return {"mask": st.selectbox("Mask", names, index=index, key=f"{at}.mask")}
-
-
-def _convert(rule: dict[str, Any], at: str) -> dict[str, Any]:
-    names = [each.value for each in Convert]
-    index = names.index(rule["convert"]) if rule.get("convert") in names else 0
-    chosen = st.selectbox(
-        "Convert",
-        names,
-        index=index,
-        format_func=lambda name: name.replace("_", " "),
-        key=f"{at}.convert",
-    )
-    return {"convert": chosen}
-
-
-def _values(rule: dict[str, Any], at: str) -> dict[str, Any]:
-    """Every value that the source holds, with its rows, and what becomes of it."""
-    known: dict[str, str | None] = rule.get("values", {})
-    source, allowed, counted = st.session_state.get(f"{at}.facts", ("", [], {}))
-    listed = [*counted, *(value for value in known if value not in counted)]
-    edited = st.data_editor(
-        pd.DataFrame(
-            {
-                "value": listed,
-                "rows": [counted.get(value) for value in listed],
-                "target": [known.get(value) for value in listed],
-            }
-        ).astype({"value": "string", "rows": "Int64", "target": "string"}),
-        column_config={
-            "value": st.column_config.TextColumn("Source value", width=130),
-            "rows": st.column_config.NumberColumn("Rows", format="localized", width=60),
-            "target": st.column_config.SelectboxColumn("Becomes", options=allowed, width=130)
-            if allowed
-            else st.column_config.TextColumn("Becomes", width=130),
-        },
-        disabled=["rows"] if not counted else ["value", "rows"],
-        num_rows="fixed" if counted else "dynamic",
-        hide_index=True,
-        key=f"{at}.values.{source}",
-        height=min(220, 40 + 35 * max(2, len(listed) + 1)),
-        alt="Source values and what becomes of them",
-    )
-    otherwise = st.selectbox(
-        "Values without an entry",
-        ["keep", "blank", "reject"],
-        index=["keep", "blank", "reject"].index(rule.get("otherwise", "keep")),
-        format_func=lambda name: {
-            "keep": "Stay as they are",
-            "blank": "Become blank",
-            "reject": "Reject the row",
-        }[name],
-        key=f"{at}.otherwise",
-    )
-    pairs = zip(edited["value"], edited["target"], strict=True)
-    return {
-        "values": {str(a): str(b) for a, b in pairs if pd.notna(a) and pd.notna(b)},
-        "otherwise": otherwise,
-    }
-
-
-def _learn_values(
-    view: editor.EditorView, mapping: str, *, target: Field | None, source: str | None, at: str
-) -> None:
-    """Keep what the value map's table needs: values with rows, and the target's picklist."""
-    if not source or st.session_state.get(f"{at}.facts", ("",))[0] == source:
+def _write(rule: dict[str, Any], row: FieldRow, *, at: str, on_change: Any) -> None:
+    """When the field is written; always unless somebody says otherwise."""
+    if row.target is None or row.state is FieldState.UNMAPPED:
         return
-    found = previews.values(
-        visit.bridge(), visit.actor(), view.row.id, mapping=mapping, field=source
+    st.selectbox(
+        "Written",
+        list(WRITES),
+        index=list(WRITES).index(rule.get("write", "always")),
+        format_func=WRITES.__getitem__,
+        key=f"{at}.write",
+        on_change=on_change,
     )
-    allowed = [value.value for value in target.picklist_values if value.active] if target else []
-    st.session_state[f"{at}.facts"] = (source, allowed, {each.value: each.rows for each in found})
-
-
-PARAMETERS: dict[str, Callable[[dict[str, Any], str], dict[str, Any]]] = {
-    "copy": _copy,
-    "constant": _constant,
-    "values": _values,
-    "expression": _expression,
-    "convert": _convert,
-    "mask": _mask,
-}
 
 
 def _lookup(view: editor.EditorView, mapping: str, row: FieldRow, *, at: str) -> None:
@@ -264,13 +194,22 @@ def _lookup(view: editor.EditorView, mapping: str, row: FieldRow, *, at: str) ->
         key=f"{at}.missing",
         on_change=_save_missing,
         args=(view, mapping),
-        kwargs={"target": row.target, "key": f"{at}.missing"},
+        kwargs={"target": row.target, "key": f"{at}.missing", "now": now},
     )
+    if "User" in row.target_type and st.button(
+        "Owners and queues…", icon=":material/group:", key="inspect.owners", type="tertiary"
+    ):
+        plan_owners.dialog(view)
+    if row.target == "RecordTypeId" and st.button(
+        "Record types…", icon=":material/category:", key="inspect.types", type="tertiary"
+    ):
+        plan_owners.record_types_dialog(view, mapping)
 
 
-def _save_missing(view: editor.EditorView, mapping: str, *, target: str, key: str) -> None:
-    policy = view.plan.mapping(mapping).lookup(target)
-    changed = policy.model_copy(update={"missing": st.session_state[key]})
+def _save_missing(
+    view: editor.EditorView, mapping: str, *, target: str, key: str, now: LookupPolicy
+) -> None:
+    changed = now.model_copy(update={"missing": st.session_state[key]})
     at = FieldPlace(mapping, target)
     plan_grid.save(view.row.id, lambda plan: editing.set_lookup(plan, at, changed))
 
@@ -284,25 +223,18 @@ def _buttons(
     wanted: dict[str, Any],
     now: dict[str, Any],
 ) -> None:
-    is_changed = {n: v for n, v in wanted.items() if v not in (None, "", {})} != now
+    kept = {name: value for name, value in now.items() if name != "write"}
+    is_changed = {n: v for n, v in wanted.items() if v not in (None, "", {})} != kept
+    is_whole = bool(target) and plan_rules.is_complete(plan_rules.kind_of(now), now)
     with st.container(horizontal=True):
-        if row.target and row.state is not FieldState.SKIPPED:
-            st.button(
-                "Skip field",
-                key="inspect.skip",
-                on_click=_act,
-                args=(view, partial(editing.skip_field, at=FieldPlace(mapping, row.target))),
-            )
-        if row.state is FieldState.SKIPPED and row.target:
-            st.button(
-                "Map again",
-                key="inspect.unskip",
-                on_click=_act,
-                args=(
-                    view,
-                    partial(editing.unskip_field, at=FieldPlace(mapping, row.target)),
-                ),
-            )
+        if row.target is not None:
+            at = FieldPlace(mapping, row.target)
+            if row.state is FieldState.SKIPPED:
+                _button("Map again", "unskip", view, partial(editing.unskip_field, at=at))
+            else:
+                _button("Skip field", "skip", view, partial(editing.skip_field, at=at))
+            if row.state in (FieldState.AUTO, FieldState.QUESTION) and not is_changed:
+                _review_buttons(view, at, row)
         if row.target is None or is_changed or row.state is FieldState.UNMAPPED:
             st.button(
                 "Save rule",
@@ -310,9 +242,9 @@ def _buttons(
                 key="inspect.save",
                 on_click=_save_rule,
                 args=(view, mapping),
-                kwargs={"row": row, "target": target, "wanted": wanted},
+                kwargs={"row": row},
             )
-        elif row.state is not FieldState.REVIEWED and row.target:
+        elif row.state in (FieldState.AUTO, FieldState.QUESTION, FieldState.REJECTED) and is_whole:
             st.button(
                 "Accept",
                 type="primary",
@@ -324,35 +256,72 @@ def _buttons(
             )
 
 
-def _save_rule(
-    view: editor.EditorView,
-    mapping: str,
-    *,
-    row: FieldRow,
-    target: str | None,
-    wanted: dict[str, Any],
-) -> None:
-    """Save what the card shows at the click.
+def _review_buttons(view: editor.EditorView, at: FieldPlace, row: FieldRow) -> None:
+    """A suggestion can be refused, or somebody else asked."""
+    if row.state is FieldState.AUTO:
+        asked = partial(editing.review, at=at, state=ReviewState.NEEDS_CLARIFICATION)
+        _button("Question", "ask", view, asked, "Applied, and marked for somebody to look at")
+    refused = partial(editing.review, at=at, state=ReviewState.REJECTED)
+    _button("Reject", "reject", view, refused, "Not applied, and not suggested again")
 
-    The arguments are from the run that drew the button; somebody who types and clicks at once is
-    ahead of it, so what the widgets hold now goes first.
-    """
+
+def _button(
+    label: str, key: str, view: editor.EditorView, change: editor.Edit, told: str | None = None
+) -> None:
+    st.button(label, key=f"inspect.{key}", help=told, on_click=_act, args=(view, change))
+
+
+def _autosave(view: editor.EditorView, mapping: str, *, row: FieldRow) -> None:
+    """Save the rule that the card shows as soon as it is whole; until then nothing is lost."""
     at = _place(mapping, row)
-    typed = {"from": "source"}
-    now = {
-        name: st.session_state.get(f"{at}.{typed.get(name, name)}", value)
-        for name, value in wanted.items()
-        if name != "values"
-    }
-    chosen = target or st.session_state.get(f"{at}.target")
-    if not chosen or now.get("expression") == "" or ("from" in now and not now["from"]):
+    kind = st.session_state[f"{at}.kind"]
+    typed = _typed(at, kind, row)
+    target = row.target or st.session_state.get(f"{at}.target")
+    if target and plan_rules.is_complete(kind, typed):
+        _save(view, mapping, row=row, target=target, typed=typed)
+
+
+def _save_rule(view: editor.EditorView, mapping: str, *, row: FieldRow) -> None:
+    """Save what the card shows at the click, also a constant that is blank."""
+    at = _place(mapping, row)
+    kind = st.session_state[f"{at}.kind"]
+    typed = _typed(at, kind, row)
+    target = row.target or st.session_state.get(f"{at}.target")
+    is_blank = kind == "constant" and not typed.get("constant")
+    if not target or not (is_blank or plan_rules.is_complete(kind, typed)):
         st.session_state[state.PROBLEM] = (
             "The rule is not complete.",
             "Nothing was saved.",
             "Choose the fields, or write the expression.",
         )
         return
-    _act(view, partial(_with_rule, mapping=mapping, target=chosen, wanted={**wanted, **now}))
+    _save(view, mapping, row=row, target=target, typed=typed)
+
+
+def _typed(at: str, kind: str, row: FieldRow) -> dict[str, Any]:
+    """What the widgets hold; a suggested source field that nobody touched counts too."""
+    typed = plan_rules.typed(kind, at)
+    if kind not in WITHOUT_SOURCE and not typed.get("from") and row.source:
+        typed["from"] = row.source
+    write = st.session_state.get(f"{at}.write")
+    return typed if write in (None, "always") else {**typed, "write": write}
+
+
+def _save(
+    view: editor.EditorView, mapping: str, *, row: FieldRow, target: str, typed: dict[str, Any]
+) -> None:
+    try:
+        if "expression" in typed:
+            check_shape(typed["expression"].strip())
+    except UserError as problem:
+        st.session_state[state.PROBLEM] = (problem.happened, "Nothing was saved.", "")
+        return
+    change = partial(_with_rule, mapping=mapping, target=target, wanted=typed)
+    if plan_grid.save(view.row.id, change):
+        st.session_state[state.FOCUS] = target
+        st.session_state.setdefault(state.TOAST, "Saved.")
+        if row.key != target:
+            plan_grid.refresh()
 
 
 def _place(mapping: str, row: FieldRow) -> str:
@@ -375,18 +344,12 @@ def _next_open(after: str) -> None:
 def _act(view: editor.EditorView, change: editor.Edit) -> None:
     if plan_grid.save(view.row.id, change):
         plan_grid.refresh()
-        st.session_state[state.TOAST] = "Saved."
+        st.session_state.setdefault(state.TOAST, "Saved.")
 
 
 def _with_rule(plan: Plan, *, mapping: str, target: str, wanted: dict[str, Any]) -> Plan:
     """The plan with a rule as the card spells it; the document's own checks apply."""
     document = plan_document(plan)
-    kept = {n: v for n, v in wanted.items() if v is not None or n == "constant"}
-    probe = {
-        **document,
-        "objects": [{"source": "Account", "fields": {target: kept}}],
-    }
-    from core.domain.plan import plan_from_document
-
+    probe = {**document, "objects": [{"source": "Account", "fields": {target: wanted}}]}
     rule: RuleBase = plan_from_document(probe).objects[0].fields[target]
     return editing.set_rule(plan, FieldPlace(mapping, target), rule)

@@ -10,7 +10,18 @@ from core.domain.plan import Operation, Plan, plan_document
 from core.errors import OrgbridgeError
 from core.plans import editing
 from core.services import editor, previews
-from pages.parts import boxes, figures, plan_grid, plan_picker, state, tables, visit, words
+from pages.parts import (
+    boxes,
+    figures,
+    plan_grid,
+    plan_keys,
+    plan_picker,
+    plan_tests,
+    state,
+    tables,
+    visit,
+    words,
+)
 from pages.parts.boxes import escaped
 
 TODO = {
@@ -55,7 +66,7 @@ def draw(view: editor.EditorView, *, may_edit: bool) -> editor.ObjectView:
                 "To do", options=todo, color=[todo_color(word) for word in todo], width=80
             ),
         },
-        key=f"plan.objects.{len(names)}",
+        key=f"plan.objects.{len(names)}.{st.session_state.get(state.OBJECT_TURN, 0)}",
         alt="Objects of the plan with their progress",
         on_select="rerun",
         selection_mode="single-row-required",
@@ -85,7 +96,7 @@ def todo_color(word: str) -> str:
 def bar(view: editor.EditorView, chosen: editor.ObjectView, *, may_edit: bool) -> None:
     """Which object goes where, how, and what is missing."""
     entry = view.plan.mapping(chosen.name)
-    key = "ledger" if entry.key.is_ledger else " + ".join(entry.key.target)
+    key = plan_keys.name_of(entry.key)
     operation = words.word(words.OPERATIONS, entry.operation)
     marks = [f":{operation.color}-badge[{operation.label} on {escaped(key)}]"]
     if chosen.progress and chosen.progress.required_unmapped:
@@ -96,6 +107,17 @@ def bar(view: editor.EditorView, chosen: editor.ObjectView, *, may_edit: bool) -
             f"**{escaped(chosen.source)}** :gray[→ {escaped(chosen.target)}]  {' '.join(marks)}",
             width="stretch",
         )
+        if st.button("Key advisor", type="tertiary", icon=":material/key:", key="plan.keys"):
+            plan_keys.dialog(view, chosen.name)
+        tests = len(entry.tests)
+        if st.button(
+            f"Tests {tests}" if tests else "Tests",
+            type="tertiary",
+            icon=":material/checklist:",
+            key="plan.tests",
+            help="Source rows and what they must become",
+        ):
+            plan_tests.dialog(view, chosen.name)
         if may_edit and st.button(
             "Object settings", type="tertiary", icon=":material/tune:", key="plan.object.settings"
         ):

@@ -14,12 +14,18 @@ REVISION = "plan.revision"
 PROBLEM = "plan.problem"
 #: key of the field row in the inspector
 FOCUS = "plan.focus"
+#: the field that the address asked for last
+ASKED_FIELD = "plan.field.asked"
 #: which rows the field table shows, in order, and for which object and filter
 GRID_ORDER = "plan.grid.order"
 #: counts fresh tables
 GRID_TURN = "plan.grid.turn"
 #: the clicked button of a row
 GRID_CLICK = "plan.grid.click"
+#: what the last validation said of fields: plan, then sentence and rule by mapping and field
+ISSUES = "plan.issues"
+#: counts how often the list of objects was made afresh, to show another one as chosen
+OBJECT_TURN = "plan.object.turn"
 #: counts how often the checks of a launch were asked for again
 CHECK_TURN = "launch.turn"
 #: what makes one click one launch

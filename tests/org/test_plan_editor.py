@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from uuid import UUID
 
 import pytest
 
 from core.bootstrap import Orgbridge
-from core.domain.plan import ReviewState, ValueMapRule
+from core.domain.plan import Plan, ReviewState, ValueMapRule
 from core.domain.roles import Actor
 from core.errors import ConflictError, OrgbridgeError
 from core.plans import editing
@@ -86,18 +87,73 @@ def test_rows_and_progress_follow_both_schemas(
     assert (shown.progress.mapped, shown.progress.required_unmapped) == (3, 1)
 
 
-def test_an_edit_is_saved_at_once_and_a_stale_one_is_told(
+def value_map(**values: str) -> partial[Plan]:
+    rule = ValueMapRule(source="Sector__c", values=values)
+    return partial(editing.set_rule, at=FieldPlace("account", "Sector__c"), rule=rule)
+
+
+def test_an_edit_is_saved_at_once_and_one_on_a_stale_place_is_told(
     bridge: Orgbridge, ada: Actor, plan_id: UUID
 ) -> None:
-    rule = ValueMapRule(source="Sector__c", values={"Tech": "Technology", "Mining": "Retail"})
-    change = partial(editing.set_rule, at=FieldPlace("account", "Sector__c"), rule=rule)
-
-    saved = editor.edit(bridge, ada, plan_id, revision=1, change=change)
+    saved = editor.edit(
+        bridge, ada, plan_id, revision=1, change=value_map(Tech="Technology", Mining="Retail")
+    )
 
     assert saved.revision == 2
-    assert plans.plan(bridge, ada, plan_id).plan.mapping("account").fields["Sector__c"] == rule
-    with pytest.raises(ConflictError):
-        editor.edit(bridge, ada, plan_id, revision=1, change=change)
+    with pytest.raises(ConflictError) as told:
+        editor.edit(bridge, ada, plan_id, revision=1, change=value_map(Tech="Retail"))
+    assert told.value.happened == (
+        "ada@x.example changed account.fields.Sector__c after you opened this plan."
+    )
+    rule = plans.plan(bridge, ada, plan_id).plan.mapping("account").fields["Sector__c"]
+    assert isinstance(rule, ValueMapRule)
+    assert rule.values == {"Tech": "Technology", "Mining": "Retail"}
+
+
+def test_two_people_who_edit_different_fields_both_keep_their_edit(
+    bridge: Orgbridge, ada: Actor, plan_id: UUID
+) -> None:
+    bob = replace(ada, name="bob@x.example")
+    editor.edit(bridge, ada, plan_id, revision=1, change=value_map(Tech="Technology"))
+    skip = partial(editing.skip_field, at=FieldPlace("account", "Code__c"))
+
+    saved = editor.edit(bridge, bob, plan_id, revision=1, change=skip)
+
+    assert saved.revision == 3
+    assert [(each.by, list(each.after or {})) for each in saved.others] == [
+        ("ada@x.example", ["account.fields.Sector__c"])
+    ]
+    entry = plans.plan(bridge, ada, plan_id).plan.mapping("account")
+    assert entry.skip == ("Code__c",)
+    assert entry.fields["Sector__c"].review is ReviewState.APPROVED
+
+
+def test_an_edit_after_somebody_restored_a_version_is_refused(
+    bridge: Orgbridge, ada: Actor, plan_id: UUID
+) -> None:
+    plans.cut_version(bridge, ada, plan_id)
+    editor.edit(bridge, ada, plan_id, revision=1, change=value_map(Tech="Technology"))
+    plans.restore(bridge, ada, plan_id, number=1)
+
+    with pytest.raises(ConflictError, match="replaced the whole plan"):
+        editor.edit(bridge, ada, plan_id, revision=2, change=value_map(Tech="Retail"))
+
+
+def test_the_last_word_on_a_field_names_who_and_when(
+    bridge: Orgbridge, ada: Actor, plan_id: UUID
+) -> None:
+    before = editor.last_word(bridge, ada, plan_id, mapping="account", field="Sector__c")
+    editor.edit(bridge, ada, plan_id, revision=1, change=value_map(Tech="Technology"))
+    bob = replace(ada, name="bob@x.example")
+    at = FieldPlace("account", "Sector__c")
+    asked = partial(editing.review, at=at, state=ReviewState.NEEDS_CLARIFICATION)
+    editor.edit(bridge, bob, plan_id, revision=2, change=asked)
+
+    said = editor.last_word(bridge, ada, plan_id, mapping="account", field="Sector__c")
+
+    assert before is None
+    assert said is not None
+    assert said.by == "bob@x.example"
 
 
 def test_a_preview_shows_real_rows_with_their_verdict(

@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from core.bootstrap import Orgbridge
-from core.domain.plan import ReviewState, parse_plan
+from core.domain.plan import ConstantRule, CopyRule, ReviewState, parse_plan
 from core.domain.roles import Actor, Role
 from core.services import editor, plans
 from pages.parts import plan_grid, state
@@ -93,19 +93,52 @@ def test_accepting_sure_suggestions_saves_them_and_leaves_the_unsure(
     assert fields["F001__c"].review is ReviewState.SUGGESTED
 
 
-def test_an_edit_upon_somebody_elses_save_is_refused_and_told(
+def test_an_edit_of_what_somebody_else_changed_is_refused_and_told(
     plan_id: UUID, opened: Opened, bridge: Orgbridge, actor: Actor
 ) -> None:
-    app = opened("prepare/plans.py", role=Role.ANALYST, plan=str(plan_id))
-    view = plans.plan(bridge, actor, plan_id)
-    mine = view.plan.model_copy(update={"note": "changed meanwhile"})
-    plans.save(bridge, actor, plan_id, document=mine, revision=view.row.revision)
+    app = opened("prepare/plans.py", role=Role.ANALYST, plan=str(plan_id), field="F000__c")
+    theirs = plan_grid.change_of("F000__c", "reviewed", True, mapping="account")
+    editor.edit(bridge, actor, plan_id, revision=1, change=theirs)
 
     app.button(key="inspect.skip").click().run()
 
-    assert "Your change was not saved" in app.error[0].value
-    assert plans.plan(bridge, actor, plan_id).plan.note == "changed meanwhile"
-    assert not plans.plan(bridge, actor, plan_id).plan.mapping("account").skip
+    assert "Your change was not saved; theirs stands" in app.error[0].value
+    entry = plans.plan(bridge, actor, plan_id).plan.mapping("account")
+    assert not entry.skip
+    assert entry.fields["F000__c"].review is ReviewState.APPROVED
+
+
+def test_an_edit_beside_somebody_elses_is_kept_with_theirs(
+    plan_id: UUID, opened: Opened, bridge: Orgbridge, actor: Actor
+) -> None:
+    app = opened("prepare/plans.py", role=Role.ANALYST, plan=str(plan_id), field="F001__c")
+    theirs = plan_grid.change_of("F000__c", "reviewed", True, mapping="account")
+    editor.edit(bridge, actor, plan_id, revision=1, change=theirs)
+
+    app.button(key="inspect.skip").click().run()
+
+    assert not app.error
+    entry = plans.plan(bridge, actor, plan_id).plan.mapping("account")
+    assert entry.skip == ("F001__c",)
+    assert entry.fields["F000__c"].review is ReviewState.APPROVED
+    assert "mira changed account.fields.F000__c meanwhile" in app.toast[0].value
+
+
+def test_a_rule_saves_itself_as_soon_as_it_is_whole(
+    plan_id: UUID, opened: Opened, bridge: Orgbridge, actor: Actor
+) -> None:
+    app = opened("prepare/plans.py", role=Role.ANALYST, plan=str(plan_id), field="F001__c")
+
+    app.selectbox(key="inspect.account.F001__c.kind").set_value("constant").run()
+    half = plans.plan(bridge, actor, plan_id).plan.mapping("account").fields["F001__c"]
+    app.text_input(key="inspect.account.F001__c.constant").set_value("Warm").run()
+
+    assert not app.exception
+    assert isinstance(half, CopyRule)
+    whole = plans.plan(bridge, actor, plan_id).plan.mapping("account").fields["F001__c"]
+    assert isinstance(whole, ConstantRule)
+    assert (whole.constant, whole.review) == ("Warm", ReviewState.APPROVED)
+    assert any("Reviewed by analyst" in each.value for each in app.caption)
 
 
 def test_rows_keep_their_place_while_one_works_on_them(

@@ -1,0 +1,90 @@
+"""Validation of a plan in its editor: findings in a drawer, and at the fields they are about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from core.domain.findings import Finding, Severity
+from core.domain.plan import ObjectMapping
+from core.errors import OrgbridgeError
+from core.services import editor, preflight
+from pages.parts import boxes, launch_checks, state
+
+#: weights that are shown at a field
+_SHOWN = (Severity.BLOCKER, Severity.WARNING)
+#: about the object as a whole, although a field is named to open the editor at
+_OF_OBJECT = frozenset({"unreviewed"})
+
+
+def validate(view: editor.EditorView) -> None:
+    """Ask the orgs, keep what was said of fields for the table, and show everything."""
+    try:
+        with st.skeleton(height=60):
+            found = launch_checks.report(view.row)
+    except OrgbridgeError as problem:
+        boxes.error(problem)
+        return
+    _keep(view, found)
+    drawer(view, found)
+
+
+@st.dialog("Validation", position="right", width=620, icon=":material/fact_check:")
+def drawer(view: editor.EditorView, found: preflight.Report) -> None:
+    """The findings, blockers first, each with the way to its mend; test rows are among them."""
+    heavy = [each for each in found.findings if each.severity is not Severity.PASSED]
+    passed = [each for each in found.findings if each.severity is Severity.PASSED]
+    st.markdown(" ".join(launch_checks.counts(found.findings)))
+    if not heavy:
+        boxes.empty("Nothing speaks against it", "All checks passed.", icon=":material/task_alt:")
+    for number, finding in enumerate(heavy):
+        launch_checks.line(view.row, finding, key=f"plan.fix.{number}")
+    if passed:
+        with st.expander(f"{len(passed)} passed checks", type="compact", key="plan.passed"):
+            for finding in passed:
+                place = f"{boxes.escaped(finding.place)}: " if finding.place else ""
+                st.caption(
+                    f":green[:material/check_circle:] {place}{boxes.escaped(finding.sentence)}"
+                )
+
+
+def issues(view: editor.EditorView, mapping: str) -> dict[str, str]:
+    """What the last validation said of this object's fields whose rule is still the same.
+
+    Keys are target fields in small letters.
+    """
+    held = st.session_state.get(state.ISSUES)
+    if held is None or held["plan"] != str(view.row.id):
+        return {}
+    entry = view.plan.mapping(mapping)
+    said: Mapping[str, list[str]] = held["by"].get(mapping, {})
+    return {field: told for field, (told, rule) in said.items() if _rule(entry, field) == rule}
+
+
+def _keep(view: editor.EditorView, found: preflight.Report) -> None:
+    by: dict[str, dict[str, list[str]]] = {}
+    for finding in found.findings:
+        if finding.severity not in _SHOWN or finding.code in _OF_OBJECT:
+            continue
+        if finding.mapping and finding.field:
+            entry = view.plan.mapping(finding.mapping)
+            field = finding.field.lower()
+            told = [_short(finding), _rule(entry, field)]
+            by.setdefault(finding.mapping, {}).setdefault(field, told)
+    kept: dict[str, Any] = {"plan": str(view.row.id), "by": by}
+    st.session_state[state.ISSUES] = kept
+
+
+def _short(finding: Finding) -> str:
+    """The sentence without what the row of the table says already."""
+    rows = "" if finding.rows is None else f" ({finding.rows:,} rows)"
+    return finding.sentence.rstrip(".") + ("" if rows in finding.sentence else rows)
+
+
+def _rule(entry: ObjectMapping, field: str) -> str:
+    """A field's rule and policy as text, to see whether it was changed since."""
+    rule = next((rule for name, rule in entry.fields.items() if name.lower() == field), None)
+    said = "" if rule is None else rule.model_dump_json(exclude={"review"})
+    return f"{said}{entry.lookup(field).model_dump_json()}{field in map(str.lower, entry.skip)}"
