@@ -109,6 +109,15 @@ PAGES: tuple[PageSpec, ...] = (
         "counts",
     ),
     PageSpec(
+        "verify/trace.py",
+        "Find a record",
+        ":material/travel_explore:",
+        "Where a record went, or where it came from",
+        "Verify",
+        Role.VIEWER,
+        "trace",
+    ),
+    PageSpec(
         "verify/differences.py",
         "Field differences",
         ":material/compare_arrows:",
@@ -161,6 +170,15 @@ PAGES: tuple[PageSpec, ...] = (
         "Observe",
         Role.VIEWER,
         "audit",
+    ),
+    PageSpec(
+        "admin/api_keys.py",
+        "API keys",
+        ":material/vpn_key:",
+        "What scripts show in place of a person",
+        "Admin",
+        Role.ANALYST,
+        "api_keys",
     ),
     PageSpec(
         "admin/users.py",

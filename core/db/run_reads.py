@@ -1,4 +1,4 @@
-"""What pages read of runs: lists with totals, steps, throughput, failures by group, a trace.
+"""What pages read of runs: lists with totals, steps, throughput, failures by group.
 
 Every function takes the caller's session and reads only; figures come from the same step totals as
 the terminal's.
@@ -158,18 +158,6 @@ class LookupLine:
 
 
 @dataclass(frozen=True, slots=True)
-class LinkLine:
-    """Where one record went, or where it came from."""
-
-    org_pair: str
-    mapping_name: str
-    source_id: str
-    target_id: str
-    origin: str
-    run: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Week:
     """Runs that began within a span of time."""
 
@@ -306,20 +294,6 @@ def unresolved_lookups(session: Session, run_id: UUID) -> list[LookupLine]:
         {"id": run_id},
     ).mappings()
     return [LookupLine(**row) for row in found]
-
-
-def links(session: Session, record_id: str) -> list[LinkLine]:
-    """Where a record went and where it came from, over all org pairs."""
-    found = session.execute(
-        text(
-            "SELECT s.org_pair, s.mapping_name, l.source_id, l.target_id, l.origin,"
-            " m.data_schedule_id AS run FROM record_link l JOIN link_set s ON s.id = l.link_set_id"
-            " LEFT JOIN data_migration m ON m.id = l.run_id"
-            " WHERE l.source_id = :record OR l.target_id = :record ORDER BY 1, 2 LIMIT 50"
-        ),
-        {"record": record_id},
-    ).mappings()
-    return [LinkLine(**row) for row in found]
 
 
 def week(session: Session, *, since: dt.datetime) -> Week:

@@ -1,4 +1,4 @@
-"""What pages show of runs: lists with counts, one run with its progress, why rows failed, a trace.
+"""What pages show of runs: lists with counts, one run with its progress, why rows failed.
 
 Every figure comes from the step totals that the terminal prints as well.
 """
@@ -16,7 +16,6 @@ from core.db import run_reads, runs
 from core.db.run_reads import (
     FailureLine,
     GroupLine,
-    LinkLine,
     RunLine,
     RunTotals,
     StepLine,
@@ -156,13 +155,6 @@ def failures(
     with bridge.session(actor.workspace_id) as session:
         run_id = runs.run_named(session, name).id
         return tuple(run_reads.failures(session, run_id, fingerprint=fingerprint, limit=limit))
-
-
-def trace(bridge: Orgbridge, actor: Actor, record_id: str) -> tuple[LinkLine, ...]:
-    """Where did this record go, or where did it come from: by its id in either org."""
-    roles.require(actor, Role.VIEWER)
-    with bridge.session(actor.workspace_id) as session:
-        return tuple(run_reads.links(session, record_id.strip()))
 
 
 def overview(bridge: Orgbridge, actor: Actor) -> Overview:

@@ -9,21 +9,24 @@ from core.services import run_reads
 from pages import registry
 from pages.parts import (
     boxes,
+    choice,
     figures,
     rows,
     run_acts,
     run_errors,
     run_files,
     run_live,
+    run_proof,
     run_story,
     visit,
     words,
 )
 from pages.parts.boxes import escaped
 
-TABS = ("errors", "log", "canary", "objects", "files", "settings")
+TABS = ("errors", "proof", "log", "canary", "objects", "files", "settings")
 TAB_WORDS = {
     "errors": "Errors",
+    "proof": "Proof",
     "log": "Log",
     "canary": "Canary",
     "objects": "Objects",
@@ -64,19 +67,18 @@ def tabs(view: run_reads.RunView) -> None:
     titles = {tab: TAB_WORDS[tab] for tab in shown}
     if failed:
         titles["errors"] = f"Errors :red-badge[{figures.count(failed)}]"
-    drawn = st.tabs(list(titles.values()), key="tab", on_change="rerun")
+    tab, place = choice.tabs(titles, key="tab")
     bodies = {
         "errors": run_errors.draw,
+        "proof": run_proof.draw,
         "log": run_story.log,
         "canary": run_story.canary,
         "objects": run_story.objects,
         "files": run_files.draw,
         "settings": run_story.settings,
     }
-    for tab, place in zip(shown, drawn, strict=True):
-        if place.open:
-            with place:
-                boxes.acted(bodies[tab], view)
+    with place:
+        boxes.acted(bodies[tab], view)
 
 
 asked = st.query_params.get("run")

@@ -6,7 +6,7 @@ counts, so a link would lose its meaning with the next edit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -37,3 +37,24 @@ def segmented(
         else:
             st.query_params[key] = chosen
     return chosen
+
+
+def tabs(titles: Mapping[str, str], *, key: str) -> tuple[str, Any]:
+    """Tabs by name; the open one's name and its container, the others are not computed.
+
+    ``key`` is its name in the address, absent while the first tab is open. Titles may carry counts:
+    a tab stays open when its title changes.
+    """
+    first = next(iter(titles))
+    asked = st.query_params.get(key, first)
+    current = asked if asked in titles else first
+    held = f"tabs.{key}.{'|'.join(titles.values())}"
+    drawn = st.tabs(list(titles.values()), default=titles[current], key=held, on_change="rerun")
+    found = zip(titles, drawn, strict=True)
+    opened, place = next((each for each in found if each[1].open), (current, drawn[0]))
+    if opened != asked:
+        if opened == first:
+            st.query_params.pop(key, None)
+        else:
+            st.query_params[key] = opened
+    return opened, place

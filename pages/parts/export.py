@@ -38,6 +38,21 @@ def button(
     )
 
 
+def page(name: str, make: Callable[[], bytes], *, key: str, label: str, help: str) -> None:
+    """A download button for a report that a browser opens; made on the click as well."""
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M")
+    st.download_button(
+        label,
+        data=make,
+        file_name=f"{name}-{stamp}.html",
+        mime="text/html",
+        on_click="ignore",
+        icon=":material/print:",
+        key=key,
+        help=help,
+    )
+
+
 def csv_bytes(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
     """A CSV file: UTF-8 with byte order mark, one header, formulas defused, columns in this order.
 

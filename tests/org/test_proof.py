@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from core.bootstrap import Orgbridge
 from core.config import Settings
 from core.reports.proof import Verdict
-from core.services import proof
+from core.services import proof, tracing
 from tests.org.engine import Pair, connect
 from tests.orgs import PracticeOrg, PracticeOrgs
 
@@ -71,9 +71,9 @@ def run(bridge: Orgbridge, orgs: tuple[PracticeOrg, PracticeOrg]) -> tuple[Pair,
     """A finished run: a refused account, a contact whose parent is missing, a value lost."""
     pair = connect(bridge, *orgs)
     for org in orgs:
-        org.begin_afresh()
         rows = [row for name in ("Contact", "Account") for row in org.rows(name)]
         org.json("POST", "/_sim/edit", {"delete": [r["Id"] for r in rows if not r["IsDeleted"]]})
+        org.begin_afresh("Account", "Contact")
     accounts = [
         {"Name": "A", "Amount__c": 10.25, "NumberOfEmployees": 3, "Website": "HTTP://A"},
         {"Name": HOSTILE, "Amount__c": 1e9, "Fax": HOSTILE, "Phone": "twin"},
@@ -160,6 +160,29 @@ def test_a_proof_runs_nothing_asks_nobody_and_its_tables_hold_every_difference(
     assert len(rows) == len(listed)
     sums = {row["Field"]: row for row in figures if row["What"] == "sum"}
     assert sums["NumberOfEmployees"]["Expected"] == sums["NumberOfEmployees"]["Found"] == "3"
+
+
+def test_a_record_is_found_by_the_id_of_either_org_and_by_its_key(run: tuple[Pair, str]) -> None:
+    pair, name = run
+    moved = next(row for row in pair.target.rows("Account") if row["Name"] == "A")
+    refused = next(row for row in pair.source.rows("Account") if row["Phone"] == "no")
+
+    by_source = tracing.trace(pair.bridge, pair.actor, moved["Legacy_Id__c"])
+    by_target = tracing.trace(pair.bridge, pair.actor, f" {moved['Id'][:15]} ")
+    held_back = tracing.trace(pair.bridge, pair.actor, refused["Id"])
+    pair.target.json("PATCH", f"sobjects/Account/{moved['Id']}", {"Legacy_Id__c": "K'7"})
+    by_key = tracing.trace(pair.bridge, pair.actor, "K'7")
+    unknown = tracing.trace(pair.bridge, pair.actor, "nobody has this")
+
+    (link,) = by_source.links
+    assert (link.source_id, link.target_id) == (moved["Legacy_Id__c"], moved["Id"])
+    assert (link.origin, link.run) == ("inserted", name)
+    assert by_target.links == by_source.links == by_key.links
+    assert "Account.Legacy_Id__c in new" in by_key.looked_in
+    assert not held_back.links
+    assert [(line.run, line.kind) for line in held_back.setbacks] == [(name, "failed")]
+    assert not unknown.links
+    assert unknown.looked_in
 
 
 def test_the_terminal_writes_the_same_report(

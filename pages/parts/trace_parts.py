@@ -1,0 +1,99 @@
+"""A record's links and setbacks as tables."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from core.services import tracing
+from pages import registry
+from pages.parts import tables, words
+
+ORIGINS = {
+    "inserted": words.Word("Inserted", "green", "add"),
+    "updated": words.Word("Updated", "violet", "edit"),
+    "matched": words.Word("Matched", "gray", "link"),
+    "adopted": words.Word("Adopted", "violet", "family_restroom"),
+}
+KINDS = {
+    "blocked": words.Word("Blocked", "orange", "block"),
+    "failed": words.Word("Failed", "red", "cancel"),
+    "not_processed": words.Word("Not processed", "orange", "hourglass_disabled"),
+    "left_blank": words.Word("Lookup left blank", "orange", "link_off"),
+}
+LINK_COLUMNS = {
+    "mapping": st.column_config.TextColumn("Object", pinned=True, width=110),
+    "origin": words.pills("How", ORIGINS.values(), width=85),
+    "source": st.column_config.TextColumn("Source record", width=165),
+    "from": st.column_config.TextColumn("From", width=150),
+    "target": st.column_config.TextColumn("Target record", width=165),
+    "into": st.column_config.TextColumn("Into", width=150),
+    "run": st.column_config.TextColumn("Last run", width=180),
+    "at": tables.time_column("When", width=155),
+}
+SETBACK_COLUMNS = {
+    "mapping": st.column_config.TextColumn("Object", pinned=True, width=120),
+    "kind": words.pills("What", KINDS.values(), width=120),
+    "code": st.column_config.TextColumn("Reason", width=165),
+    "message": st.column_config.TextColumn("Message", width=290),
+    "run": st.column_config.TextColumn("Run", width=165),
+    "resolved": st.column_config.TextColumn("Arrived later in", width=145),
+    "at": tables.time_column("When", width=155),
+}
+
+
+def links(found: tracing.Trace) -> None:
+    """Where the record is; a click opens the run."""
+    st.subheader("Where it is", anchor=False)
+    chosen = tables.show(
+        links_frame(found),
+        LINK_COLUMNS,
+        key="trace.links",
+        alt="Records linked with this one",
+        on_select="rerun",
+        selection_mode="single-row",
+    )
+    position = tables.picked(chosen)
+    run = None if position is None else found.links[position].run
+    if run:
+        registry.go("run", run=run)
+
+
+def setbacks(found: tracing.Trace) -> None:
+    """What kept it back, the newest first."""
+    st.subheader("What kept it back", anchor=False)
+    data = tables.frame(
+        [
+            {
+                "mapping": line.mapping_name,
+                "kind": [words.word(KINDS, line.kind).label],
+                "code": line.code,
+                "message": line.message,
+                "run": line.run,
+                "resolved": line.resolved_by,
+                "at": line.at,
+            }
+            for line in found.setbacks
+        ],
+        list(SETBACK_COLUMNS),
+    )
+    tables.show(data, SETBACK_COLUMNS, key="trace.setbacks", alt="Failures of this record")
+
+
+def links_frame(found: tracing.Trace) -> pd.DataFrame:
+    """One row per link."""
+    lines = []
+    for link in found.links:
+        source, _, target = link.org_pair.partition(":")
+        line = {
+            "mapping": link.mapping_name,
+            "origin": [words.word(ORIGINS, link.origin).label],
+            "source": link.source_id,
+            "from": found.org_names.get(source, source),
+            "target": link.target_id,
+            "into": found.org_names.get(target, target),
+            "run": link.run,
+            "at": link.run_at,
+        }
+        lines.append(line)
+    return tables.frame(lines, list(LINK_COLUMNS))

@@ -1,0 +1,59 @@
+"""Where did this record go: by an id of either org, or by the value of a key."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.services import tracing
+from pages.parts import boxes, figures, rows, trace_parts, visit
+from pages.parts.boxes import escaped
+
+
+def draw() -> None:
+    """The page."""
+    with rows.head("Find a record"):
+        pass
+    asked = st.text_input(
+        "Record",
+        key="record",
+        bind="query-params",
+        type="search",
+        placeholder="An id of either org, or the value of a key…",
+        help="An id is looked up in the ledger. Anything else is looked for in the key fields of "
+        "your plans' objects, in both orgs.",
+        width=520,
+    )
+    if not (asked or "").strip():
+        boxes.empty(
+            "Where did this record go?",
+            "Paste a record's id from either org, or a key such as an account number: you see "
+            "what became of it, in which run, and what kept it back.",
+            icon=":material/travel_explore:",
+        )
+        return
+    boxes.acted(_found, str(asked))
+
+
+def _found(asked: str) -> None:
+    found = tracing.trace(visit.bridge(), visit.actor(), asked)
+    if found.looked_in:
+        st.caption(
+            f"{figures.plural(len(found.record_ids), 'record')} with this key, looked for in "
+            f"{escaped(', '.join(found.looked_in))}."
+        )
+    for problem in found.unasked:
+        st.caption(f":orange[:material/warning: {escaped(problem)}]")
+    if not found.links and not found.setbacks:
+        boxes.empty(
+            "No run has met this record",
+            "It was not in the scope of a run, or the ledger of its orgs was reset.",
+            icon=":material/search_off:",
+        )
+        return
+    if found.links:
+        trace_parts.links(found)
+    if found.setbacks:
+        trace_parts.setbacks(found)
+
+
+boxes.acted(draw)
