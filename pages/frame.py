@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from pages import registry
-from pages.parts import person_menu, visit
+from pages.parts import person_menu, visit, workspace_switch
 
 STATIC = Path(__file__).with_name("static")
 #: Horizontal padding of the main column has no theme key; 5 rem each side cost 100 px at 1440.
@@ -35,5 +35,6 @@ page = st.navigation(
 )
 shade = "dark" if is_dark else "light"
 st.logo(str(STATIC / f"logo-{shade}.svg"), size="medium", icon_image=str(STATIC / "icon.svg"))
+workspace_switch.draw(visitor)
 person_menu.draw(visitor)
 page.run()

@@ -100,6 +100,15 @@ PAGES: tuple[PageSpec, ...] = (
         "schedules",
     ),
     PageSpec(
+        "migrate/csv_files.py",
+        "CSV import and export",
+        ":material/csv:",
+        "Load rows of files, write records to a file",
+        "Migrate",
+        Role.VIEWER,
+        "csv",
+    ),
+    PageSpec(
         "verify/counts.py",
         "Record counts",
         ":material/balance:",

@@ -38,6 +38,12 @@ class KeyRow:
     expires_at: dt.datetime | None
     revoked_at: dt.datetime | None
 
+    def state_at(self, now: dt.datetime) -> str:
+        """``valid``, ``expired`` or ``revoked``."""
+        if self.revoked_at is not None:
+            return "revoked"
+        return "expired" if self.expires_at is not None and self.expires_at <= now else "valid"
+
 
 def make(
     session: Session, actor: Actor, *, name: str, role: Role, expires_at: dt.datetime | None

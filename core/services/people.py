@@ -182,7 +182,7 @@ def actor_of_api_key(bridge: Orgbridge, key: str, *, origin: str) -> Actor:
     if actor is None:
         _count(bridge, origin, "(api key)")
         raise NotAllowedError(
-            "The API key is not valid.", next_step="Make a new key under Settings, API keys."
+            "The API key is not valid.", next_step="Make a new one on the page API keys."
         )
     return actor
 

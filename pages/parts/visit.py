@@ -6,6 +6,8 @@ session on the person's next click, although their WebSocket is still open.
 
 from __future__ import annotations
 
+import datetime as dt
+
 import streamlit as st
 
 from core.api import process
@@ -43,6 +45,11 @@ def actor() -> Actor:
         draw_signed_out()
         st.stop()
     return here.actor
+
+
+def now() -> dt.datetime:
+    """The product's clock: aware, UTC."""
+    return bridge().clock()
 
 
 def may(role: Role) -> bool:
