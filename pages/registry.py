@@ -106,7 +106,7 @@ PAGES: tuple[PageSpec, ...] = (
         "Load rows of files, write records to a file",
         "Migrate",
         Role.VIEWER,
-        "csv",
+        "csv_files",
     ),
     PageSpec(
         "verify/counts.py",

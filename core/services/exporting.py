@@ -15,7 +15,8 @@ import polars as pl
 from core.access import audit, roles
 from core.domain.csv import people_csv
 from core.domain.roles import Role
-from core.errors import UserError
+from core.domain.soql import checked_filter, parse_select
+from core.errors import OrgbridgeError, UserError
 from core.operations.carrying import BridgeContext
 from core.salesforce import queries
 from core.salesforce.client import OrgClient
@@ -77,6 +78,36 @@ def export(bridge: Orgbridge, actor: Actor, request: ExportRequest) -> Iterator[
     return _pieces(first, frames, for_people=request.for_people)
 
 
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What an export would write."""
+
+    soql: str
+    #: None where the query cannot be counted beforehand
+    rows: int | None
+
+
+def outlook(bridge: Orgbridge, actor: Actor, request: ExportRequest) -> Outlook:
+    """The query that an export would send, and how many rows it has; raises as `export` does.
+
+    Cost: one count.
+    """
+    roles.require(actor, Role.ANALYST, to="export records")
+    client = BridgeContext.reading(bridge, actor.workspace_id).org(request.org).client
+    soql = _soql(client, request)
+    try:
+        parts = parse_select(soql)
+    except UserError:
+        # functions, groupings, subqueries: the org understands them, we need not
+        return Outlook(soql, None)
+    condition = f" WHERE {parts.where}" if parts.where else ""
+    counting = f"SELECT COUNT() FROM {parts.sobject}{condition}"  # noqa: S608 taken apart by our own parser
+    (found,) = client.counts([counting], all_rows=request.all_rows)
+    if isinstance(found, OrgbridgeError):
+        raise found
+    return Outlook(soql, min(found, parts.limit) if parts.limit is not None else found)
+
+
 def _pieces(
     first: pl.DataFrame, frames: Iterator[pl.DataFrame], *, for_people: bool
 ) -> Iterator[bytes]:
@@ -108,5 +139,7 @@ def _soql(client: OrgClient, request: ExportRequest) -> str:
     names = request.fields or tuple(
         field.name for field in described.fields.values() if field.type not in _NOT_EXPORTED
     )
-    condition = f" WHERE {request.where}" if request.where else ""
+    condition = ""
+    if request.where.strip():
+        condition = f" WHERE {checked_filter(request.where, sobject=described).text}"
     return f"SELECT {', '.join(names)} FROM {described.name}{condition}"  # noqa: S608 described names

@@ -67,6 +67,7 @@ ENVIRONMENTS: dict[str, Word] = {
     "scratch": Word("scratch org", "blue", "cloud"),
     "trial": Word("trial", "blue", "cloud"),
     "practice": Word("PRACTICE", "violet", "school"),
+    "files": Word("files", "gray", "description"),
 }
 VERDICTS: dict[str, Word] = {
     "match": Word("Match", "green", "check_circle"),
@@ -80,6 +81,10 @@ OPERATIONS: dict[str, Word] = {
     "delete": Word("Delete", "red", "delete"),
     "hard_delete": Word("Hard delete", "red", "delete_forever"),
     "preserve": Word("Preserve", "gray", "link"),
+}
+FILE_STATES: dict[str, Word] = {
+    "kept": Word("Not read yet", "orange", "hourglass_empty"),
+    "read": Word("Ready", "green", "task_alt"),
 }
 HEALTH: dict[str, Word] = {
     "connected": Word("Connected", "green", "check_circle"),
