@@ -249,6 +249,17 @@ class RunStore:
                 },
             )
 
+    def show(self, status: RunState) -> None:
+        """Tells what the worker is at; only who holds the lease does."""
+        with self._open() as session:
+            session.execute(
+                text(
+                    "UPDATE data_migration SET status = :status"
+                    " WHERE id = :id AND lease_token = :token"
+                ),
+                {"id": self.run_id, "token": self.token, "status": status.value},
+            )
+
     def steps(self) -> list[StepRow]:
         """All steps, in the order of their waves and positions."""
         with self._open() as session:

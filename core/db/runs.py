@@ -344,6 +344,19 @@ def last_run(session: Session, run: RunRow) -> tuple[UUID, dt.datetime, str] | N
     return None if row is None else (row[0], row[1], str(row[2]))
 
 
+def last_dry_run(session: Session, run: RunRow) -> tuple[str, Mapping[str, Any]] | None:
+    """Name and buckets of the last dry run of the same plan version into the same org."""
+    row = session.execute(
+        text(
+            "SELECT data_schedule_id, buckets FROM data_migration WHERE mode = 'dry-run'"
+            " AND data_batch_id = :version AND target_org_id = :target AND created_at < :at"
+            " AND status IN ('Succeeded', 'Partial') ORDER BY created_at DESC LIMIT 1"
+        ),
+        {"version": run.plan_version_id, "target": run.target_org_id, "at": run.created_at},
+    ).one_or_none()
+    return None if row is None else (row[0], row[1])
+
+
 def left_behind(session: Session, run_id: UUID) -> dict[str, list[str]]:
     """Source ids of rows that did not arrive as asked, by mapping."""
     found: dict[str, list[str]] = {}

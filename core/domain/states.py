@@ -134,6 +134,8 @@ CHUNK_MOVES: Mapping[ChunkState, frozenset[ChunkState]] = MappingProxyType(
 )
 
 FINISHED_RUNS = frozenset({_R.SUCCEEDED, _R.PARTIAL, _R.FAILED, _R.CANCELLED, _R.UNDONE})
+#: a step that is through with all its rows
+DONE_STEPS = frozenset({_S.SUCCEEDED, _S.PARTIAL})
 #: states in which a worker must be carrying the run: without a live lease it is taken over
 CARRIED_RUNS = frozenset({_R.CHECKING, _R.RUNNING, _R.PAUSING, _R.CANCELLING, _R.UNDOING})
 

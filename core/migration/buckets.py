@@ -2,8 +2,9 @@
 launch.
 
 ``{"insert": 10, "update": 3, "delete": 0, "unchanged": 87, "skipped": 0, "fields": {"Phone": 2,
-"Name": 1}, "blocked": {"KEY_BLANK": 4}}``: fields are those that updates change, with the rows in
-which they do.
+"Name": 1}, "blocked": {"KEY_BLANK": 4}, "load": {"insert": {"collections": 1}}}``: fields are those
+that updates change, with the rows in which they do; load tells by which API and in how many
+requests or jobs the rows travel.
 """
 
 from __future__ import annotations
@@ -25,17 +26,24 @@ class Buckets:
     rows: Counter[str] = field(default_factory=Counter)
     fields: Counter[str] = field(default_factory=Counter)
     blocked: Counter[str] = field(default_factory=Counter)
+    #: requests or jobs by operation and API
+    load: dict[str, Counter[str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Buckets:
         """The figures as they were stored."""
         rows = {k: v for k, v in document.items() if isinstance(v, int)}
         return cls(
-            Counter(rows), Counter(document.get("fields", {})), Counter(document.get("blocked", {}))
+            Counter(rows),
+            Counter(document.get("fields", {})),
+            Counter(document.get("blocked", {})),
+            {name: Counter(by_api) for name, by_api in document.get("load", {}).items()},
         )
 
-    def add(self, made: Prepared) -> None:
-        """Counts what was prepared."""
+    def add(self, made: Prepared, requests: Mapping[str, Mapping[str, int]]) -> None:
+        """Counts what was prepared, and the requests it travels in."""
+        for operation, by_api in requests.items():
+            self.load.setdefault(operation, Counter()).update(by_api)
         self.rows["insert"] += sum(frame.height for frame in made.inserts)
         self.rows["update"] += sum(frame.height for frame in made.updates)
         self.rows["delete"] += sum(frame.height for frame in made.deletes)
@@ -52,4 +60,5 @@ class Buckets:
     def document(self) -> dict[str, Any]:
         """As JSON."""
         changed = {name: n for name, n in self.fields.most_common() if n}
-        return {**self.rows, "fields": changed, "blocked": dict(self.blocked)}
+        load = {name: dict(by_api) for name, by_api in self.load.items()}
+        return {**self.rows, "fields": changed, "blocked": dict(self.blocked), "load": load}

@@ -2,9 +2,9 @@
 first.
 
 Which API (by cost, unless the plan says): updates, deletes and inserts whose key the org itself
-holds to be unique go by collections while they are few; everything else goes by Bulk 2.0, where a
-lost answer is found again by the job's id. Keyless inserts therefore never go by collections (rule
-2.5).
+holds to be unique go by collections while they are few, by graphs where all or nothing is asked;
+everything else goes by Bulk 2.0, where a lost answer is found again by the job's id. Keyless
+inserts therefore never go by collections (rule 2.5).
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from core.spool import RunSpool
 #: rows up to which collections are sooner than a job (Salesforce's own advice: 2,000)
 COLLECTIONS_UP_TO = 2_000
 COLLECTION_ROWS = 200
+#: nodes of one graph (REST API guide, Composite Graph)
+GRAPH_ROWS = 500
 #: rows of one job: full internal batches of 10,000 (Bulk API 2.0, Limits)
 BULK_ROWS = 20_000
 #: bytes of a frame whose CSV surely stays under the limit of one job
@@ -34,18 +36,26 @@ def plan_chunks(step: Step, prepared: Prepared, spool: RunSpool, *, name: str) -
     Args:
         name: stem of the pages; the same rows under the same name replace themselves.
     """
-    chunks: list[NewChunk] = []
-    delete = "hard_delete" if step.operation is Operation.HARD_DELETE else "delete"
-    insert = "upsert" if step.upserts_by_key else "insert"
-    for operation, frames in (
-        (insert, prepared.inserts),
-        ("update", prepared.updates),
-        (delete, prepared.deletes),
-    ):
-        if frames:
-            rows = frames[0] if len(frames) == 1 else pl.concat(frames)
-            chunks.extend(_write(step, spool, rows, operation, f"{name}-{operation}"))
-    return chunks
+    return [
+        chunk
+        for operation, rows in _by_operation(step, prepared)
+        for chunk in _write(step, spool, rows, operation, f"{name}-{operation}")
+    ]
+
+
+def requests_for(step: Step, prepared: Prepared) -> dict[str, dict[str, int]]:
+    """Chunks by operation and API that the rows would travel in: the choice by cost."""
+    found = {}
+    for operation, rows in _by_operation(step, prepared):
+        api = api_for(step, operation, rows.height)
+        found[operation] = {api: sum(1 for _ in cut(step, rows, api))}
+    return found
+
+
+def estimate(step: Step, rows: int) -> tuple[str, int]:
+    """API and number of requests or jobs that an insert of so many rows would take."""
+    api = api_for(step, "upsert" if step.upserts_by_key else "insert", rows)
+    return api, -(-rows // _limit(step, api))
 
 
 def api_for(step: Step, operation: str, rows: int) -> str:
@@ -55,8 +65,11 @@ def api_for(step: Step, operation: str, rows: int) -> str:
         return "bulk"
     if not may_use_collections(step, operation):
         return "bulk"
-    needs = step.mapping.load.duplicate_rules == "allow" or step.mapping.load.all_or_none
-    if wanted in (Api.COLLECTIONS, Api.GRAPH) or needs:
+    load = step.mapping.load
+    # a graph holds more rows that live or fall together than a collection
+    if wanted is Api.GRAPH or (wanted is Api.AUTO and load.all_or_none):
+        return "graph"
+    if wanted is Api.COLLECTIONS or load.all_or_none or load.duplicate_rules == "allow":
         return "collections"
     return "collections" if rows <= COLLECTIONS_UP_TO else "bulk"
 
@@ -66,6 +79,24 @@ def may_use_collections(step: Step, operation: str) -> bool:
     if operation != "insert":
         return True
     return step.has_unique_key or step.mapping.load.accept_keyless is not None
+
+
+def _limit(step: Step, api: str) -> int:
+    """Rows of one request or job at the most."""
+    limit = {"collections": COLLECTION_ROWS, "graph": GRAPH_ROWS}.get(api, BULK_ROWS)
+    return min(step.mapping.load.batch or limit, limit)
+
+
+def _by_operation(step: Step, prepared: Prepared) -> Iterator[tuple[str, pl.DataFrame]]:
+    delete = "hard_delete" if step.operation is Operation.HARD_DELETE else "delete"
+    insert = "upsert" if step.upserts_by_key else "insert"
+    for operation, frames in (
+        (insert, prepared.inserts),
+        ("update", prepared.updates),
+        (delete, prepared.deletes),
+    ):
+        if frames:
+            yield operation, frames[0] if len(frames) == 1 else pl.concat(frames)
 
 
 def _write(
@@ -80,8 +111,7 @@ def _write(
 
 def cut(step: Step, rows: pl.DataFrame, api: str) -> Iterator[pl.DataFrame]:
     """Rows in pieces that one request or one job takes."""
-    limit = COLLECTION_ROWS if api == "collections" else BULK_ROWS
-    size = min(step.mapping.load.batch or limit, limit)
+    size = _limit(step, api)
     if api == "bulk":
         fit = int(BULK_BYTES / max(rows.estimated_size() / max(rows.height, 1), 1))
         size = max(min(size, fit), 1)

@@ -53,7 +53,9 @@ def select(step: Step, columns: tuple[str, ...], *, narrowed: str | None = None)
         wheres.append("IsDeleted = false")
     if narrowed is not None:
         wheres.append(f"({narrowed})")
-    return soql + (f" WHERE {' AND '.join(wheres)}" if wheres else "")
+    soql += f" WHERE {' AND '.join(wheres)}" if wheres else ""
+    order_by = step.mapping.load.order_by
+    return f"{soql} ORDER BY {order_by} NULLS LAST" if order_by else soql
 
 
 def read_columns(step: Step, rule_columns: tuple[str, ...]) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from core.domain.states import ChunkState
 from core.errors import RefusedError
 from core.migration.before import keep_before
 from core.migration.buckets import Buckets
-from core.migration.chunks import plan_chunks
+from core.migration.chunks import plan_chunks, requests_for
 from core.migration.context import RunContext, StopRequested
 from core.migration.extract import source_folder
 from core.migration.load_bulk import JobGoneError, load_by_bulk
@@ -248,7 +248,7 @@ class _Buffer:
         name = f"{mark}{self._generation:02d}-{self.number:06d}"
         if held.updates:
             keep_before(run, step, held, name=name)
-        self._buckets.add(held)
+        self._buckets.add(held, requests_for(step, held))
         chunks: list[NewChunk] = []
         if run.writes:
             chunks = plan_chunks(step, held, run.spool, name=name)

@@ -1,4 +1,5 @@
-"""One chunk through sObject Collections: up to 200 rows, one request, one answer.
+"""One chunk through sObject Collections (up to 200 rows) or one composite graph (up to 500, all or
+nothing): one request, one answer.
 
     planned ─▶ MARK AS SENT ─▶ send ─▶ answer
                     └── found in this state later: the org is asked which rows it has, the others
@@ -11,6 +12,7 @@ itself holds to be unique, travel this way (`chunks.may_use_collections`).
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 import polars as pl
@@ -23,7 +25,7 @@ from core.migration.context import RunContext
 from core.migration.outcomes import ACCEPTED_SCHEMA, ROW, Outcomes, Refusal
 from core.migration.prepare import BLANK, ENGINE_COLUMNS
 from core.migration.spec import Step
-from core.salesforce.records import RowOutcome, WriteOptions
+from core.salesforce.records import Graph, GraphNode, RowOutcome, RowRefusal, WriteOptions
 
 #: keys of one question: a URL holds about 12,000 characters
 KEYS_A_QUERY = 100
@@ -95,6 +97,8 @@ def _call(
     options = WriteOptions(
         duplicate_rules=load.duplicate_rules, assignment_rules=load.assignment_rules
     )
+    if chunk.api == "graph":
+        return _graph(run, step, chunk, records, options)
     together = load.all_or_none
     if chunk.operation == "update":
         return org.update_records(name, records, all_or_none=together, options=options)
@@ -107,6 +111,43 @@ def _call(
             name, records, key_field=key, all_or_none=together, options=options
         )
     return org.create_records(name, records, all_or_none=together, options=options)
+
+
+def _graph(
+    run: RunContext,
+    step: Step,
+    chunk: ChunkRow,
+    records: list[dict[str, Any]],
+    options: WriteOptions,
+) -> list[RowOutcome]:
+    """The rows as nodes of one graph: each refused one takes the others along."""
+    nodes = tuple(_node(step, chunk.operation, n, record) for n, record in enumerate(records))
+    (said,) = run.target.composite_graph([Graph("rows", nodes)], options=options)
+    rolled_back = RowRefusal("PROCESSING_HALTED", "Another row of the graph was refused.")
+    victim = RowOutcome(None, success=False, created=False, errors=(rolled_back,))
+    if not said.success:
+        said_of = {node.reference_id: said.nodes.get(node.reference_id, victim) for node in nodes}
+        # a row that was taken back together with the refused one reads as a success
+        return [
+            victim if said_of[n.reference_id].success else said_of[n.reference_id] for n in nodes
+        ]
+    return [said.nodes[node.reference_id] for node in nodes]
+
+
+def _node(step: Step, operation: str, number: int, record: dict[str, Any]) -> GraphNode:
+    url, name = f"sobjects/{step.target.name}", f"row{number}"
+    if operation == "insert":
+        return GraphNode(reference_id=name, method="POST", url=url, body=record)
+    if operation == "upsert":
+        key = step.stamped_key or ""
+        url = f"{url}/{key}/{quote(str(record[key]), safe='')}"
+        body = {field: value for field, value in record.items() if field != key}
+        return GraphNode(reference_id=name, method="PATCH", url=url, body=body)
+    url = f"{url}/{record['Id']}"
+    if operation == "delete":
+        return GraphNode(reference_id=name, method="DELETE", url=url)
+    body = {field: value for field, value in record.items() if field != "Id"}
+    return GraphNode(reference_id=name, method="PATCH", url=url, body=body)
 
 
 def _already_there(

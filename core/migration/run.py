@@ -20,12 +20,13 @@ from uuid import UUID
 import polars as pl
 
 from core.db import ledger, retries, runs
+from core.db.orgs import org_row
 from core.db.plans import version_by_id
 from core.db.run_state import Lease, RunStore, StepRow, TakenOverError, claim
 from core.domain.describe import SObject
 from core.domain.hashing import HASH_VERSION
 from core.domain.plan import Operation, Plan, plan_from_document
-from core.domain.states import FINISHED_RUNS, RunState, StepState
+from core.domain.states import DONE_STEPS, FINISHED_RUNS, RunState, StepState
 from core.errors import (
     BugError,
     DailyLimitError,
@@ -33,11 +34,12 @@ from core.errors import (
     OrgbridgeError,
     RefusedError,
     SessionLostError,
-    TransientError,
     UserError,
 )
 from core.migration import canary, delta
 from core.migration.adopt import link_adopted
+from core.migration.checking import check, with_load_options
+from core.migration.comparing import compared
 from core.migration.context import Pulse, RunContext, StopRequested
 from core.migration.deciding import CANARY, DecisionNeeded, FailureLimit
 from core.migration.ending import Stay
@@ -50,12 +52,13 @@ from core.migration.lookups import Translator
 from core.migration.match import match
 from core.migration.parents import Parents
 from core.migration.person_contacts import link_contacts
+from core.migration.preflight import PreflightInput
 from core.migration.reading import Reading
 from core.migration.resolve import Resolved, resolve
 from core.migration.scope import read_rows
 from core.migration.second_pass import second_pass
 from core.migration.spec import ID, Step
-from core.migration.summary import status_of
+from core.migration.summary import status_of, step_status
 from core.migration.transform import StepRules
 from core.migration.trial import try_step
 from core.migration.undo import undo_step
@@ -147,6 +150,7 @@ class _Carrier:
                 "An org of this run is no longer registered.",
                 next_step="Connect it again and start a new run.",
             )
+        self._target_id = target
         self._source = bridge.row_source(workspace, source)
         self._target = bridge.org_client(workspace, target)
         self._spool = bridge.spool.run(row.id, wrapped_key)
@@ -169,12 +173,13 @@ class _Carrier:
             return RunState.PAUSED
         except OrgbridgeError as error:
             self._note(str(error), level="error")
-            resumable = isinstance(error, TransientError | SessionLostError)
-            self._stay.leave(RunState.FAILED, reason=str(error) if resumable else None)
+            self._stay.leave(RunState.FAILED, reason=str(error))
             raise
         return self._finish()
 
     def _work(self) -> None:
+        self._plan = with_load_options(self._plan, self._row.options)
+        self._check()
         run, resolved = self._prepare()
         if self._row.mode == "undo":
             self._undo(run, resolved)
@@ -203,6 +208,15 @@ class _Carrier:
         if self._row.options.get("verify", True):
             self._verify(run, chosen)
         self._settle_links(run)
+
+    def _check(self) -> None:
+        """Preflight, once, before anything is sent."""
+        with self._bridge.session(self._row.workspace_id) as session:
+            read_only = org_row(session, self._target_id).read_only
+        given = PreflightInput(
+            self._plan, self._source, self._target, is_read_only=read_only and _writes(self._row)
+        )
+        check(self._store, self._row, given)
 
     def _resolve(self, run: RunContext, steps: list[Step]) -> None:
         """Notes on the failures of the run before which rows arrived now."""
@@ -237,8 +251,7 @@ class _Carrier:
         """A trial of every object that needs no other one."""
         for step in steps:
             row = self._load_row(step)
-            done = row.status is StepState.SUCCEEDED
-            if step.wave or done or step.operation.is_delete:
+            if step.wave or row.status in DONE_STEPS or step.operation.is_delete:
                 continue
             self._pulse.check()
             try_step(run, step, row, self._rules(step))
@@ -417,7 +430,7 @@ class _Carrier:
         links = self._known_links(run, step)
         rules = self._rules(step)
         row = self._read(run, step, row)
-        if row.status is StepState.SUCCEEDED:
+        if row.status in DONE_STEPS:
             return
         matches = match(
             step,
@@ -443,11 +456,11 @@ class _Carrier:
             with self._store.commit() as commit:
                 commit.step(row.id, status=StepState.PAUSED, cursor={"canary_done": True})
             return
+        row = self._load_row(step)
         with self._store.commit() as commit:
-            commit.step(row.id, status=StepState.SUCCEEDED)
+            commit.step(row.id, status=step_status(row))
             commit.event(f"{step.name}: every row is settled", step=step.name)
-            found = self._step_row(step.name, "load")
-            commit.buckets({step.name: found.cursor.get("buckets", {}) if found else {}})
+            commit.buckets({step.name: row.cursor.get("buckets", {})})
 
     def _known_links(self, run: RunContext, step: Step) -> Any:
         """The ledger's links of a mapping, put into its id map."""
@@ -476,13 +489,14 @@ class _Carrier:
         self, run: RunContext, step: Step, phase: str, act: Callable[[Step, StepRow], None]
     ) -> None:
         row = self._step_row(step.name, phase)
-        if row is None or row.status is StepState.SUCCEEDED:
+        if row is None or row.status in DONE_STEPS:
             return
         with self._store.commit() as commit:
             commit.step(row.id, status=StepState.RUNNING)
         act(step, row)
+        row = self._step_row(step.name, phase) or row
         with self._store.commit() as commit:
-            commit.step(row.id, status=StepState.SUCCEEDED)
+            commit.step(row.id, status=step_status(row))
 
     def _settle_links(self, run: RunContext) -> None:
         at = _iso(_clock_of(self._target))
@@ -493,11 +507,19 @@ class _Carrier:
     def _finish(self) -> RunState:
         steps = self._store.steps()
         status = status_of(steps)
+        self._compare(steps)
         if self._row.mode == "undo" and status is RunState.SUCCEEDED and _writes(self._row):
             with self._bridge.session(self._row.workspace_id) as session:
                 runs.mark_undone(session, self._row.parent_run_id)
         self._stay.leave(status, over=True)
         return status
+
+    def _compare(self, steps: list[StepRow]) -> None:
+        with self._bridge.session(self._row.workspace_id) as session:
+            row = runs.run_by_id(session, self._row.id)
+            expected = runs.last_dry_run(session, row)
+        with self._store.commit() as commit:
+            commit.summary({"compared": compared(steps, row.buckets, expected)})
 
     def _stopped(self, wish: str) -> RunState:
         if wish == "cancel":

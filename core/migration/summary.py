@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from core.db.run_state import StepRow
-from core.domain.states import RunState
+from core.domain.states import RunState, StepState
 
 #: read is the sum of the seven that follow it
 _SEVEN = ("inserted", "updated", "unchanged", "skipped", "blocked", "failed", "not_processed")
@@ -33,12 +33,17 @@ def objects_of(steps: Iterable[StepRow]) -> dict[str, dict[str, int]]:
 
 def status_of(steps: Iterable[StepRow]) -> RunState:
     """Succeeded only when every row is ok."""
-    bad = 0
-    for step in steps:
-        totals = step.totals
-        bad += totals["blocked"] + totals["failed"] + totals["not_processed"]
-        bad += totals["lookups_left_blank"]
-    return RunState.PARTIAL if bad else RunState.SUCCEEDED
+    return RunState.PARTIAL if any(map(_left_rows, steps)) else RunState.SUCCEEDED
+
+
+def step_status(step: StepRow) -> StepState:
+    """How a step that is done ended."""
+    return StepState.PARTIAL if _left_rows(step) else StepState.SUCCEEDED
+
+
+def _left_rows(step: StepRow) -> bool:
+    names = ("blocked", "failed", "not_processed", "lookups_left_blank")
+    return any(step.totals[name] for name in names)
 
 
 def run_document(row: Any, steps: Iterable[Any]) -> dict[str, Any]:

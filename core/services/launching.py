@@ -20,6 +20,7 @@ from core.domain.roles import Actor, Role
 from core.domain.states import CARRIED_RUNS, FINISHED_RUNS, RunState
 from core.errors import ConflictError, UserError
 from core.jobs import queue
+from core.migration.checking import with_load_options
 from core.services import approvals, plans
 from core.services.confirming import Confirmation, check_confirmation
 
@@ -48,6 +49,8 @@ class LaunchRequest:
     reason: str = ""
     batch: int | None = None
     api: str | None = None
+    #: by mapping: fields of its `load:`; they win over `batch` and `api`, and those over the plan
+    loads: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     stop_at_failed_percent: int | None = None
     keep_undo: bool = True
     verify: bool = True
@@ -65,6 +68,7 @@ class LaunchRequest:
             "only": list(self.only),
             "batch": self.batch,
             "api": self.api,
+            "loads": {name: dict(load) for name, load in self.loads.items()},
             "stop_at_failed_percent": self.stop_at_failed_percent,
             "keep_undo": self.keep_undo,
             "verify": self.verify,
@@ -362,6 +366,14 @@ def _check(request: LaunchRequest, plan: Plan) -> None:
             f"The plan has no mapping {unknown[0]!r}.",
             state="Nothing was launched.",
             next_step=f"There are {', '.join(sorted(known))}.",
+        )
+    with_load_options(plan, request.options())  # said here, not when a worker takes the run
+    percent = request.stop_at_failed_percent
+    if percent is not None and not 1 <= percent <= 100:
+        raise UserError(
+            f"A run cannot stop at {percent} % of failed rows.",
+            state="Nothing was launched.",
+            next_step="Give a percentage from 1 to 100, or none.",
         )
     if request.mode == "canary" and not 1 <= request.canary_percent <= 99:
         raise UserError(

@@ -12,6 +12,7 @@ from core.db import plans as plan_rows
 from core.domain.findings import Finding, Severity
 from core.domain.roles import Role
 from core.errors import UserError
+from core.migration.checking import document as finding_document
 from core.migration.preflight import PreflightInput, PreflightReport, preflight
 from core.migration.preflight.schema import schema_findings
 from core.services import plans
@@ -48,7 +49,7 @@ class Report:
             "rows": dict(self.preflight.rows),
             "api_calls": self.preflight.api_calls,
             "waves": [list(wave) for wave in self.preflight.order.waves],
-            "findings": [_plain(finding) for finding in self.findings],
+            "findings": [finding_document(finding) for finding in self.findings],
         }
 
 
@@ -81,17 +82,3 @@ def check(bridge: Orgbridge, actor: Actor, plan_id: UUID) -> Report:
             is_read_only=target.read_only,
         )
     return Report(view.row.name, preflight(given, schema_checks=schema_findings))
-
-
-def _plain(finding: Finding) -> dict[str, Any]:
-    return {
-        "severity": str(finding.severity),
-        "code": finding.code,
-        "mapping": finding.mapping,
-        "field": finding.field,
-        "sentence": finding.sentence,
-        "rows": finding.rows,
-        "sample_ids": list(finding.sample_ids),
-        "sampled": finding.is_sampled,
-        "fix": str(finding.fix) if finding.fix else None,
-    }

@@ -1,0 +1,120 @@
+"""The checks before a run sends anything, and the load options that its launch asked for.
+
+Whoever carries a run checks it first: the data may have changed since somebody looked. A blocker
+ends a run that would write before it has written; a dry run and a trial keep what was found and go
+on, since finding out is what they are for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from core.db import runs
+from core.db.run_state import RunStore
+from core.domain.findings import Finding, Severity
+from core.domain.plan import LoadOptions, ObjectMapping, Plan
+from core.domain.states import RunState
+from core.errors import UserError
+from core.migration.preflight import PreflightInput, preflight
+from core.migration.preflight.schema import schema_findings
+
+#: modes that a blocker ends before anything is sent
+GATED = frozenset({"full", "delta", "canary", "retry"})
+#: modes that take no rows from the source by a plan of their own
+UNCHECKED = frozenset({"undo"})
+
+
+class BlockedError(UserError):
+    """Preflight found what keeps the run from being carried; nothing was sent."""
+
+
+def check(store: RunStore, row: runs.RunRow, given: PreflightInput) -> None:
+    """Runs preflight once per run and keeps what it found.
+
+    Raises:
+        BlockedError: with the first blocker's sentence, in a mode that writes.
+    """
+    if row.mode in UNCHECKED or row.summary.get("preflight", {}).get("ready"):
+        return
+    store.show(RunState.CHECKING)
+    only = set(row.options.get("only") or ())
+    report = preflight(given, schema_checks=schema_findings)
+    found = [f for f in report.findings if not only or f.mapping is None or f.mapping in only]
+    blockers = [finding for finding in found if finding.severity is Severity.BLOCKER]
+    counts = {str(s): sum(f.severity is s for f in found) for s in Severity}
+    kept = [document(f) for f in found if f.severity is not Severity.PASSED]
+    with store.commit() as commit:
+        commit.summary({"preflight": {"ready": not blockers, "counts": counts, "findings": kept}})
+        for finding in found:
+            if finding.severity in (Severity.BLOCKER, Severity.WARNING):
+                commit.event(finding.sentence, step=finding.mapping, level="warning")
+    if blockers and row.mode in GATED:
+        raise _blocked(blockers)
+    store.show(RunState.RUNNING)
+
+
+def document(finding: Finding) -> dict[str, Any]:
+    """A finding as plain values for JSON."""
+    return {
+        "severity": str(finding.severity),
+        "code": finding.code,
+        "mapping": finding.mapping,
+        "field": finding.field,
+        "sentence": finding.sentence,
+        "rows": finding.rows,
+        "sample_ids": list(finding.sample_ids),
+        "sampled": finding.is_sampled,
+        "fix": str(finding.fix) if finding.fix else None,
+    }
+
+
+def with_load_options(plan: Plan, options: Mapping[str, Any]) -> Plan:
+    """The plan as a launch wants its rows sent: per mapping, else for all, else as it says itself.
+
+    Args:
+        options: a run's options; ``api`` and ``batch`` for every mapping, ``loads`` by name.
+    Raises:
+        UserError: an unknown name or value; the message says which.
+    """
+    for_all = {name: options[name] for name in ("api", "batch") if options.get(name) is not None}
+    single: Mapping[str, Mapping[str, Any]] = options.get("loads") or {}
+    unknown = sorted(set(single) - {entry.name for entry in plan.objects})
+    if unknown:
+        raise UserError(
+            f"Load options name {unknown[0]!r}, which is no mapping of the plan.",
+            state="Nothing was sent.",
+        )
+    entries = tuple(
+        _loaded(entry, {**for_all, **single.get(entry.name, {})}) for entry in plan.objects
+    )
+    return plan.model_copy(update={"objects": entries})
+
+
+def _loaded(entry: ObjectMapping, wanted: Mapping[str, Any]) -> ObjectMapping:
+    if not wanted:
+        return entry
+    try:
+        load = LoadOptions.model_validate({**entry.load.model_dump(mode="json"), **wanted})
+    except ValidationError as wrong:
+        first = wrong.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise UserError(
+            f"The load option {entry.name}.{place} cannot be used: {first['msg']}.",
+            state="Nothing was sent.",
+            next_step=f"There are {', '.join(LoadOptions.model_fields)}.",
+        ) from wrong
+    return entry.model_copy(update={"load": load})
+
+
+def _blocked(blockers: list[Finding]) -> BlockedError:
+    more = len(blockers) - 1
+    others = f" ({more} more blockers are kept with the run)" if more else ""
+    return BlockedError(
+        f"Preflight stops the run: {blockers[0].sentence}{others}",
+        state="Nothing was sent.",
+        next_step="Mend it in the plan or the org, then launch again.",
+        code=blockers[0].code,
+    )
