@@ -15,7 +15,7 @@ import polars as pl
 
 from core.db.run_state import NewChunk
 from core.domain.plan import Api, Operation
-from core.migration.prepare import Prepared
+from core.migration.prepare import Prepared, says_null_mark
 from core.migration.spec import Step
 from core.spool import RunSpool
 
@@ -76,9 +76,7 @@ def api_for(step: Step, operation: str, rows: int) -> str:
 
 def may_use_collections(step: Step, operation: str) -> bool:
     """A lost answer can be settled: the rows are known by id, or by a key that cannot repeat."""
-    if operation != "insert":
-        return True
-    return step.has_unique_key or step.mapping.load.accept_keyless is not None
+    return operation != "insert" or not step.inserts_by_bulk_only
 
 
 def _limit(step: Step, api: str) -> int:
@@ -103,10 +101,22 @@ def _write(
     step: Step, spool: RunSpool, rows: pl.DataFrame, operation: str, name: str
 ) -> Iterator[NewChunk]:
     api = api_for(step, operation, rows.height)
-    for number, part in enumerate(cut(step, rows, api)):
+    groups = [(api, rows)]
+    if api == "bulk" and may_use_collections(step, operation) and operation != "hard_delete":
+        groups = _apart(rows)
+    cuts = ((api, part) for api, group in groups for part in cut(step, group, api))
+    for number, (way, part) in enumerate(cuts):
         page = f"load/{step.name}/{name}-{number:05d}"
         spool.write(page, part)
-        yield NewChunk(api=api, operation=operation, rows=part.height, page=page)
+        yield NewChunk(api=way, operation=operation, rows=part.height, page=page)
+
+
+def _apart(rows: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
+    """Rows that say `#N/A` as text go by collections: in a bulk CSV it would empty the field."""
+    says_na = says_null_mark(rows)
+    if not says_na.any():
+        return [("bulk", rows)]
+    return [("bulk", rows.filter(~says_na)), ("collections", rows.filter(says_na))]
 
 
 def cut(step: Step, rows: pl.DataFrame, api: str) -> Iterator[pl.DataFrame]:

@@ -39,6 +39,10 @@ LAST = "#last"
 #: hash of the row as it was last read back, where the target's automation had changed it
 FOUND = "#found"
 ENGINE_COLUMNS = (SOURCE, TARGET, HASH, TOUCHED, LAST, FOUND)
+NA_SENTENCE = (
+    "A value is the text #N/A, which empties a field in a bulk job, the only way for rows without "
+    "a key: give the object a key."
+)
 #: the parent changed after reading began: drift, not loss (rule 1.1)
 PARENT_LATE = "PARENT_CHANGED_WHILE_READING"
 #: a cell that empties the field; cannot occur in data, which has no NUL
@@ -292,6 +296,9 @@ class _Page:
         unchanged = self.open & same
         self.totals["unchanged"] += int(unchanged.sum())
         self.open &= ~unchanged
+        if self.step.inserts_by_bulk_only:
+            says_na = says_null_mark(frame).to_numpy() & ~found
+            self.block(says_na, "TEXT_MEANS_NULL", NA_SENTENCE)
         made = self._prepared()
         extra = self._engine_columns(np.ones(self.page.height, dtype=np.bool_)).with_columns(
             hashes.alias(HASH)
@@ -359,6 +366,14 @@ def late_message(name: str) -> str:
         f"The record that {name} names was written after this run began to read; the next run "
         "brings both."
     )
+
+
+def says_null_mark(rows: pl.DataFrame) -> pl.Series:
+    """Per row whether a cell to be sent is the very text that means null in a bulk CSV."""
+    names = [n for n in rows.columns if n not in ENGINE_COLUMNS and rows.schema[n] == pl.String]
+    if not names:
+        return pl.Series([False] * rows.height, dtype=pl.Boolean)
+    return rows.select(pl.any_horizontal(pl.col(n).eq_missing("#N/A") for n in names)).to_series()
 
 
 def may_wait(lookup: Lookup) -> bool:

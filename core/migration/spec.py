@@ -102,6 +102,12 @@ class Step:
         return self.stamped_key is not None and self.target.fields[self.stamped_key].unique
 
     @cached_property
+    def inserts_by_bulk_only(self) -> bool:
+        """A lost answer to an insert could not be settled: nothing tells the rows (rule 2.5)."""
+        told = self.upserts_by_key or self.has_unique_key
+        return not told and self.mapping.load.accept_keyless is None
+
+    @cached_property
     def upserts_by_key(self) -> bool:
         """Inserts go as upserts by the stamped key (rule 2.6): same columns, External ID or
         idLookup."""

@@ -26,20 +26,23 @@ class StepRules:
     def __init__(self, step: Step, *, salt: bytes) -> None:
         masks = {n: r for n, r in step.rules.items() if isinstance(r, MaskRule)}
         plain = {n: r for n, r in step.mapping.fields.items() if n not in masks}
+        #: set at the very end (`finally`): their columns are read with the others
+        self._final = self._compiled(step, step.mapping.final_fields, salt)
         self._masks = self._compiled(step, masks, salt)
         self._plain = self._compiled(step, plain, salt)
         self._masked = tuple(masks)
         self._has_value = step.mapping.key.value is not None
         lookups = {lookup.source.lower() for lookup in step.lookups}
         used = {path.lower() for path in self._plain.source_columns} | lookups | {"id"}
-        used |= {path.lower() for path in step.mapping.key.source}
+        used |= {path.lower() for path in (*step.mapping.key.source, *self._final.source_columns)}
         #: source columns that only masks read: they never reach the spool
         self._hidden = [p for p in self._masks.source_columns if p.lower() not in used]
 
     @property
     def source_columns(self) -> tuple[str, ...]:
         """Paths to read of the source."""
-        return tuple(dict.fromkeys((*self._plain.source_columns, *self._masks.source_columns)))
+        compiled = (self._plain, self._masks, self._final)
+        return tuple(dict.fromkeys(path for one in compiled for path in one.source_columns))
 
     @property
     def ids_columns(self) -> tuple[str, ...]:

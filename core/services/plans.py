@@ -19,6 +19,7 @@ from core.domain.roles import Role
 from core.errors import UserError
 from core.plans.compare import PlanChange, compare_plans
 from core.plans.importers import Note, read_any
+from core.services.import_fitting import fit_import
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -129,7 +130,7 @@ def import_file(bridge: Orgbridge, actor: Actor, file: ForeignFile) -> ImportOut
             saved.
     """
     roles.require(actor, Role.ANALYST)
-    read = read_any(
+    said = read_any(
         file.content,
         file_name=file.file_name,
         source=file.source,
@@ -137,6 +138,7 @@ def import_file(bridge: Orgbridge, actor: Actor, file: ForeignFile) -> ImportOut
         sobject=file.sobject,
         values=file.values,
     )
+    read = fit_import(bridge, actor, said)
     plan_id = put(bridge, actor, read.plan)
     return ImportOutcome(
         plan_id=plan_id,

@@ -1,0 +1,95 @@
+"""Two practice orgs rich enough for the numbered rules, and short plans between them."""
+
+from __future__ import annotations
+
+import yaml
+
+from tests.org.engine import Pair
+from tests.org.pairs import emptied
+
+_KEY = {"type": "text", "label": "Legacy Id", "length": 40, "external_id": True, "unique": True,
+        "case_sensitive": True}  # fmt: skip
+#: emptied before every test, children first
+OBJECTS = ("Line__c", "Project__c", "Task", "Case", "Opportunity", "Lead", "Contact", "Account")
+
+
+def schema(*, domain: str) -> str:
+    """An org whose users have names of that domain."""
+    fields = {
+        "When__c": "datetime",
+        "Day__c": "date",
+        "Amount__c": {"type": "currency", "precision": 18, "scale": 2},
+        "Exact__c": {"type": "number", "precision": 18, "scale": 6},
+        "Old_Id__c": {"type": "text", "length": 18},
+        "Long__c": {"type": "long_textarea", "length": 32000},
+        "Tier__c": {"type": "picklist", "values": ["Gold", "Silver"], "restricted": True},
+        "Once__c": {"type": "text", "length": 40, "create_only": True},
+        "Legacy_Id__c": _KEY,
+    }
+    org = {
+        "features": ["multi_currency", "set_audit_fields", "hard_delete"],
+        "currencies": {"USD": 1, "EUR": 0.9},
+        "users": [
+            {"username": f"ann@{domain}", "first": "Ann", "last": "Lee"},
+            {"username": f"idle@{domain}", "first": "Ida", "last": "Idle", "active": False},
+        ],
+        "queues": {"Desk": {"name": "Desk", "objects": ["Case", "Lead"]}},
+    }
+    objects = {
+        "Account": {
+            "fields": fields,
+            "record_types": {
+                "Business": {"name": "Business", "default": True},
+                "Partner": {"name": "Partner"},
+            },
+            "duplicate_rules": {
+                "Same_Fax": {"match": ["Fax"], "action": "alert", "message": "Same fax"}
+            },
+        },
+        "Case": {
+            "fields": {"Legacy_Id__c": _KEY},
+            "assignment_rules": {"Web": {"where": 'ISPICKVAL(Origin, "Web")', "owner": "Desk"}},
+        },
+        **{name: {"fields": {"Legacy_Id__c": _KEY}} for name in ("Contact", "Lead", "Task")},
+        "Opportunity": {"fields": {"Legacy_Id__c": _KEY}},
+        "Project__c": {
+            "label": "Project",
+            "fields": {
+                "Legacy_Id__c": _KEY,
+                "Status__c": {"type": "picklist", "values": ["Open", "Closed"]},
+                "Account__c": {"type": "lookup", "to": "Account", "relationship": "Account__r"},
+            },
+        },
+        "Line__c": {
+            "label": "Line",
+            "fields": {
+                "Legacy_Id__c": _KEY,
+                "Project__c": {"type": "lookup", "to": "Project__c", "relationship": "Project__r"},
+            },
+            "validation_rules": {
+                "Locked": {
+                    "formula": 'ISPICKVAL(Project__r.Status__c, "Closed")',
+                    "message": "The project is closed",
+                }
+            },
+        },
+    }
+    standard = ["Account", "Contact", "Lead", "Opportunity", "Case", "Task"]
+    return yaml.safe_dump({"org": org, "standard": standard, "objects": objects})
+
+
+def plan(*objects: str) -> str:
+    """A plan of some objects, each a mapping in YAML's flow style."""
+    head = "orgbridge: 1\nname: rules\nsource: legacy\ntarget: new\nobjects:\n"
+    return head + "".join(f"  - {{{entry}}}\n" for entry in objects)
+
+
+#: the key that most tests recognise records by
+KEYED = "key: {source: Id, target: Legacy_Id__c}"
+
+
+def cleared(pair: Pair) -> Pair:
+    """Both orgs without rows and faults."""
+    for org in (pair.source, pair.target):
+        emptied(org, *OBJECTS)
+    return pair
