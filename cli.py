@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "files": ("terminal.files", "CSV files and zips as the source of a plan."),
     "run": ("terminal.run", "Run a plan and wait for its end."),
     "runs": ("terminal.runs", "List, show, steer, retry and undo runs."),
+    "operations": ("terminal.launches", "Launch any operation by its name."),
     "count": ("terminal.operations", "Compare record counts of two orgs."),
     "duplicates": ("terminal.operations", "Find records that look alike."),
     "fields": ("terminal.operations", "Compare fields of two orgs."),

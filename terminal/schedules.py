@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from core.errors import NotFoundError
 from terminal.output import say, show_json, show_table
+from terminal.values import named_values
 
 if TYPE_CHECKING:
     from core.bootstrap import Orgbridge
@@ -18,6 +19,11 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 Name = Annotated[str, typer.Argument(help="Name of the schedule.")]
 Plan = Annotated[str, typer.Option(help="Name of the plan.")]
+Operation = Annotated[str, typer.Option(help="In place of a plan, such as record_counts.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the operation."),
+]
 Cron = Annotated[str, typer.Option(help='Minute hour day month weekday, such as "30 2 * * 1-5".')]
 Zone = Annotated[str, typer.Option(help="Time zone of the hours, such as Europe/Berlin.")]
 Mode = Annotated[str, typer.Option(help="full, delta or dry-run.")]
@@ -48,7 +54,7 @@ def list_(as_json: AsJson = False) -> None:
     table = [
         (
             view.row.name,
-            view.row.plan,
+            view.row.plan or view.row.operation,
             view.words,
             view.next_times[0] if view.next_times else None,
             view.last.due_at if view.last else None,
@@ -63,8 +69,10 @@ def list_(as_json: AsJson = False) -> None:
 @app.command()
 def add(
     name: Name,
-    plan: Plan,
     cron: Cron,
+    plan: Plan = "",
+    operation: Operation = "",
+    parameters: Set = None,
     time_zone: Zone = "UTC",
     mode: Mode = "full",
     late: Late = "run_once",
@@ -73,19 +81,24 @@ def add(
     reason: Reason = "",
 ) -> None:
     """Make a schedule; it fires from its next time on."""
-    from core.services import plans, schedules
+    from core.services import operations, plans, schedules
     from core.services.confirming import Confirmation
     from terminal.session import opened
 
     with opened() as (bridge, actor):
+        what: dict[str, Any] = {"operation": operation}
+        if operation:
+            what["options"] = operations.parsed(operation, named_values(parameters or ()))
+        else:
+            plan_id = plans.plan(bridge, actor, name=plan).row.id
+            what = {"plan_id": plan_id, "options": {"mode": mode}}
         request = schedules.ScheduleRequest(
             name=name,
             cron=cron,
             time_zone=time_zone,
-            plan_id=plans.plan(bridge, actor, name=plan).row.id,
-            options={"mode": mode},
             late_policy=late,
             overlap_policy=overlap,
+            **what,
         )
         confirmation = Confirmation(confirm, reason)
         schedules.create(bridge, actor, request, confirmation=confirmation)

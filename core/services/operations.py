@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -54,6 +54,42 @@ def offered(actor: Actor) -> tuple[OperationCard, ...]:
     return tuple(cards)
 
 
+def parsed(kind: str, words: Mapping[str, str]) -> dict[str, Any]:
+    """Parameters of texts, as forms and command lines give them; blank ones are left out.
+
+    Lists are separated by commas, yes and no are ``true`` and ``false``, the rest is as the
+    operation's own schema says.
+
+    Raises:
+        UserError: no such parameter, or no number where one should be.
+    """
+    operation = registry.operation(kind)
+    known = operation.parameters.model_json_schema()["properties"]
+    unknown = [name for name in words if name not in known]
+    if unknown:
+        raise UserError(
+            f"{operation.title} has no parameter {unknown[0][:80]!r}.",
+            state="Nothing was launched.",
+            next_step=f"It has: {', '.join(known)}.",
+        )
+    return {
+        name: _value(known[name], text.strip(), f"{operation.title}: {name}")
+        for name, text in words.items()
+        if text.strip()
+    }
+
+
+def checked(actor: Actor, kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters with every default said, as a launch would take them.
+
+    Raises:
+        UserError: a parameter is wrong. NotAllowedError: the role may not launch it.
+    """
+    operation = registry.operation(kind)
+    roles.require(actor, operation.role, to=f"launch {operation.title.lower()}")
+    return _parsed(operation, given).model_dump(mode="json")
+
+
 def launch(bridge: Orgbridge, actor: Actor, kind: str, *, given: Mapping[str, Any]) -> LogEntry:
     """Launch an operation and wait for its end; the log entry with its result.
 
@@ -68,41 +104,31 @@ def launch(bridge: Orgbridge, actor: Actor, kind: str, *, given: Mapping[str, An
 
 def lay(bridge: Orgbridge, actor: Actor, kind: str, *, given: Mapping[str, Any]) -> UUID:
     """Write the log entry of a launch without carrying it (a job does, by the entry's id)."""
-    operation = registry.operation(kind)
-    roles.require(actor, operation.role, to=f"launch {operation.title.lower()}")
-    parameters = _parsed(operation, given)
     with bridge.session(actor.workspace_id) as session:
-        log_id = operation_logs.add(
-            session,
-            operation.log_table,
-            {
-                "requested_by": actor.name,
-                "parameters": parameters.model_dump(mode="json"),
-                "source_org_id": _org_id(session, parameters, "source", "org"),
-                "target_org_id": _org_id(session, parameters, "target"),
-            },
-        )
-        audit.record(
-            session,
-            actor,
-            f"operation.{kind}",
-            subject_kind="operation",
-            subject_id=log_id,
-            subject_name=operation.title,
-            after=parameters.model_dump(mode="json"),
-        )
-    return log_id
+        return _laid(session, actor, kind, given=given)
 
 
-def enqueue(bridge: Orgbridge, actor: Actor, kind: str, *, given: Mapping[str, Any]) -> UUID:
+def enqueue(
+    bridge: Orgbridge,
+    actor: Actor,
+    kind: str,
+    *,
+    given: Mapping[str, Any],
+    noting: Callable[[Session], None] | None = None,
+) -> UUID:
     """Launch an operation in a worker; id of its log entry, to be watched with ``shown``.
+
+    Args:
+        noting: what else is to be written in the transaction of the launch.
 
     Raises:
         UserError: a parameter is wrong; the sentence names it. Nothing was launched.
     """
-    log_id = lay(bridge, actor, kind, given=given)
     with bridge.session(actor.workspace_id) as session:
+        log_id = _laid(session, actor, kind, given=given)
         queue.defer_operation(session, workspace_id=actor.workspace_id, kind=kind, log_id=log_id)
+        if noting is not None:
+            noting(session)
     return log_id
 
 
@@ -134,6 +160,55 @@ def entries(
             target_org_id=target_org_id,
             limit=limit,
         )
+
+
+def _laid(session: Session, actor: Actor, kind: str, *, given: Mapping[str, Any]) -> UUID:
+    operation = registry.operation(kind)
+    roles.require(actor, operation.role, to=f"launch {operation.title.lower()}")
+    parameters = _parsed(operation, given)
+    plain = parameters.model_dump(mode="json")
+    values = {
+        "requested_by": actor.name,
+        "parameters": plain,
+        "source_org_id": _org_id(session, parameters, "source", "org"),
+        "target_org_id": _org_id(session, parameters, "target"),
+    }
+    log_id = operation_logs.add(session, operation.log_table, values)
+    audit.record(
+        session,
+        actor,
+        f"operation.{kind}",
+        subject_kind="operation",
+        subject_id=log_id,
+        subject_name=operation.title,
+        after=plain,
+    )
+    return log_id
+
+
+def _value(schema: Mapping[str, Any], text: str, place: str) -> Any:
+    """One text as the kind of value that its parameter takes."""
+    kind = type_of(schema)
+    if kind == "array":
+        return [word.strip() for word in text.split(",") if word.strip()]
+    if kind == "boolean":
+        return {"true": True, "yes": True, "false": False, "no": False}.get(text.lower(), text)
+    if kind in ("number", "integer"):
+        try:
+            return float(text) if kind == "number" else int(text)
+        except ValueError as wrong:
+            raise UserError(
+                f"{place}: {text[:40]!r} is no number.", state="Nothing was launched."
+            ) from wrong
+    return text
+
+
+def type_of(schema: Mapping[str, Any]) -> str:
+    """The JSON type of a parameter's schema; that of what may also be null."""
+    for option in schema.get("anyOf", (schema,)):
+        if option.get("type") != "null":
+            return str(option.get("type", "string"))
+    return "string"
 
 
 def _parsed(operation: Operation, given: Mapping[str, Any]) -> Parameters:

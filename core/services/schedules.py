@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 NEXT_TIMES = 5
 #: a firing that is this much overdue is shown as late
 LATE_AFTER = dt.timedelta(minutes=2)
+#: outcome of a firing whose operation is in the queue
+LAUNCHED = "launched"
 #: modes that only read ask for no confirmation
 _READING_MODES = frozenset({"dry-run", "dry_run"})
 
@@ -103,6 +105,7 @@ def create(
     """
     roles.require(actor, Role.ANALYST)
     preview(request.cron, request.time_zone, after=bridge.clock())
+    _check_what(actor, request)
     with bridge.session(actor.workspace_id) as session:
         _confirm(session, request, confirmation or Confirmation())
         schedule_id = rows.add(session, {**_columns(request), "created_by": actor.name})
@@ -130,6 +133,7 @@ def change(
     """Replaces what a schedule does; raises as `create` does."""
     roles.require(actor, Role.ANALYST)
     preview(request.cron, request.time_zone, after=bridge.clock())
+    _check_what(actor, request)
     with bridge.session(actor.workspace_id) as session:
         before = rows.schedule(session, schedule_id)
         _confirm(session, request, confirmation or Confirmation())
@@ -207,12 +211,31 @@ def launch_due(
     actor = Actor(workspace_id, None, f"schedule:{row.name}", Role.ANALYST, origin="schedule")
     key = f"schedule:{row.id}:{due_at.isoformat()}"
     if row.plan_id is None:
-        operations.launch(bridge, actor, row.operation, given=row.options)
+        _launch_operation(bridge, actor, row, due_at=due_at)
         return None
-    name = launching.launch(bridge, actor, row.plan_id, _launch_request(row), idempotency_key=key)
+    request = replace(_launch_request(row), version=_pinned(bridge, workspace_id, row))
+    name = launching.launch(bridge, actor, row.plan_id, request, idempotency_key=key)
     with bridge.session(workspace_id) as session:
         rows.note_firing(session, schedule_id, due_at, run=name)
     return name
+
+
+def _launch_operation(
+    bridge: Orgbridge, actor: Actor, row: ScheduleRow, *, due_at: dt.datetime
+) -> None:
+    """Queues a schedule's operation and says so of its firing in one transaction."""
+    workspace_id = actor.workspace_id
+    with bridge.session(workspace_id) as session:
+        fired = rows.firing(session, row.id, due_at)
+    if fired is None or fired.outcome == LAUNCHED:
+        return
+    operations.enqueue(
+        bridge,
+        actor,
+        row.operation,
+        given=row.options,
+        noting=lambda session: rows.note_firing(session, row.id, due_at, outcome=LAUNCHED),
+    )
 
 
 def words(cron_line: str, time_zone: str) -> str:
@@ -264,6 +287,16 @@ def _view(session: Session, row: ScheduleRow, now: dt.datetime) -> ScheduleView:
     )
 
 
+def _check_what(actor: Actor, request: ScheduleRequest) -> None:
+    """Passes when there is something to launch: a plan, or an operation with its parameters."""
+    if not request.name.strip():
+        raise UserError("A schedule needs a name.", state="Nothing was saved.")
+    if request.plan_id is None:
+        if request.operation == "migrate_data":
+            raise UserError("A schedule needs a plan.", state="Nothing was saved.")
+        operations.checked(actor, request.operation, request.options)
+
+
 def _confirm(session: Session, request: ScheduleRequest, given: Confirmation) -> None:
     """Checks what a launch would check, for schedules that write."""
     if request.plan_id is None or request.options.get("mode") in _READING_MODES:
@@ -281,6 +314,14 @@ def _confirm(session: Session, request: ScheduleRequest, given: Confirmation) ->
     )
     target = org_rows.org_row(session, target_id)
     check_confirmation(target, given, deletes=deletes, act="write on a schedule to")
+
+
+def _pinned(bridge: Orgbridge, workspace_id: UUID, row: ScheduleRow) -> int | None:
+    """Number of the version that a schedule stays with; None where it follows the plan."""
+    if row.version_policy == "latest" or row.plan_version_id is None:
+        return None
+    with bridge.session(workspace_id) as session:
+        return plan_rows.version_by_id(session, row.plan_version_id).number
 
 
 def _launch_request(row: ScheduleRow) -> LaunchRequest:

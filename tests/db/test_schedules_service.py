@@ -45,9 +45,14 @@ def _connect(bridge: Orgbridge, actor: Actor, name: str, *, protected: bool) -> 
 
 
 def test_a_schedule_shows_its_rhythm_and_next_times(bridge: Orgbridge, ann: Actor) -> None:
-    schedules.create(
-        bridge, ann, ScheduleRequest("counts", "30 2 * * *", "Europe/Berlin", operation="count")
+    request = ScheduleRequest(
+        "counts",
+        "30 2 * * *",
+        "Europe/Berlin",
+        operation="record_counts",
+        options={"plan": "nightly"},
     )
+    schedules.create(bridge, ann, request)
 
     (view,) = schedules.schedules(bridge, ann)
 
