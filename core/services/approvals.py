@@ -9,6 +9,7 @@ approves what they asked for, and a script approves nothing.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -34,16 +35,20 @@ VALID_FOR = dt.timedelta(days=7)
 
 
 def needed(
-    bridge: Orgbridge, actor: Actor, *, target_org_id: UUID, rows_to_write: int = 0
+    bridge: Orgbridge, actor: Actor, *, target_org_id: UUID, rows_to_write: Callable[[], int]
 ) -> str | None:
-    """Why a launch needs an approval, as one sentence, or None when it does not."""
+    """Why a launch needs an approval, as one sentence, or None when it does not.
+
+    Args:
+        rows_to_write: asked only if the workspace has a rule about it, since counting costs calls.
+    """
     roles.require(actor, Role.VIEWER, to="see launch rules")
     with bridge.session(actor.workspace_id) as session:
         rules = read_settings(workspaces.stored_settings(session, actor.workspace_id))
         target = orgs.org_row(session, target_org_id)
     if rules.approval_needed and target.protected:
         return f"{target.name} is protected: another person has to approve a launch into it."
-    if rules.approval_above_rows and rows_to_write > rules.approval_above_rows:
+    if rules.approval_above_rows and rows_to_write() > rules.approval_above_rows:
         limit = f"{rules.approval_above_rows:,}"
         return f"More than {limit} rows are to be written: another person has to approve that."
     return None

@@ -239,7 +239,7 @@ def describes(
             state="The plan is unchanged.",
             next_step="Connect it under Orgs with this name.",
         )
-    source = bridge.org_client(actor.workspace_id, source_id)
+    source = bridge.row_source(actor.workspace_id, source_id)
     target = bridge.org_client(actor.workspace_id, target_id)
     return Describes(source.describe(entry.source), target.describe(entry.target))
 
@@ -301,7 +301,7 @@ def _samples(
         return {}
     names = [field.name for field in source.fields.values() if field.type not in _UNSAMPLED]
     soql = f"SELECT {', '.join(names)} FROM {source.name} LIMIT {SAMPLE_ROWS}"  # noqa: S608 names of the describe
-    client = bridge.org_client(actor.workspace_id, org_id)
+    client = bridge.row_source(actor.workspace_id, org_id)
     found: dict[str, list[str]] = {}
     for frame in client.query_frames(soql, api="rest"):
         for column in frame.columns:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from core.bootstrap import Orgbridge
     from core.domain.roles import Actor
     from core.salesforce.client import OrgClient
+    from core.salesforce.source import RowSource
 
 __all__ = ["FoundBy", "OrgUser", "UserMatch"]
 
@@ -191,7 +192,7 @@ def with_record_types(
     return editing.set_lookup(plan, FieldPlace(mapping, RECORD_TYPE), changed)
 
 
-def _clients(bridge: Orgbridge, actor: Actor, view: plans.PlanView) -> tuple[OrgClient, OrgClient]:
+def _clients(bridge: Orgbridge, actor: Actor, view: plans.PlanView) -> tuple[RowSource, OrgClient]:
     ids = (view.row.source_org_id, view.row.target_org_id)
     if ids[0] is None or ids[1] is None:
         name = view.plan.source if ids[0] is None else view.plan.target
@@ -199,10 +200,10 @@ def _clients(bridge: Orgbridge, actor: Actor, view: plans.PlanView) -> tuple[Org
             f"The org {name} is not connected.", next_step="Connect it under Orgs with this name."
         )
     workspace = actor.workspace_id
-    return bridge.org_client(workspace, ids[0]), bridge.org_client(workspace, ids[1])
+    return bridge.row_source(workspace, ids[0]), bridge.org_client(workspace, ids[1])
 
 
-def _owned_rows(source: OrgClient, plan: Plan) -> tuple[dict[str, int], list[str]]:
+def _owned_rows(source: RowSource, plan: Plan) -> tuple[dict[str, int], list[str]]:
     """Rows in scope by owner id, over all objects that have owners."""
     rows: dict[str, int] = {}
     problems: list[str] = []
@@ -219,7 +220,7 @@ def _owned_rows(source: OrgClient, plan: Plan) -> tuple[dict[str, int], list[str
 
 
 def _rows_by(
-    source: OrgClient, described: SObject, entry: ObjectMapping, field: str
+    source: RowSource, described: SObject, entry: ObjectMapping, field: str
 ) -> dict[str, int]:
     if field not in described.fields:
         return {}
@@ -231,7 +232,7 @@ def _rows_by(
     return {str(row[field]): int(row["n"]) for row in source.query(soql) if row[field]}
 
 
-def _users(client: OrgClient, *, ids: Sequence[str] | None = None) -> tuple[OrgUser, ...]:
+def _users(client: RowSource, *, ids: Sequence[str] | None = None) -> tuple[OrgUser, ...]:
     """Users of an org: those of the ids, or all up to a limit."""
     described = client.describe("User")
     columns = ["Id", "Username", "Name", "Email", "IsActive"]
@@ -257,7 +258,7 @@ def _user(row: Mapping[str, Any]) -> OrgUser:
     )
 
 
-def _queues(client: OrgClient) -> tuple[OrgUser, ...]:
+def _queues(client: RowSource) -> tuple[OrgUser, ...]:
     """Queues of an org; none where it has no groups that the user may see."""
     soql = "SELECT Id, DeveloperName, Name FROM Group WHERE Type = 'Queue' ORDER BY DeveloperName"
     try:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from core.bootstrap import Orgbridge
     from core.domain.roles import Actor
     from core.salesforce.client import OrgClient
+    from core.salesforce.source import RowSource
 
 __all__ = ["KeyAdvice", "KeyAssessment", "KeyKind"]
 
@@ -93,7 +94,7 @@ def with_key(plan: Plan, *, mapping: str, key: KeySpec) -> Plan:
     )
 
 
-def _clients(bridge: Orgbridge, actor: Actor, view: plans.PlanView) -> tuple[OrgClient, OrgClient]:
+def _clients(bridge: Orgbridge, actor: Actor, view: plans.PlanView) -> tuple[RowSource, OrgClient]:
     ids = (view.row.source_org_id, view.row.target_org_id)
     if ids[0] is None or ids[1] is None:
         name = view.plan.source if ids[0] is None else view.plan.target
@@ -101,16 +102,16 @@ def _clients(bridge: Orgbridge, actor: Actor, view: plans.PlanView) -> tuple[Org
             f"The org {name} is not connected.", next_step="Connect it under Orgs with this name."
         )
     workspace = actor.workspace_id
-    return bridge.org_client(workspace, ids[0]), bridge.org_client(workspace, ids[1])
+    return bridge.row_source(workspace, ids[0]), bridge.org_client(workspace, ids[1])
 
 
-def _count(client: OrgClient, sobject: SObject, where: str | None) -> int:
+def _count(client: RowSource, sobject: SObject, where: str | None) -> int:
     condition = f" WHERE {where}" if where else ""
     return client.count(f"SELECT COUNT() FROM {sobject.name}{condition}")  # noqa: S608 the org reads the filter and refuses what is no filter
 
 
 def _read(
-    client: OrgClient, sobject: SObject, columns: tuple[str, ...], *, where: str | None
+    client: RowSource, sobject: SObject, columns: tuple[str, ...], *, where: str | None
 ) -> pl.DataFrame:
     condition = f" WHERE {where}" if where else ""
     soql = f"SELECT {', '.join(columns)} FROM {sobject.name}{condition} LIMIT {ROWS_READ}"  # noqa: S608 as above

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from core.access import audit, roles
 from core.db import orgs, runs
+from core.db.run_state import LEASE_S
 from core.domain.plan import Operation, Plan
 from core.domain.roles import Actor, Role
 from core.domain.states import CARRIED_RUNS, FINISHED_RUNS, RunState
@@ -125,7 +126,12 @@ def make_run(
     version = _version(bridge, actor, plan_id, request)
     needs = None
     if request.mode != "dry-run":
-        needs = approvals.needed(bridge, actor, target_org_id=target.id)
+        needs = approvals.needed(
+            bridge,
+            actor,
+            target_org_id=target.id,
+            rows_to_write=lambda: _rows_in_scope(bridge, actor, plan, request, source=source.id),
+        )
     client = bridge.org_client(actor.workspace_id, target.id)
     new = runs.NewRun(
         mode=request.mode,
@@ -146,6 +152,8 @@ def make_run(
     with bridge.session(actor.workspace_id) as session:
         run_id = runs.add_run(session, new, name=name)
         facts = {"mode": request.mode, "target": target.name, "plan": plan.name}
+        if request.email_answer:  # rule 8.3: the audit row says who answered
+            facts["email"] = request.email_answer
         _audit_launch(session, actor, run_id, name=name, after=facts, reason=new.reason)
         if idempotency_key is not None:
             runs.remember_answer(session, idempotency_key, run_id)
@@ -296,7 +304,8 @@ def decide(
         runs.merge_options(session, run.id, {f"decided_{about}": "continue" if go_on else "stop"})
         _note(session, actor, run, "run.decide", go_on=go_on)
         if go_on:
-            runs.set_status(session, run, RunState.RUNNING)
+            grace_s = 0.0 if enqueue else LEASE_S
+            runs.set_status(session, run, RunState.RUNNING, grace_s=grace_s)
             if enqueue:
                 queue.defer_run(
                     session,
@@ -412,6 +421,25 @@ def _version(bridge: Orgbridge, actor: Actor, plan_id: UUID, request: LaunchRequ
         if version.number == request.version:
             return version.id
     raise UserError(f"The plan has no version {request.version}.", state="Nothing was launched.")
+
+
+def _rows_in_scope(
+    bridge: Orgbridge, actor: Actor, plan: Plan, request: LaunchRequest, *, source: UUID
+) -> int:
+    """Rows of the source that the launch may write; a trial and a retry are small by themselves.
+
+    Cost: one call per 25 objects.
+    """
+    if request.mode not in ("full", "delta", "canary"):
+        return 0
+    chosen = [entry for entry in plan.objects if not request.only or entry.name in request.only]
+    asked = [
+        f"SELECT COUNT() FROM {entry.source}" + (f" WHERE {entry.where}" if entry.where else "")  # noqa: S608 the org reads the filter
+        for entry in chosen
+        if entry.operation is not Operation.PRESERVE
+    ]
+    answers = bridge.row_source(actor.workspace_id, source).counts(asked)
+    return sum(answer for answer in answers if isinstance(answer, int))
 
 
 def _defer(session: Any, actor: Actor, run_id: UUID, target: str, request: LaunchRequest) -> None:

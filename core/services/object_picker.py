@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from core.domain.roles import Actor
     from core.salesforce.client import OrgClient
     from core.salesforce.describes import SObjectSummary
+    from core.salesforce.source import RowSource
 
 #: ends of names whose rows an org keeps about others; they are made by it, not moved
 _KEPT_BY_THE_ORG = (
@@ -129,7 +130,7 @@ def relatives(bridge: Orgbridge, actor: Actor, plan_id: UUID, *, sobject: str) -
 
 def _orgs_of(
     bridge: Orgbridge, actor: Actor, plan_id: UUID
-) -> tuple[OrgClient, OrgClient, set[str]]:
+) -> tuple[RowSource, OrgClient, set[str]]:
     """Clients of the plan's orgs, and the source objects it has, in small letters."""
     with bridge.session(actor.workspace_id) as session:
         draft = rows.plan_draft(session, plan_id=plan_id)
@@ -143,7 +144,7 @@ def _orgs_of(
             next_step="Connect it under Orgs with the name that the plan uses.",
         )
     workspace = actor.workspace_id
-    return bridge.org_client(workspace, source_id), bridge.org_client(workspace, target_id), chosen
+    return bridge.row_source(workspace, source_id), bridge.org_client(workspace, target_id), chosen
 
 
 def _reason_against(summary: SObjectSummary, twin: SObjectSummary | None) -> str:
@@ -184,6 +185,6 @@ def _children(
     )
 
 
-def _counts(client: OrgClient, names: list[str]) -> list[int | None]:
+def _counts(client: RowSource, names: list[str]) -> list[int | None]:
     answers = client.counts([f"SELECT COUNT() FROM {name}" for name in names])  # noqa: S608 names come from the org's describe
     return [None if isinstance(answer, OrgbridgeError) else answer for answer in answers]

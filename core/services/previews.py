@@ -31,7 +31,7 @@ from core.services import editor, plans
 if TYPE_CHECKING:
     from core.bootstrap import Orgbridge
     from core.domain.roles import Actor
-    from core.salesforce.client import OrgClient
+    from core.salesforce.source import RowSource
 
 #: rows looked at to find five that are random, or that have issues
 LOOKED_AT = 200
@@ -163,17 +163,17 @@ def _applied(entry: ObjectMapping) -> ObjectMapping:
     return entry.model_copy(update={"fields": dict(entry.applied_fields), "auto_map": False})
 
 
-def _source(bridge: Orgbridge, actor: Actor, view: plans.PlanView) -> OrgClient:
+def _source(bridge: Orgbridge, actor: Actor, view: plans.PlanView) -> RowSource:
     org_id = view.row.source_org_id
     if org_id is None:
         raise UserError(
             f"The source org {view.plan.source} is not connected.",
             next_step="Connect it under Orgs with this name.",
         )
-    return bridge.org_client(actor.workspace_id, org_id)
+    return bridge.row_source(actor.workspace_id, org_id)
 
 
-def _page(client: OrgClient, entry: ObjectMapping, columns: tuple[str, ...]) -> pl.DataFrame:
+def _page(client: RowSource, entry: ObjectMapping, columns: tuple[str, ...]) -> pl.DataFrame:
     soql = f"SELECT {', '.join(columns)} FROM {entry.source} {_where(entry)} LIMIT {LOOKED_AT}"  # noqa: S608 as above
     frames = list(client.query_frames(soql, api="rest"))
     if frames:

@@ -8,7 +8,16 @@ from core.domain.roles import Role
 from core.errors import OrgbridgeError
 from core.services import orgs, plans, preflight
 from pages import registry
-from pages.parts import boxes, launch_checks, launch_form, launch_steps, rows, visit, words
+from pages.parts import (
+    boxes,
+    launch_checks,
+    launch_form,
+    launch_ready,
+    launch_steps,
+    rows,
+    visit,
+    words,
+)
 from pages.parts.boxes import escaped
 
 
@@ -67,19 +76,20 @@ def draw() -> None:
         f":material/conversion_path: **{escaped(row.name)}** "
         + words.org_pair((source.name, source.environment), (target.name, target.environment))
     )
+    plan = plans.plan(visit.bridge(), visit.actor(), row.id).plan
     left, right = st.columns([0.66, 0.34], gap="medium")
     with right:
-        request = launch_form.how_to_run()
+        chosen = launch_form.how_to_run(row, plan)
     with left:
         found = checked(row)
         if found is None:
             return
         with st.container(border=True):
-            launch_steps.draw(row, found)
+            steps = launch_steps.draw(row, plan, found)
         with st.container(border=True):
             launch_checks.draw(row, found)
     with right, st.container(border=True):
-        launch_form.ready(row, target, request=request, found=found)
+        launch_ready.draw(row, target, chosen=chosen, steps=steps, found=found)
 
 
 if visit.may(Role.ANALYST):

@@ -7,7 +7,17 @@ import streamlit as st
 
 from core.domain.roles import Role
 from core.services import plans, schedules
-from pages.parts import boxes, export, figures, rows, schedule_acts, tables, visit, words
+from pages.parts import (
+    boxes,
+    export,
+    figures,
+    rows,
+    schedule_acts,
+    schedule_form,
+    tables,
+    visit,
+    words,
+)
 
 COLUMNS = {
     "name": st.column_config.TextColumn("Schedule", pinned=True, width=200),
@@ -68,7 +78,7 @@ def draw() -> None:
                 "New schedule…", type="primary", icon=":material/add:", key="schedules.new"
             )
         ):
-            schedule_acts.edit_drawer(known)
+            schedule_form.drawer(known)
     if not found:
         told = "" if known else " Make a plan first."
         boxes.empty(

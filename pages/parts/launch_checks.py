@@ -86,9 +86,9 @@ def line(row: plans.PlanRow, finding: Finding, *, key: str) -> None:
     """One finding: weight, sentence, effect in rows, and the way to its mend."""
     kind = words.word(words.SEVERITIES, finding.severity)
     sampled = " of those looked at" if finding.is_sampled else ""
-    effect = (
-        "" if finding.rows is None else f" :gray[— {figures.count(finding.rows)} rows{sampled}]"
-    )
+    told = f"{figures.count(finding.rows)} rows"
+    is_told = finding.rows is None or told in finding.sentence
+    effect = "" if is_told else f" :gray[— {told}{sampled}]"
     with st.container(horizontal=True, vertical_alignment="center", wrap=False):
         place = f"**{escaped(finding.place)}**: " if finding.place else ""
         st.markdown(

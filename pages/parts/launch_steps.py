@@ -1,28 +1,54 @@
-"""What a launch would do: the steps as a table or as a graph."""
+"""What a launch would do: the steps as a table, in which objects are ticked, or as a graph."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from core.domain.ordering import LoadOrder
 from core.domain.plan import Plan
-from core.services import plans, preflight
-from pages.parts import choice, export, figures, tables, visit, words
+from core.services import launch_outlook, plans, preflight
+from core.services.launch_outlook import Outlook
+from pages.parts import choice, export, figures, plan_keys, tables, visit, words
+from pages.parts.boxes import escaped
 
-COLUMNS = {
-    "wave": st.column_config.NumberColumn("Wave", width=60),
-    "object": st.column_config.TextColumn("Object", pinned=True, width=170),
-    "operation": words.pills("Operation", words.OPERATIONS.values(), width=95),
-    "match": st.column_config.TextColumn("Match on", width=170),
-    "rows": tables.rows_column("Rows", width=95),
-    "waits": st.column_config.TextColumn("Second pass", width=140),
+COLUMNS: dict[str, Any] = {
+    "run": st.column_config.CheckboxColumn("Run", width=55),
+    "wave": st.column_config.NumberColumn("Wave", width=55),
+    "object": st.column_config.TextColumn("Object", width=135),
+    "operation": words.pills("Operation", words.OPERATIONS.values(), width=85),
+    "match": st.column_config.TextColumn("Match on", width=120),
+    "rows": tables.rows_column("Rows", width=65),
+    "new": tables.rows_column("New", width=65),
+    "update": tables.rows_column("Update", width=65),
+    "same": tables.rows_column("Same", width=65),
+    "blocked": tables.rows_column("Blocked", width=65),
+    "waits": st.column_config.TextColumn("Second pass", width=110),
 }
+TABLE_HEIGHT = 380
 
 
-def draw(row: plans.PlanRow, found: preflight.Report) -> None:
-    """The card."""
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """The objects that are ticked, with what is known of them."""
+
+    names: tuple[str, ...]
+    #: as a launch takes it: empty when all are ticked
+    only: tuple[str, ...]
+    #: rows in scope of the ticked objects
+    rows: int
+    #: ticked objects whose operation deletes
+    deletes: tuple[str, ...]
+    outlook: Outlook | None
+
+
+def draw(row: plans.PlanRow, plan: Plan, found: preflight.Report) -> Steps:
+    """The card; what is ticked in it."""
     order, rows = found.preflight.order, found.preflight.rows
+    outlook = launch_outlook.outlook(visit.bridge(), visit.actor(), row.id)
     told = [
         f"{figures.plural(len(order.order), 'object')} in "
         f"{figures.plural(len(order.waves), 'wave')}",
@@ -40,46 +66,105 @@ def draw(row: plans.PlanRow, found: preflight.Report) -> None:
             key="view",
             label_visibility="collapsed",
         )
+    names = tuple(name for name in order.order if name in {e.name for e in plan.objects})
     if shown == "graph":
         st.mermaid_chart(mermaid(order))
-        return
-    data = frame(_plan(row), found)
-    tables.show(data, COLUMNS, key="launch.steps", alt="Objects of the launch in their order")
-    export.button(
-        "launch-plan",
-        lambda: export.csv_bytes(list(data.columns), data.itertuples(index=False)),
-        key="launch.steps.csv",
+        ticked = names
+    else:
+        ticked = _table(plan, found, outlook=outlook, names=names)
+    return _steps(plan, found, outlook=outlook, names=names, ticked=ticked)
+
+
+def _table(
+    plan: Plan, found: preflight.Report, *, outlook: Outlook | None, names: tuple[str, ...]
+) -> tuple[str, ...]:
+    data = frame(plan, found, outlook=outlook, names=names)
+    data = data[shown_columns(data, outlook)]
+    edited = st.data_editor(
+        data,
+        column_config=COLUMNS,
+        disabled=[name for name in COLUMNS if name != "run"],
+        num_rows="fixed",
+        hide_index=True,
+        placeholder=figures.MISSING,
+        row_height=tables.ROW_HEIGHT,
+        height=min(TABLE_HEIGHT, tables.HEADER_HEIGHT + tables.ROW_HEIGHT * len(names) + 2),
+        key=f"launch.steps.{plan.name}.{len(names)}",
+        alt="Objects of the launch in their order",
+    )
+    with st.container(horizontal=True, vertical_alignment="center", wrap=False):
+        st.caption(_source_of_figures(outlook), width="stretch")
+        export.button(
+            "launch-plan",
+            lambda: export.csv_bytes(list(data.columns), data.itertuples(index=False)),
+            key="launch.steps.csv",
+        )
+    return tuple(name for name, run in zip(names, edited["run"], strict=True) if run)
+
+
+def shown_columns(data: pd.DataFrame, outlook: Outlook | None) -> list[str]:
+    """Columns that say something: buckets after a run that made some, second passes if any."""
+    silent = set() if outlook else {"new", "update", "same", "blocked"}
+    if not data["waits"].any():
+        silent.add("waits")
+    return [name for name in COLUMNS if name not in silent]
+
+
+def _source_of_figures(outlook: Outlook | None) -> str:
+    if outlook is None:
+        return "A dry run tells how many rows are new, changed and blocked."
+    mode = outlook.mode.replace("-", " ")
+    stale = "; the plan was changed since" if outlook.is_older_than_plan else ""
+    return (
+        f"New, update, same and blocked as the {mode} {escaped(outlook.run)} sorted them, "
+        f"{figures.ago(outlook.at)}{stale}."
     )
 
 
-def deletes_rows(row: plans.PlanRow) -> bool:
-    """Whether some object of the plan deletes in the target."""
-    return any(entry.operation.is_delete for entry in _plan(row).objects)
-
-
-def frame(plan: Plan, found: preflight.Report) -> pd.DataFrame:
+def frame(
+    plan: Plan, found: preflight.Report, *, outlook: Outlook | None, names: tuple[str, ...]
+) -> pd.DataFrame:
     """One row per object, in loading order."""
     order, rows = found.preflight.order, found.preflight.rows
     entries = {entry.name: entry for entry in plan.objects}
-    listed = [name for name in order.order if name in entries]
-    return tables.frame(
-        [
+    buckets = outlook.buckets if outlook else {}
+    listed: list[dict[str, Any]] = []
+    for name in names:
+        bucket = buckets.get(name)
+        listed.append(
             {
+                "run": True,
                 "wave": order.wave_of(name) + 1,
                 "object": name,
                 "operation": [words.word(words.OPERATIONS, entries[name].operation).label],
-                "match": " + ".join(entries[name].key.target) or "ledger",
+                "match": plan_keys.name_of(entries[name].key),
                 "rows": rows.get(name),
+                "new": bucket.inserts if bucket else None,
+                "update": bucket.updates if bucket else None,
+                "same": bucket.unchanged if bucket else None,
+                "blocked": bucket.blocked if bucket else None,
                 "waits": ", ".join(order.deferred.get(name, ())),
             }
-            for name in listed
-        ],
-        list(COLUMNS),
+        )
+    return tables.frame(listed, list(COLUMNS))
+
+
+def _steps(
+    plan: Plan,
+    found: preflight.Report,
+    *,
+    outlook: Outlook | None,
+    names: tuple[str, ...],
+    ticked: tuple[str, ...],
+) -> Steps:
+    entries = {entry.name: entry for entry in plan.objects}
+    return Steps(
+        names=ticked,
+        only=() if ticked == names else ticked,
+        rows=sum(found.preflight.rows.get(name, 0) for name in ticked),
+        deletes=tuple(name for name in ticked if entries[name].operation.is_delete),
+        outlook=outlook,
     )
-
-
-def _plan(row: plans.PlanRow) -> Plan:
-    return plans.plan(visit.bridge(), visit.actor(), row.id).plan
 
 
 def mermaid(order: LoadOrder) -> str:

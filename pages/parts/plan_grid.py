@@ -131,7 +131,7 @@ def columns(targets: dict[str, str]) -> dict[str, Any]:
         "rule": config.TextColumn("Rule", width=88),
         "match": tables.share_column("Match", width=78),
         "state": words.pills("State", STATES.values(), width=88),
-        "reviewed": config.CheckboxColumn("OK", width=42, help="Reviewed by a person"),
+        "reviewed": config.CheckboxColumn("OK", width=50, help="Reviewed by a person"),
         "open": config.ButtonColumn(
             "", type="tertiary", width=38, key=state.GRID_CLICK, on_click=focus_clicked
         ),

@@ -147,7 +147,7 @@ def _form(view: editor.EditorView, chosen: editor.ObjectView, row: FieldRow) -> 
         plan_values.learn(
             view, chosen.name, target=sides.target, field=target, source=wanted["from"], at=at
         )
-    wanted |= plan_rules.parameters(kind, rule, at, save)
+    wanted |= plan_rules.parameters(kind, rule, at, on_change=save)
     _lookup(view, chosen.name, row, at=at)
     _write(rule, row, at=at, on_change=save)
     _buttons(view, chosen.name, row, target=target, wanted=wanted, now=rule)
@@ -230,9 +230,9 @@ def _buttons(
         if row.target is not None:
             at = FieldPlace(mapping, row.target)
             if row.state is FieldState.SKIPPED:
-                _button("Map again", "unskip", view, partial(editing.unskip_field, at=at))
+                _button("Map again", view, partial(editing.unskip_field, at=at), key="unskip")
             else:
-                _button("Skip field", "skip", view, partial(editing.skip_field, at=at))
+                _button("Skip field", view, partial(editing.skip_field, at=at), key="skip")
             if row.state in (FieldState.AUTO, FieldState.QUESTION) and not is_changed:
                 _review_buttons(view, at, row)
         if row.target is None or is_changed or row.state is FieldState.UNMAPPED:
@@ -260,13 +260,15 @@ def _review_buttons(view: editor.EditorView, at: FieldPlace, row: FieldRow) -> N
     """A suggestion can be refused, or somebody else asked."""
     if row.state is FieldState.AUTO:
         asked = partial(editing.review, at=at, state=ReviewState.NEEDS_CLARIFICATION)
-        _button("Question", "ask", view, asked, "Applied, and marked for somebody to look at")
+        told = "Applied, and marked for somebody to look at"
+        _button("Question", view, asked, key="ask", told=told)
     refused = partial(editing.review, at=at, state=ReviewState.REJECTED)
-    _button("Reject", "reject", view, refused, "Not applied, and not suggested again")
+    told = "Not applied, and not suggested again"
+    _button("Reject", view, refused, key="reject", told=told)
 
 
 def _button(
-    label: str, key: str, view: editor.EditorView, change: editor.Edit, told: str | None = None
+    label: str, view: editor.EditorView, change: editor.Edit, *, key: str, told: str | None = None
 ) -> None:
     st.button(label, key=f"inspect.{key}", help=told, on_click=_act, args=(view, change))
 

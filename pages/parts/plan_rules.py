@@ -46,7 +46,9 @@ def kind_of(rule: Mapping[str, Any]) -> str:
     return next((kind for kind in KINDS if kind != "copy" and kind in rule), "copy")
 
 
-def parameters(kind: str, rule: Mapping[str, Any], at: str, on_change: Changed) -> dict[str, Any]:
+def parameters(
+    kind: str, rule: Mapping[str, Any], at: str, *, on_change: Changed
+) -> dict[str, Any]:
     """Draw what this kind asks for beside the source field; its keys as they stand now."""
     draws: dict[str, Callable[[Mapping[str, Any], str, Changed], dict[str, Any]]] = {
         "copy": lambda _rule, _at, _changed: {},

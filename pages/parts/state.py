@@ -28,5 +28,9 @@ ISSUES = "plan.issues"
 OBJECT_TURN = "plan.object.turn"
 #: counts how often the checks of a launch were asked for again
 CHECK_TURN = "launch.turn"
+#: batch and API options per object of the launch that is being prepared, by plan
+LAUNCH_LOADS = "launch.loads.held"
 #: what makes one click one launch
 LAUNCH_KEY = "launch.key"
+#: what makes one click one retry
+RETRY_KEY = "run.retry.once"

@@ -198,7 +198,9 @@ def test_rules_of_the_workspace_say_when_it_is_needed(scene: Scene) -> None:
     admin = scene.actor("ada", Role.ADMIN)
 
     def why(rows: int) -> str | None:
-        return approvals.needed(scene.bridge, admin, target_org_id=scene.org_id, rows_to_write=rows)
+        return approvals.needed(
+            scene.bridge, admin, target_org_id=scene.org_id, rows_to_write=lambda: rows
+        )
 
     assert why(10**9) is None
     settings.change_settings(scene.bridge, admin, approval_above_rows=1_000)

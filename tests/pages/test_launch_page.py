@@ -1,0 +1,63 @@
+"""New migration: what the page asks before a launch, and what it hands on."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+
+from core.bootstrap import Orgbridge
+from core.domain.plan import parse_plan
+from core.domain.roles import Actor, Role
+from core.services import plans, run_reads
+from tests.org.connected import connect
+from tests.orgs import PracticeOrgs
+
+from .conftest import Opened
+
+PLAN = """
+orgbridge: 1
+name: Small
+source: Legacy
+target: New
+objects:
+  - source: Account
+    auto_map: false
+    fields: {Name: Name}
+  - source: Contact
+    auto_map: false
+    fields: {LastName: LastName}
+"""
+
+
+@pytest.fixture
+def plan_id(bridge: Orgbridge, actor: Actor, practice_org: PracticeOrgs) -> UUID:
+    """A plan of two objects between two small orgs."""
+    for name in ("Legacy", "New"):
+        connect(bridge, name, practice_org(schema="standard: [Account, Contact]"))
+    return plans.create(bridge, actor, parse_plan(PLAN))
+
+
+def test_a_writing_launch_waits_for_the_answer_about_e_mail(
+    plan_id: UUID, opened: Opened, bridge: Orgbridge, actor: Actor
+) -> None:
+    app = opened("migrate/launch.py", role=Role.ANALYST, plan=str(plan_id), mode="full")
+    assert not app.exception
+    assert app.button(key="launch.act").disabled
+    assert any("Answer the question about e-mail" in each.value for each in app.caption)
+
+    app.selectbox(key="launch.email").set_value("off").run()
+
+    assert not app.button(key="launch.act").disabled
+
+
+def test_a_dry_run_starts_without_questions_and_opens_its_run(
+    plan_id: UUID, opened: Opened, bridge: Orgbridge, actor: Actor
+) -> None:
+    app = opened("migrate/launch.py", role=Role.ANALYST, plan=str(plan_id))
+
+    app.button(key="launch.act").click().run()
+
+    page = run_reads.listed(bridge, actor, run_reads.RunFilter(plan_id=plan_id))
+    assert [line.mode for line in page.rows] == ["dry-run"]
+    assert app.query_params["run"] == page.rows[0].name
