@@ -23,6 +23,9 @@ def run(  # the options of a launch
     mode: Annotated[str, typer.Option(help="full, delta, dry-run, trial or canary.")] = "full",
     canary: Annotated[int | None, typer.Option(help="Percent of a canary.")] = None,
     only: Annotated[str, typer.Option(help="Mappings, with commas.")] = "",
+    api: Annotated[str | None, typer.Option(help="auto, bulk, collections or graph.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Rows of one request or job.")] = None,
+    stop_at: Annotated[int | None, typer.Option(help="Percent of failed rows to stop at.")] = None,
     confirm: Annotated[str, typer.Option(help="The target's name, where it is asked for.")] = "",
     reason: Annotated[str, typer.Option(help="Why; kept with the run.")] = "",
     *,
@@ -38,6 +41,9 @@ def run(  # the options of a launch
         canary_percent=canary or launching.CANARY_PERCENT,
         only=tuple(part.strip() for part in only.split(",") if part.strip()),
         version=version,
+        api=api,
+        batch=batch,
+        stop_at_failed_percent=stop_at,
         confirm=confirm,
         reason=reason,
         verify=verify,
@@ -74,15 +80,16 @@ class _Stop:
 
 @contextmanager
 def interruptible() -> Iterator[_Stop]:
-    """The first Ctrl-C pauses the run at the next safe place; the second ends the process."""
+    """The first Ctrl-C pauses the run at the next safe place, a SIGTERM leaves it to others; the
+    second ends the process."""
     stop = _Stop()
     before: dict[int, Any] = {}
 
     def ask(number: int, frame: object) -> None:
-        stop.wish = "yield"
+        stop.wish = "pause" if number == signal.SIGINT else "yield"
         signal.signal(number, before[number])
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (int(signal.SIGINT), int(signal.SIGTERM)):
         before[number] = signal.signal(number, ask)
     try:
         yield stop

@@ -17,15 +17,16 @@ import datetime as dt
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 import orjson
 import polars as pl
+import psycopg
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
@@ -36,6 +37,8 @@ from core.errors import ConflictError, NotFoundError
 #: a worker that has not been heard of for so long is taken for dead
 LEASE_S = 10
 HEARTBEAT_S = 2
+#: code of the refusal to carry what another worker carries
+LEASE_HELD = "LEASE_HELD"
 
 #: columns of run_step that add up: what became of the rows (rule 6.1), and what is counted beside
 TOTALS = (
@@ -142,13 +145,11 @@ def claim(engine: Engine, run_id: UUID, *, lock_target: bool) -> Lease:
     Raises:
         ConflictError: a living worker has it, or another run writes to the same org.
     """
-    connection = engine.connect()
-    try:
+    with ExitStack() as undone:
+        connection = undone.enter_context(engine.connect())
+        undone.callback(connection.invalidate)  # whatever happens, the lock is not left behind
         token = _claimed(connection, run_id, lock_target=lock_target)
-    except BaseException:
-        connection.invalidate()
-        connection.close()
-        raise
+        undone.pop_all()
     return Lease(connection, token)
 
 
@@ -181,7 +182,7 @@ def _claimed(connection: Connection, run_id: UUID, *, lock_target: bool) -> int:
         raise ConflictError(
             "This run is being carried by another worker.",
             next_step="If that worker died, it can be taken over some seconds from now.",
-            code="LEASE_HELD",
+            code=LEASE_HELD,
         )
     return int(row.lease_token)
 
@@ -555,7 +556,13 @@ def _taken_over() -> TakenOverError:
         "Another worker has taken this run over.",
         state="What this worker meant to write was not written.",
         next_step="Follow the run; nothing is to be done.",
+        code=LEASE_HELD,
     )
+
+
+def is_database_fault(fault: BaseException | None) -> bool:
+    """The database was away or refused a statement: whoever comes next may have better luck."""
+    return isinstance(fault, SQLAlchemyError | psycopg.Error)
 
 
 def run_not_found(name: str) -> NotFoundError:

@@ -217,19 +217,31 @@ def ask(session: Session, run: RunRow, wish: str) -> None:
     )
 
 
-def set_status(session: Session, run: RunRow, status: RunState, *, over: bool = False) -> None:
+def set_status(
+    session: Session, run: RunRow, status: RunState, *, over: bool = False, grace_s: float = 0
+) -> None:
     """Moves a run that no worker carries.
 
+    Args:
+        grace_s: for so long nobody takes it for abandoned; who moved it carries it himself.
     Raises:
         ConflictError: it moved meanwhile.
     """
     moved = session.execute(
         text(
             "UPDATE data_migration SET status = :new, wait_reason = NULL,"
-            " finished_at = CASE WHEN :over THEN clock_timestamp() ELSE finished_at END"
+            " finished_at = CASE WHEN :over THEN clock_timestamp() ELSE finished_at END,"
+            " lease_until = CASE WHEN :grace > 0 THEN"
+            " clock_timestamp() + make_interval(secs => :grace) END"
             " WHERE id = :id AND status = :old"
         ),
-        {"id": run.id, "new": status.value, "old": run.status.value, "over": over},
+        {
+            "id": run.id,
+            "new": status.value,
+            "old": run.status.value,
+            "over": over,
+            "grace": grace_s,
+        },
     )
     if moved.rowcount != 1:  # type: ignore[attr-defined]  # a CursorResult
         raise ConflictError(

@@ -1,4 +1,4 @@
-"""Gives jobs of dead workers back to the queue.
+"""Gives jobs of dead workers back to the queue, and queues runs that nobody carries any more.
 
 procrastinate notes each worker's heartbeat and stops there (3.10, seen 2026-11-21): a job whose
 worker was killed stays *doing* until somebody looks. Everybody who may fire schedules looks.
@@ -9,6 +9,10 @@ from __future__ import annotations
 import logging
 
 from sqlalchemy import Engine, text
+from sqlalchemy.orm import Session
+
+from core.domain.states import CARRIED_RUNS
+from core.jobs import queue
 
 #: workers report this often, from a thread of their own event loop
 HEARTBEAT_S = 3.0
@@ -39,3 +43,24 @@ def give_back_stalled(engine: Engine, *, silent_s: float = STALLED_AFTER_S) -> t
     for job_id in ids:
         log.warning("job of a silent worker goes back to the queue", extra={"job": job_id})
     return ids
+
+
+# Runs that a terminal carried have no job. One whose worker is gone has a lease that ran out; the
+# row lock keeps two janitors from judging it at once, the queueing lock from queueing it twice.
+_ABANDONED = text("""
+SELECT id, workspace_id, target_organization_id FROM data_migration
+WHERE status = ANY(:carried) AND (lease_until IS NULL OR lease_until < clock_timestamp())
+FOR UPDATE SKIP LOCKED
+""")
+
+
+def take_up_abandoned(session: Session) -> tuple[str, ...]:
+    """Queue runs that are somebody's work and nobody's job; their ids. The caller commits."""
+    taken = []
+    states = [state.value for state in CARRIED_RUNS]
+    for run_id, workspace_id, target in session.execute(_ABANDONED, {"carried": states}):
+        if not queue.is_queued(session, run_id):
+            queue.defer_run(session, workspace_id=workspace_id, run_id=run_id, target=target or "")
+            log.warning("run that nobody carries is queued", extra={"run": str(run_id)})
+            taken.append(str(run_id))
+    return tuple(taken)

@@ -87,6 +87,8 @@ class Scheduler:
         if now >= self._janitor_due:
             self._janitor_due = now + timedelta(seconds=JANITOR_EVERY_S)
             janitor.give_back_stalled(self._bridge.owner_engine)
+            with self._bridge.owner_session() as session:
+                janitor.take_up_abandoned(session)
 
     def _deliver(self) -> None:
         """Send what waits in the outbox; a notice is claimed by one process."""

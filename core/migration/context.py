@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from core.db.run_state import HEARTBEAT_S, RunStore
@@ -37,17 +38,17 @@ class Pulse:
         self._stop = stop
         self._ended = threading.Event()
         self._wish: str | None = None
-        self._broken: BaseException | None = None
-        self._thread = threading.Thread(target=self._beat, name="run-pulse", daemon=True)
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="run-pulse")
+        self._beating: Future[None] | None = None
 
     def start(self) -> None:
         """Begins to beat."""
-        self._thread.start()
+        self._beating = self._pool.submit(self._beat)
 
     def end(self) -> None:
         """Stops beating; the lease stays until it is released."""
         self._ended.set()
-        self._thread.join()
+        self._pool.shutdown(wait=True)
 
     @property
     def wish(self) -> str | None:
@@ -56,8 +57,8 @@ class Pulse:
 
     def check_lease(self) -> None:
         """Raises what ended the pulse: `TakenOverError`, or a database that is gone."""
-        if self._broken is not None:
-            raise self._broken
+        if self._beating is not None and self._beating.done():
+            self._beating.result()
 
     def check(self) -> None:
         """As `check_lease`; raises `StopRequested` when a person wants the run to stop."""
@@ -67,11 +68,7 @@ class Pulse:
 
     def _beat(self) -> None:
         while not self._ended.wait(HEARTBEAT_S):
-            try:
-                self._wish = self._store.heartbeat()
-            except BaseException as broken:  # handed to the threads that check
-                self._broken = broken
-                return
+            self._wish = self._store.heartbeat()
 
 
 @dataclass(slots=True)

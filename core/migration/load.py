@@ -102,9 +102,10 @@ class Lane:
         done, _ = wait(self._flying, return_when=FIRST_COMPLETED)
         for future in done:
             self._flying.pop(future)
-            try:
+            stop = future.exception()
+            if stop is None:
                 self._waiting.extend(future.result())
-            except BaseException as stop:  # raised by drain once the others landed
+            else:  # raised by drain once the others landed
                 self._stop = self._stop or stop
         self._launch()
 

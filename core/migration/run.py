@@ -10,6 +10,7 @@ May be called by any worker at any time; whoever holds the lease carries, everyb
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -22,7 +23,14 @@ import polars as pl
 from core.db import ledger, retries, runs
 from core.db.orgs import org_row
 from core.db.plans import version_by_id
-from core.db.run_state import Lease, RunStore, StepRow, TakenOverError, claim
+from core.db.run_state import (
+    Lease,
+    RunStore,
+    StepRow,
+    TakenOverError,
+    claim,
+    is_database_fault,
+)
 from core.domain.describe import SObject
 from core.domain.hashing import HASH_VERSION
 from core.domain.plan import Operation, Plan, plan_from_document
@@ -121,6 +129,12 @@ def carry(
         ).carry()
     finally:
         pulse.end()
+        fault = sys.exception()
+        # ours, and it would come again: nobody takes such a run up by himself
+        if isinstance(fault, Exception) and not isinstance(fault, OrgbridgeError | StopRequested):
+            if not is_database_fault(fault):
+                why = "An error of ours ended this run; the log has its trace."
+                store.release(RunState.FAILED, wait_reason=why, over=True)
         lease.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,14 +13,20 @@ import polars as pl
 
 from core.access import roles
 from core.db import runs
+from core.db.run_state import LEASE_HELD
 from core.domain.csv import people_csv
 from core.domain.roles import Actor, Role
 from core.domain.states import RunState
+from core.errors import ConflictError
 from core.migration import run as engine
 from core.migration.summary import run_document
 
 if TYPE_CHECKING:
     from core.bootstrap import Orgbridge
+
+
+#: between two looks at a run that another worker carries
+LOOK_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +46,27 @@ def carry_here(
     name: str,
     *,
     stop: Callable[[], str | None] = lambda: None,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> RunState:
-    """Carries a run in this process, from wherever it stands."""
+    """Carries a run in this process, from wherever it stands; waits while another worker does.
+
+    Raises:
+        ConflictError: another run writes to the same org.
+    """
     roles.require(actor, Role.ANALYST, to="carry runs")
-    with bridge.session(actor.workspace_id) as session:
-        row = runs.run_named(session, name)
-    if row.status in (RunState.WAITING_APPROVAL, RunState.WAITING_DECISION):
-        return row.status
-    return engine.carry(bridge, actor.workspace_id, row.id, stop=stop)
+    while True:
+        with bridge.session(actor.workspace_id) as session:
+            row = runs.run_named(session, name)
+        if row.status in (RunState.WAITING_APPROVAL, RunState.WAITING_DECISION):
+            return row.status
+        try:
+            return engine.carry(bridge, actor.workspace_id, row.id, stop=stop)
+        except ConflictError as held:
+            if held.fact("code") != LEASE_HELD:
+                raise
+        if stop() is not None:
+            return row.status
+        sleep(LOOK_S)
 
 
 def document(bridge: Orgbridge, actor: Actor, name: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import pytest
 from core.bootstrap import Orgbridge
 from core.config import Settings
 from core.db import runs
+from core.domain.states import FINISHED_RUNS, RunState
 from tests.org.engine import SCHEMA, Pair, check_identity, connect, line
 from tests.org.test_engine_skeleton import fill
 from tests.orgs import PROJECT, PracticeOrgs, wait_for
@@ -41,17 +42,69 @@ def pair(bridge: Orgbridge, practice_org: PracticeOrgs) -> Pair:
     return connect(bridge, source, target)
 
 
-def start(settings: Settings, name: str) -> subprocess.Popen[bytes]:
-    environment = {
+def environ_of(settings: Settings) -> dict[str, str]:
+    return {
         **{k: v for k, v in os.environ.items() if not k.startswith("ORGBRIDGE")},
         "DATABASE_URL": settings.database_url or "",
         "ORGBRIDGE_HOME": str(settings.home),
         "ORGBRIDGE_KEY": settings.key.reveal() if settings.key else "",
     }
+
+
+def start(settings: Settings, name: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "cli.py", "runs", "resume", name, "--json"]
     return subprocess.Popen(
-        command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command,
+        cwd=PROJECT,
+        env=environ_of(settings),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
+
+
+def test_a_killed_terminal_is_taken_over_by_a_worker_that_is_open(
+    pair: Pair, settings: Settings
+) -> None:
+    """The terminal's run has no job: the worker's janitor finds that nobody carries it."""
+    pair.target.options(bulk_queue_delay_s=0.2)
+    name = pair.launch(PLAN % {"api": "bulk", "key": "{source: Id, target: Legacy_Id__c}"})
+    terminal = start(settings, name)
+    wait_for(lambda: done(pair, name) >= 2 or terminal.poll() is not None, 120)
+    terminal.send_signal(signal.SIGKILL)
+    terminal.communicate()
+    assert pair.row(name).status is RunState.RUNNING
+    worker = subprocess.Popen(
+        [sys.executable, "cli.py", "worker"],
+        cwd=PROJECT,
+        env=environ_of(settings),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for(lambda: pair.row(name).status in FINISHED_RUNS, 120)
+    finally:
+        worker.terminate()
+        worker.wait(60)
+
+    assert pair.row(name).status is RunState.SUCCEEDED
+    check_identity(pair.document(name))
+    assert arrived(pair, "Account") == arrived_source(pair, "Account")
+    assert arrived(pair, "Contact") == arrived_source(pair, "Contact")
+
+
+def test_an_interrupted_terminal_leaves_its_run_paused(pair: Pair, settings: Settings) -> None:
+    """Ctrl-C is a person's wish: no worker goes on by itself."""
+    pair.target.options(bulk_queue_delay_s=0.2)
+    name = pair.launch(PLAN % {"api": "bulk", "key": "{source: Id, target: Legacy_Id__c}"})
+    terminal = start(settings, name)
+    wait_for(lambda: done(pair, name) >= 1 or terminal.poll() is not None, 120)
+    terminal.send_signal(signal.SIGINT)
+    terminal.communicate(timeout=120)
+
+    assert terminal.returncode == 130
+    assert pair.row(name).status is RunState.PAUSED
+    assert pair.carry(name) is RunState.SUCCEEDED
+    assert arrived(pair, "Contact") == arrived_source(pair, "Contact")
 
 
 @pytest.mark.parametrize("api", ["bulk", "collections"])
