@@ -132,6 +132,36 @@ class GroupLine:
     message: str
     fields: tuple[str, ...]
     rows: int
+    #: of them, rows that arrived in a later retry
+    resolved: int
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """What the org has been given and has not answered for."""
+
+    chunks: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Relative:
+    """A run that another one undoes, retries or continues."""
+
+    name: str
+    mode: str
+    status: str
+    #: it came first
+    is_parent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DayCount:
+    """Runs that began on one day (UTC), by what became of them."""
+
+    day: dt.date
+    status: str
+    runs: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +175,8 @@ class FailureLine:
     message: str
     fields: tuple[str, ...]
     sent: Mapping[str, Any]
+    #: the retry in which it arrived
+    resolved_by: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,10 +284,10 @@ def groups(session: Session, run_id: UUID) -> list[GroupLine]:
     found = session.execute(
         text(
             "WITH grouped AS (SELECT fingerprint, step_id, count(*) AS rows,"
-            " (array_agg(id ORDER BY id))[1] AS one FROM row_failure WHERE run_id = :id"
-            " GROUP BY fingerprint, step_id)"
+            " count(resolved_by_run) AS resolved, min(id::text)::uuid AS one"
+            " FROM row_failure WHERE run_id = :id GROUP BY fingerprint, step_id)"
             " SELECT g.fingerprint, s.mapping_name, s.target_object, f.kind, f.code, f.message,"
-            " f.fields, g.rows FROM grouped g JOIN row_failure f ON f.id = g.one"
+            " f.fields, g.rows, g.resolved FROM grouped g JOIN row_failure f ON f.id = g.one"
             " JOIN run_step s ON s.id = g.step_id ORDER BY g.rows DESC, s.mapping_name, f.code"
         ),
         {"id": run_id},
@@ -264,16 +296,19 @@ def groups(session: Session, run_id: UUID) -> list[GroupLine]:
 
 
 def failures(
-    session: Session, run_id: UUID, *, fingerprint: str, offset: int = 0, limit: int = 200
+    session: Session, run_id: UUID, *, fingerprint: str, mapping: str, limit: int = 200
 ) -> list[FailureLine]:
     """Rows of one group, in the order in which they failed."""
     found = session.execute(
         text(
-            "SELECT source_id, target_id, kind, code, message, fields, sent FROM row_failure"
-            " WHERE run_id = :id AND fingerprint = :fingerprint ORDER BY id"
-            " LIMIT :limit OFFSET :offset"
+            "SELECT f.source_id, f.target_id, f.kind, f.code, f.message, f.fields, f.sent,"
+            " r.data_schedule_id AS resolved_by FROM row_failure f"
+            " JOIN run_step s ON s.id = f.step_id"
+            " LEFT JOIN data_migration r ON r.id = f.resolved_by_run"
+            " WHERE f.run_id = :id AND f.fingerprint = :fingerprint AND s.mapping_name = :mapping"
+            " ORDER BY f.id LIMIT :limit"
         ),
-        {"id": run_id, "fingerprint": fingerprint, "limit": limit, "offset": offset},
+        {"id": run_id, "fingerprint": fingerprint, "mapping": mapping, "limit": limit},
     ).mappings()
     return [
         FailureLine(**{**row, "fields": tuple(row["fields"] or ()), "sent": row["sent"] or {}})
@@ -294,6 +329,46 @@ def unresolved_lookups(session: Session, run_id: UUID) -> list[LookupLine]:
         {"id": run_id},
     ).mappings()
     return [LookupLine(**row) for row in found]
+
+
+def in_flight(session: Session, run_id: UUID) -> InFlight:
+    """Chunks that were handed to the org and are not settled."""
+    row = session.execute(
+        text(
+            "SELECT count(*), coalesce(sum(rows), 0) FROM run_chunk WHERE run_id = :id"
+            " AND state IN ('uploaded', 'closed', 'results_read', 'lost')"
+        ),
+        {"id": run_id},
+    ).one()
+    return InFlight(int(row[0]), int(row[1]))
+
+
+def relatives(session: Session, run_id: UUID) -> list[Relative]:
+    """The run that this one undoes or retries, then those that undo or retry this one."""
+    found = session.execute(
+        text(
+            "SELECT o.data_schedule_id, o.mode, o.status, o.id = m.parent_run_id"
+            " FROM data_migration m JOIN data_migration o"
+            " ON o.id = m.parent_run_id OR o.parent_run_id = m.id"
+            " WHERE m.id = :id ORDER BY o.created_at LIMIT 20"
+        ),
+        {"id": run_id},
+    )
+    return [Relative(*row) for row in found]
+
+
+def days(
+    session: Session, *, since: dt.datetime, plan_id: UUID | None = None, needle: str = ""
+) -> list[DayCount]:
+    """Runs per day and status, the oldest day first."""
+    found = session.execute(
+        text(
+            f"SELECT (m.created_at AT TIME ZONE 'UTC')::date AS day, m.status, count(*) {_FROM}"
+            f" {_FILTER} AND m.created_at >= :since GROUP BY 1, 2 ORDER BY 1, 2"
+        ),
+        {"plan": plan_id, "needle": needle, "since": since},
+    )
+    return [DayCount(*row) for row in found]
 
 
 def week(session: Session, *, since: dt.datetime) -> Week:

@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from core.access import roles
-from core.db import run_reads, runs
+from core.db import orgs, run_reads, runs
 from core.db.run_reads import (
+    DayCount,
     FailureLine,
     GroupLine,
+    InFlight,
+    Relative,
     RunLine,
     RunTotals,
     StepLine,
@@ -30,9 +33,22 @@ from core.domain.usual_fixes import UsualFix, usual_fix
 if TYPE_CHECKING:
     from core.bootstrap import Orgbridge
 
-__all__ = ["FailureLine", "RunLine", "RunRow", "RunTotals", "StepLine", "Tick"]
+__all__ = [
+    "DayCount",
+    "FailureLine",
+    "GroupLine",
+    "InFlight",
+    "Relative",
+    "RunLine",
+    "RunRow",
+    "RunTotals",
+    "StepLine",
+    "Tick",
+]
 
 OVERVIEW_DAYS = 7
+#: how far back the list of runs tells of days
+HISTORY_DAYS = 30
 WAITING = (RunState.WAITING_DECISION, RunState.WAITING_APPROVAL, RunState.PAUSED)
 UNDER_WAY = (RunState.CHECKING, RunState.RUNNING, RunState.PAUSING, RunState.CANCELLING)
 
@@ -148,13 +164,52 @@ def failure_groups(bridge: Orgbridge, actor: Actor, name: str) -> tuple[FailureG
 
 
 def failures(
-    bridge: Orgbridge, actor: Actor, name: str, *, fingerprint: str, limit: int = 20
+    bridge: Orgbridge, actor: Actor, name: str, *, group: GroupLine, limit: int = 20
 ) -> tuple[FailureLine, ...]:
     """The first rows of one group, with the values that were sent."""
     roles.require(actor, Role.VIEWER)
     with bridge.session(actor.workspace_id) as session:
-        run_id = runs.run_named(session, name).id
-        return tuple(run_reads.failures(session, run_id, fingerprint=fingerprint, limit=limit))
+        found = run_reads.failures(
+            session,
+            runs.run_named(session, name).id,
+            fingerprint=group.fingerprint,
+            mapping=group.mapping_name,
+            limit=limit,
+        )
+    return tuple(found)
+
+
+def in_flight(bridge: Orgbridge, actor: Actor, name: str) -> InFlight:
+    """What a cancelled run would still see through: rows handed to the org and not settled."""
+    roles.require(actor, Role.VIEWER)
+    with bridge.session(actor.workspace_id) as session:
+        return run_reads.in_flight(session, runs.run_named(session, name).id)
+
+
+def relatives(bridge: Orgbridge, actor: Actor, name: str) -> tuple[Relative, ...]:
+    """Runs that this one undoes or retries, and those that undo or retry this one."""
+    roles.require(actor, Role.VIEWER)
+    with bridge.session(actor.workspace_id) as session:
+        return tuple(run_reads.relatives(session, runs.run_named(session, name).id))
+
+
+def asks_for_name(bridge: Orgbridge, actor: Actor, row: RunRow) -> bool:
+    """Whether writing to the run's target asks for its name and a reason."""
+    roles.require(actor, Role.VIEWER)
+    if row.target_org_id is None:
+        return True
+    with bridge.session(actor.workspace_id) as session:
+        return orgs.org_row(session, row.target_org_id).protected
+
+
+def history(bridge: Orgbridge, actor: Actor, chosen: RunFilter) -> tuple[DayCount, ...]:
+    """Runs of the last days by what became of them; the filter's statuses do not count."""
+    roles.require(actor, Role.VIEWER)
+    since = bridge.clock() - dt.timedelta(days=HISTORY_DAYS)
+    with bridge.session(actor.workspace_id) as session:
+        return tuple(
+            run_reads.days(session, since=since, plan_id=chosen.plan_id, needle=chosen.text)
+        )
 
 
 def overview(bridge: Orgbridge, actor: Actor) -> Overview:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.domain.states import FINISHED_RUNS
 from core.services import run_reads
 from pages import registry
 from pages.parts import (
@@ -16,20 +15,23 @@ from pages.parts import (
     run_errors,
     run_files,
     run_live,
+    run_objects,
     run_proof,
     run_story,
+    run_waits,
     visit,
     words,
 )
 from pages.parts.boxes import escaped
 
-TABS = ("errors", "proof", "log", "canary", "objects", "files", "settings")
+TABS = ("errors", "proof", "canary", "objects", "checks", "log", "files", "settings")
 TAB_WORDS = {
     "errors": "Errors",
     "proof": "Proof",
     "log": "Log",
     "canary": "Canary",
     "objects": "Objects",
+    "checks": "Checks",
     "files": "Files",
     "settings": "Settings",
 }
@@ -55,14 +57,16 @@ def draw(name: str) -> None:
         f"by {escaped(figures.person(row.requested_by))}",
         f"{figures.when(row.started_at or row.created_at)}",
     )
-    run_acts.what_it_waits_for(view)
-    run_live.draw(row.name, is_moving=row.status not in FINISHED_RUNS)
+    run_waits.relatives(view)
+    run_waits.draw(view)
+    run_live.draw(row)
     tabs(view)
 
 
 def tabs(view: run_reads.RunView) -> None:
     """Only the open tab is computed."""
-    shown = [tab for tab in TABS if tab != "canary" or view.row.mode == "canary"]
+    kept = {"canary": view.row.mode == "canary", "checks": "preflight" in view.row.summary}
+    shown = [tab for tab in TABS if kept.get(tab, True)]
     failed = view.totals.failed
     titles = {tab: TAB_WORDS[tab] for tab in shown}
     if failed:
@@ -72,8 +76,9 @@ def tabs(view: run_reads.RunView) -> None:
         "errors": run_errors.draw,
         "proof": run_proof.draw,
         "log": run_story.log,
-        "canary": run_story.canary,
-        "objects": run_story.objects,
+        "canary": run_objects.canary,
+        "objects": run_objects.draw,
+        "checks": run_objects.checks,
         "files": run_files.draw,
         "settings": run_story.settings,
     }

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from core.services import run_reads, running
+from core.domain.roles import Role
+from core.errors import OrgbridgeError
+from core.services import retrying, run_files, run_reads, running
 from pages import registry
-from pages.parts import boxes, export, figures, tables, visit, words
+from pages.parts import boxes, export, figures, run_again, tables, visit, words
 from pages.parts.boxes import escaped
 
 #: where one goes to mend it; violet and gray stay readable on a selected row
@@ -82,59 +85,108 @@ def _group(view: run_reads.RunView, group: run_reads.FailureGroup) -> None:
     with st.container(border=True):
         st.markdown(
             f"**{escaped(line.code)}** "
-            f":gray[{escaped(line.mapping_name)} · {figures.count(line.rows)} rows]"
+            f":gray[{escaped(line.mapping_name)} · {figures.plural(line.rows, 'row')}]"
         )
         st.caption(f"“{escaped(line.message.rstrip('.'))}”. {escaped(group.fix.sentence)}")
+        if line.resolved:
+            st.caption(
+                f":green[:material/check_circle: {figures.plural(line.resolved, 'row')} "
+                f"arrived in a later run.]"
+            )
         found = run_reads.failures(
-            visit.bridge(),
-            visit.actor(),
-            name,
-            fingerprint=line.fingerprint,
-            limit=SAMPLE_ROWS,
+            visit.bridge(), visit.actor(), name, group=line, limit=SAMPLE_ROWS
         )
-        st.dataframe(
-            samples(found, line.fields),
+        chosen = st.dataframe(
+            samples(_with_source(name, line, found), line.fields),
             hide_index=True,
             row_height=tables.ROW_HEIGHT,
             height="content" if len(found) < 6 else 230,
-            key=f"run.samples.{line.fingerprint}",
-            alt="Rows of this group with the values that were sent",
+            key=f"run.samples.{line.mapping_name}.{line.fingerprint}",
+            alt="Rows of this group with their values",
+            on_select="rerun",
+            selection_mode="multi-row",
         )
-        with st.container(horizontal=True):
-            export.button(
-                f"failed-{name}-{line.code.lower()}",
-                lambda: group_csv(name, line.fingerprint),
-                key="run.group.csv",
+        _acts(view, line, [found[at] for at in chosen.selection.rows if at < len(found)])
+
+
+def _acts(
+    view: run_reads.RunView,
+    line: run_reads.GroupLine,
+    picked: Sequence[run_reads.FailureLine],
+) -> None:
+    """Retry the group or the chosen rows, take them home, go and mend them."""
+    name = view.row.name
+    with st.container(horizontal=True):
+        rows = len(picked) or line.rows - line.resolved
+        if (
+            rows
+            and visit.may(Role.ANALYST)
+            and run_again.can_retry(view)
+            and st.button(
+                f"Retry {figures.plural(rows, 'row')}…",
+                type="primary",
+                icon=":material/replay:",
+                key="run.group.retry",
+                help="All rows of this group, or those you tick above",
             )
-            if view.row.plan_id and st.button(
-                "Open plan",
-                type="tertiary",
-                icon=":material/conversion_path:",
-                key="run.group.plan",
-            ):
-                where = {"plan": str(view.row.plan_id), "object": line.mapping_name}
-                registry.go("plans", **where, **({"q": line.fields[0]} if line.fields else {}))
+        ):
+            run_again.ask_retry(view, choice_of(line, picked))
+        export.button(
+            f"failed-{name}-{line.code.lower()}", lambda: group_csv(name, line), key="run.group.csv"
+        )
+        if view.row.plan_id and st.button(
+            "Open plan", type="tertiary", icon=":material/conversion_path:", key="run.group.plan"
+        ):
+            where = {"plan": str(view.row.plan_id), "object": line.mapping_name}
+            registry.go("plans", **where, **({"q": line.fields[0]} if line.fields else {}))
 
 
-def group_csv(name: str, fingerprint: str) -> bytes:
-    """All rows of one group, with the values that were sent."""
-    found = run_reads.failures(
-        visit.bridge(), visit.actor(), name, fingerprint=fingerprint, limit=GROUP_ROWS
+def choice_of(
+    line: run_reads.GroupLine, picked: Sequence[run_reads.FailureLine]
+) -> retrying.RetryChoice:
+    """The ticked rows, or the whole group."""
+    return retrying.RetryChoice(
+        fingerprints=(line.fingerprint,),
+        mappings=(line.mapping_name,),
+        source_ids=tuple(row.source_id for row in picked if row.source_id),
     )
+
+
+def _with_source(
+    name: str, line: run_reads.GroupLine, found: Sequence[run_reads.FailureLine]
+) -> list[tuple[str | None, Mapping[str, Any]]]:
+    """Source id and the values sent; for rows that were held back, the values as they were read."""
+    unsent = [row.source_id for row in found if row.source_id and not row.sent]
+    read: Mapping[str, Mapping[str, str | None]] = {}
+    if unsent:
+        try:
+            read = run_files.source_values(
+                visit.bridge(), visit.actor(), name, mapping=line.mapping_name, ids=unsent
+            )
+        except OrgbridgeError:
+            read = {}  # the run's pages are no longer kept: the ids stand alone
+    return [(row.source_id, row.sent or read.get(row.source_id or "", {})) for row in found]
+
+
+def group_csv(name: str, line: run_reads.GroupLine) -> bytes:
+    """All rows of one group, with the values that were sent."""
+    found = run_reads.failures(visit.bridge(), visit.actor(), name, group=line, limit=GROUP_ROWS)
     columns = sorted({field for row in found for field in row.sent})
     return export.csv_bytes(
-        ["source_id", "target_id", "code", "message", *columns],
+        ["source_id", "target_id", "code", "message", "resolved_by", *columns],
         (
-            [row.source_id, row.target_id, row.code, row.message]
+            [row.source_id, row.target_id, row.code, row.message, row.resolved_by]
             + [row.sent.get(field) for field in columns]
             for row in found
         ),
     )
 
 
-def samples(found: Sequence[run_reads.FailureLine], guilty: Sequence[str]) -> pd.DataFrame:
-    """Source id, then the guilty fields, then the other values that were sent."""
-    records = [{"Source id": row.source_id, **dict(row.sent or {})} for row in found]
+def samples(
+    found: Sequence[tuple[str | None, Mapping[str, Any]]], guilty: Sequence[str]
+) -> pd.DataFrame:
+    """Source id, then the guilty fields, then the other values."""
+    records = [{"Source id": source_id, **values} for source_id, values in found]
     data = pd.DataFrame(records).fillna("")
     first = ["Source id", *(field for field in guilty if field in data.columns)]
-    return data[[*first, *(name for name in data.columns if name not in first)]]
+    return data[[*first, *(name for name in data.columns if name not in (*first, "Id"))]]

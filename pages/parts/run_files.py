@@ -2,30 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
-from core.services import run_reads, running
-from pages.parts import export, visit
+from core.services import proof, run_files, run_reads, running
+from pages.parts import export, run_story, visit
+from pages.parts.boxes import escaped
 
 
 def draw(view: run_reads.RunView) -> None:
-    """Failed rows, the id map, the log."""
+    """Files of the whole run, then of each object."""
     name = view.row.name
-    with st.container(horizontal=True, vertical_alignment="center", wrap=False):
-        st.markdown("**Failed rows** :gray[sent values and reason]", width="stretch")
-        export.button(
+    who = visit.bridge(), visit.actor()
+    whole, single = st.columns(2, gap="medium")
+    with whole, st.container(border=True):
+        st.subheader("The whole run", anchor=False)
+        _line(
+            "Failed rows",
+            "sent values and reason",
             f"failed-rows-{name}",
-            lambda: b"".join(running.failures_csv(visit.bridge(), visit.actor(), name)),
-            key="run.files.failed",
+            "failed",
+            lambda: b"".join(running.failures_csv(*who, name)),
         )
+        _line(
+            "Id map",
+            "source id and target id of every row",
+            f"id-map-{name}",
+            "ids",
+            lambda: b"".join(run_files.id_map_csv(*who, name)),
+        )
+        _line(
+            "Differences",
+            "values that read otherwise than sent",
+            f"differences-{name}",
+            "diff",
+            lambda: b"".join(proof.differences_csv(*who, name, proof.DifferenceFilter())),
+        )
+        _line("Log", "every event in order", f"log-{name}", "log", lambda: run_story.csv_of(name))
+    with single, st.container(border=True):
+        st.subheader("Rows as sent, by object", anchor=False)
+        written = [step for step in view.steps if step.phase == "load" and step.written]
+        if not written:
+            st.caption("Nothing was written.")
+        for step in written:
+            _line(
+                step.mapping_name,
+                f"{step.written:,} rows",
+                f"sent-{step.mapping_name}-{name}",
+                f"sent.{step.mapping_name}",
+                _sent(name, step.mapping_name),
+            )
+
+
+def _line(title: str, told: str, file: str, key: str, make: Callable[[], bytes]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", wrap=False):
-        st.markdown("**Log** :gray[every event in order]", width="stretch")
-        export.button(f"log-{name}", lambda: _log(name), key="run.files.log")
+        st.markdown(f"**{escaped(title)}** :gray[{escaped(told)}]", width="stretch")
+        export.button(file, make, key=f"run.files.{key}", help="Made when you click, as CSV")
 
 
-def _log(name: str) -> bytes:
-    found = running.events(visit.bridge(), visit.actor(), name, limit=1_000_000)
-    return export.csv_bytes(
-        ["at", "level", "object", "message"],
-        ([event.at, event.level, event.step, event.message] for event in found),
-    )
+def _sent(name: str, mapping: str) -> Callable[[], bytes]:
+    who = visit.bridge(), visit.actor()
+    return lambda: b"".join(run_files.sent_csv(*who, name, mapping=mapping))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -75,3 +76,23 @@ def durations(found: Sequence[run_reads.RunLine]) -> None:
     )
     figure.update_xaxes(showticklabels=False)
     palette.draw(figure, key="runs.durations", alt="Duration of each run on this page", height=150)
+
+
+def history(days: Sequence[run_reads.DayCount]) -> None:
+    """Runs per day, stacked by what became of them; nothing for a single day."""
+    if len({each.day for each in days}) < 2:
+        return
+    shades = palette.shades()
+    by_label: dict[str, tuple[str, list[date], list[int]]] = {}
+    for each in days:
+        word = words.word(words.STATUSES, each.status)
+        _, at, numbers = by_label.setdefault(word.label, (shades[word.color], [], []))
+        at.append(each.day)
+        numbers.append(each.runs)
+    figure = go.Figure()
+    for label, (color, at, numbers) in by_label.items():
+        figure.add_bar(x=at, y=numbers, name=label, marker_color=color)
+    figure.update_layout(
+        barmode="stack", bargap=0.4, title={"text": "Runs per day", "font": {"size": 13}, "x": 0}
+    )
+    palette.draw(figure, key="runs.history", alt="Runs per day by status", height=150)

@@ -13,11 +13,15 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from core.bootstrap import Orgbridge
+from core.domain.roles import Actor
 from core.domain.states import FINISHED_RUNS, RunState, StepState
 from core.services import run_reads
 from pages.parts import figures, palette, tables, visit, words
 
 TICK = "2s"
+#: while it waits for a person
+SLOW_TICK = "10s"
 #: how the passes after the load are told apart
 PASSES = {
     "extract": " (read)",
@@ -27,23 +31,26 @@ PASSES = {
     "undo": " (undo)",
 }
 COLUMNS = {
-    "object": st.column_config.TextColumn("Object", pinned=True, width=150),
-    "status": words.pills("Status", words.STATUSES.values(), width=105),
-    "done": tables.share_column("Progress", width=130),
-    "written": tables.rows_column("Written", width=80),
-    "failed": tables.rows_column("Failed", width=70),
-    "rows": tables.rows_column("Rows", width=80),
-    "took": st.column_config.TextColumn("Took", width=80),
+    "object": st.column_config.TextColumn("Object", pinned=True, width=125),
+    "status": words.pills("Status", words.STATUSES.values(), width=95),
+    "done": tables.share_column("Progress", width=105),
+    "written": tables.rows_column("Written", width=65),
+    "failed": tables.rows_column("Failed", width=55),
+    "rows": tables.rows_column("Rows", width=65),
+    "took": st.column_config.TextColumn("Took", width=60),
 }
 
 
-def draw(name: str, *, is_moving: bool) -> None:
-    """Draw the live part; polls only while the run moves, then redraws the page once."""
+def draw(row: run_reads.RunRow) -> None:
+    """Draw the live part; polls only while the run can move, and redraws the page when its state
+    is another one."""
+    known = row.status
+    tick = None if known in FINISHED_RUNS else SLOW_TICK if known in run_reads.WAITING else TICK
 
-    @st.fragment(run_every=TICK if is_moving else None, key="run.live")
+    @st.fragment(run_every=tick, key="run.live")
     def part() -> None:
-        view = run_reads.shown(visit.bridge(), visit.actor(), name)
-        if is_moving and view.row.status in FINISHED_RUNS:
+        view, ticks = _now(visit.bridge(), visit.actor(), row.name, str(row.workspace_id))
+        if view.row.status is not known:
             st.rerun()
         _progress(view)
         _figures(view)
@@ -56,9 +63,20 @@ def draw(name: str, *, is_moving: bool) -> None:
                 alt="Progress of every object of this run",
             )
         with right:
-            _throughput(run_reads.throughput(visit.bridge(), visit.actor(), name))
+            _throughput(ticks)
 
     part()
+
+
+@st.cache_data(ttl="1s", max_entries=100, show_spinner=False)
+def _now(
+    _bridge: Orgbridge, _actor: Actor, name: str, workspace: str
+) -> tuple[run_reads.RunView, tuple[run_reads.Tick, ...]]:
+    """The run as it stands, read once a second however many people look at it.
+
+    ``workspace`` is part of the cache's key: a name alone must not answer across workspaces.
+    """
+    return run_reads.shown(_bridge, _actor, name), run_reads.throughput(_bridge, _actor, name)
 
 
 def steps_frame(steps: Sequence[run_reads.StepLine]) -> pd.DataFrame:
@@ -113,12 +131,21 @@ def _progress(view: run_reads.RunView) -> None:
         f"{figures.count(view.totals.done)} of {figures.count(view.totals.planned)} rows",
     ]
     if row.status is RunState.RUNNING and view.seconds_left is not None:
+        told.append(_wave(view.steps))
         told.append(f"about {figures.duration(view.seconds_left)} left")
-    if row.wait_reason:
-        told.append(row.wait_reason)
     st.progress(
         min(1.0, figures.share(view.totals.done, view.totals.planned) / 100), " · ".join(told)
     )
+
+
+def _wave(steps: Sequence[run_reads.StepLine]) -> str:
+    """Which wave is being loaded."""
+    loads = [step for step in steps if step.phase == "load"]
+    waves = sorted({step.wave for step in loads})
+    open_ones = [step.wave for step in loads if step.finished_at is None]
+    if not open_ones:
+        return "last passes"
+    return f"wave {waves.index(min(open_ones)) + 1} of {len(waves)}"
 
 
 def _figures(view: run_reads.RunView) -> None:
@@ -140,10 +167,11 @@ def _figures(view: run_reads.RunView) -> None:
         border=True,
     )
     speed.metric("Throughput", f"{figures.count(view.rows_per_s)} rows/s", "average", **plain)
+    is_counted = bool(view.row.summary.get("api_calls"))
     calls.metric(
         "API calls",
-        figures.count(view.api_calls),
-        "source and target",
+        figures.count(view.api_calls) if is_counted else figures.MISSING,
+        "source and target" if is_counted else "counted when it ends or waits",
         **plain,
     )
     elapsed.metric("Elapsed", figures.duration(view.seconds), _ends(row), **plain)

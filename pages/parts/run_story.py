@@ -1,11 +1,11 @@
-"""What a run tells: its log, the canary's verdict, objects with all counts, its settings."""
+"""What a run tells: its log, and the settings that it was launched with."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from core.services import run_reads, running
-from pages.parts import boxes, export, figures, tables, visit, words
+from pages.parts import boxes, export, tables, visit, words
 
 EVENTS_SHOWN = 500
 LEVELS = {
@@ -19,17 +19,6 @@ LOG_COLUMNS = {
     "level": words.pills("Level", LEVELS.values(), width=90),
     "step": st.column_config.TextColumn("Object", width=130),
     "message": st.column_config.TextColumn("What happened", width=640),
-}
-COUNTS = {
-    "read_rows": "Read",
-    "inserted": "Inserted",
-    "updated": "Updated",
-    "unchanged": "Unchanged",
-    "skipped": "Skipped",
-    "blocked": "Blocked",
-    "failed": "Failed",
-    "not_processed": "Not processed",
-    "lookups_left_blank": "Lookups blank",
 }
 
 
@@ -63,54 +52,19 @@ def log(view: run_reads.RunView) -> None:
         list(LOG_COLUMNS),
     )
     tables.show(data, LOG_COLUMNS, key="run.log", alt="Log of the run", height=420)
-
-
-def objects(view: run_reads.RunView) -> None:
-    """Every object with the sum that must come out: read = what became of each row."""
-    columns = {
-        "object": st.column_config.TextColumn("Object", pinned=True, width=150),
-        "operation": words.pills("Operation", words.OPERATIONS.values(), width=100),
-        "wave": st.column_config.NumberColumn("Wave", width=60),
-        **{name: tables.rows_column(label, width=92) for name, label in COUNTS.items()},
-    }
-    data = tables.frame(
-        [
-            {
-                "object": step.mapping_name,
-                "operation": [words.word(words.OPERATIONS, step.operation).label],
-                "wave": step.wave,
-                **{name: getattr(step, name) for name in COUNTS},
-            }
-            for step in view.steps
-        ],
-        list(columns),
-    )
-    st.caption(
-        "Read is the sum of inserted, updated, unchanged, skipped, blocked, failed and not "
-        "processed; a lookup left blank counts beside."
-    )
-    tables.show(data, columns, key="run.objects", alt="Every object with all its counts")
+    name = view.row.name
     export.button(
-        f"objects-{view.row.name}",
-        lambda: export.csv_bytes(
-            ["object", "source", "target", *COUNTS],
-            (
-                [s.mapping_name, s.source_object, s.target_object]
-                + [getattr(s, name) for name in COUNTS]
-                for s in view.steps
-            ),
-        ),
-        key="run.objects.csv",
+        f"log-{name}", lambda: csv_of(name), key="run.log.csv", help="Every event, as CSV"
     )
 
 
-def canary(view: run_reads.RunView) -> None:
-    """What the canary showed, per object."""
-    st.caption(
-        f"The canary took whole parent trees: {figures.count(view.totals.planned)} rows. "
-        f"{figures.count(view.totals.failed)} failed."
+def csv_of(name: str) -> bytes:
+    """The whole story as a file."""
+    found = running.events(visit.bridge(), visit.actor(), name, limit=1_000_000)
+    return export.csv_bytes(
+        ["at", "level", "object", "message"],
+        ([event.at, event.level, event.step, event.message] for event in found),
     )
-    objects(view)
 
 
 def settings(view: run_reads.RunView) -> None:

@@ -1,0 +1,135 @@
+"""Trying rows again and taking a run back: what will happen first, then the act, once per click."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from uuid import uuid4
+
+import streamlit as st
+
+from core.domain.states import FINISHED_RUNS, RunState
+from core.errors import OrgbridgeError
+from core.services import launching, plans, retrying, run_reads
+from pages import registry
+from pages.parts import boxes, confirm, figures, state, visit, words
+from pages.parts.boxes import escaped
+
+#: modes that brought nothing: there is nothing to try again or to take back
+NOTHING_BROUGHT = frozenset({"undo", "dry-run", "trial"})
+
+
+def can_retry(view: run_reads.RunView) -> bool:
+    """Whether rows of the run may be tried again."""
+    row = view.row
+    return bool(row.plan_id and row.mode not in NOTHING_BROUGHT and row.status in FINISHED_RUNS)
+
+
+def rows_left(view: run_reads.RunView) -> int:
+    """Rows that did not arrive and have not since; 0 where none may be tried again."""
+    if not can_retry(view) or not view.totals.failed:
+        return 0
+    return sum(retrying.rows_left(visit.bridge(), visit.actor(), view.row.name).values())
+
+
+def can_undo(view: run_reads.RunView) -> bool:
+    """Whether the run left something that can be taken back."""
+    row = view.row
+    over = row.status in FINISHED_RUNS and row.status is not RunState.UNDONE
+    return over and row.mode not in NOTHING_BROUGHT and bool(view.totals.written)
+
+
+def everything() -> retrying.RetryChoice:
+    """All rows that did not arrive."""
+    return retrying.RetryChoice()
+
+
+def ask_retry(view: run_reads.RunView, choice: retrying.RetryChoice) -> None:
+    """Open the dialog; whatever is clicked in it makes one run."""
+    st.session_state[state.RETRY_KEY] = str(uuid4())
+    _retry_dialog(view, choice)
+
+
+@st.dialog("Retry rows", width="medium", icon=":material/replay:")
+def _retry_dialog(view: run_reads.RunView, choice: retrying.RetryChoice) -> None:
+    """Says which rows are read again and by what plan."""
+    row = view.row
+    left = retrying.rows_left(visit.bridge(), visit.actor(), row.name, choice)
+    if not left:
+        st.markdown("Nothing is left to try again: these rows have arrived meanwhile.")
+        return
+    target = row.target_name or ""
+    st.markdown(
+        f"**{figures.plural(sum(left.values()), 'row')}** are read again from the source and sent "
+        f"to {words.org_badge(target, row.target_environment)}. Rows that arrived are not touched."
+    )
+    st.table(
+        {mapping: figures.plural(rows, "row") for mapping, rows in left.items()},
+        border="horizontal",
+    )
+    st.caption(_by_which_plan(row))
+    ready, reason = _confirmed(row, key="run.retry")
+    if confirm.buttons(
+        f"Retry {figures.count(sum(left.values()))} rows", key="run.retry.go", ready=ready
+    ):
+        once = st.session_state.get(state.RETRY_KEY)
+        follow(
+            lambda: retrying.retry(
+                visit.bridge(),
+                visit.actor(),
+                row.name,
+                choice,
+                confirm=target if ready else "",
+                reason=reason,
+                idempotency_key=once,
+            )
+        )
+
+
+def _by_which_plan(row: run_reads.RunRow) -> str:
+    try:
+        found = plans.plan(visit.bridge(), visit.actor(), row.plan_id).row
+    except OrgbridgeError:
+        return "The plan of this run was deleted."
+    newest = f" (v{row.plan_version} was launched, v{found.newest_version} is the newest)"
+    moved = newest if row.plan_version and found.newest_version > row.plan_version else ""
+    return f"The plan {escaped(found.name)} is taken as it stands now{moved}."
+
+
+@st.dialog("Undo run", width="medium", icon=":material/warning:")
+def undo_dialog(view: run_reads.RunView) -> None:
+    """Says what is taken back; a preview sends nothing. Asks for the org's name."""
+    target = view.row.target_name or ""
+    st.markdown(
+        f"In {words.org_badge(target, view.row.target_environment)} the rows that this run created "
+        f"are deleted, children first, and the rows that it changed get back what they held. Rows "
+        f"that others changed since are listed and left alone."
+    )
+    if st.button("Preview", icon=":material/visibility:", key="run.undo.preview"):
+        follow(lambda: launching.undo(visit.bridge(), visit.actor(), view.row.name, preview=True))
+    ready = confirm.typed(target, key="run.undo.name", what="the target org name")
+    reason = st.text_input("Reason (goes into the audit trail)", key="run.undo.reason", live=True)
+    if confirm.buttons("Undo run", key="run.undo", ready=ready and bool((reason or "").strip())):
+        follow(
+            lambda: launching.undo(
+                visit.bridge(), visit.actor(), view.row.name, confirm=target, reason=reason or ""
+            )
+        )
+
+
+def _confirmed(row: run_reads.RunRow, *, key: str) -> tuple[bool, str]:
+    """Name and reason where the target asks for them: whether all is given, and the reason."""
+    if not run_reads.asks_for_name(visit.bridge(), visit.actor(), row):
+        return True, ""
+    named = confirm.typed(row.target_name or "", key=f"{key}.name", what="the target org name")
+    reason = st.text_input("Reason (goes into the audit trail)", key=f"{key}.reason", live=True)
+    return named and bool((reason or "").strip()), reason or ""
+
+
+def follow(start: Callable[[], str]) -> None:
+    """Start another run and open it."""
+    try:
+        started = start()
+    except OrgbridgeError as problem:
+        boxes.error(problem)
+        return
+    registry.go("run", run=started)

@@ -1,0 +1,203 @@
+"""The objects of a run: what became of their rows, as shares and as numbers; canary and checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from core.services import run_reads
+from pages.parts import boxes, choice, export, figures, palette, run_live, tables, words
+
+COUNTS = {
+    "read_rows": "Read",
+    "inserted": "Inserted",
+    "updated": "Updated",
+    "unchanged": "Unchanged",
+    "skipped": "Skipped",
+    "blocked": "Blocked",
+    "failed": "Failed",
+    "not_processed": "Not processed",
+    "lookups_left_blank": "Lookups blank",
+}
+COLUMNS = {
+    "object": st.column_config.TextColumn("Object", pinned=True, width=140),
+    "operation": words.pills("Operation", words.OPERATIONS.values(), width=100),
+    "wave": st.column_config.NumberColumn("Wave", width=60),
+    **{name: tables.rows_column(label, width=86) for name, label in COUNTS.items()},
+}
+#: what became of rows → counts that are summed, colour
+BARS = {
+    "Written": (("inserted", "updated"), "green"),
+    "Unchanged or skipped": (("unchanged", "skipped"), "gray"),
+    "Blocked": (("blocked",), "orange"),
+    "Failed or not processed": (("failed", "not_processed"), "red"),
+}
+SCALES = {"share": "Share", "rows": "Rows"}
+CANARY_COLUMNS = {
+    "object": st.column_config.TextColumn("Object", pinned=True, width=170),
+    "rows": tables.rows_column("All rows", width=95),
+    "chosen": tables.rows_column("In the canary", width=110),
+    "share": st.column_config.NumberColumn("Share", format="%.1f%%", width=80),
+    "roots": tables.rows_column("Roots", width=80),
+    "written": tables.rows_column("Written", width=90),
+    "failed": tables.rows_column("Failed", width=80),
+}
+CHECK_COLUMNS = {
+    "severity": words.pills("Severity", words.SEVERITIES.values(), width=100),
+    "where": st.column_config.TextColumn("Where", width=190),
+    "sentence": st.column_config.TextColumn("What", width=720),
+    "rows": tables.rows_column("Rows", width=85),
+}
+
+
+def draw(view: run_reads.RunView) -> None:
+    """Shares as bars, every count as a table, the sum that must come out."""
+    loads = [step for step in view.steps if step.phase in ("load", "undo")]
+    if not loads:
+        boxes.empty("No object yet", "They appear when a worker takes the run.")
+        return
+    scale = choice.segmented(
+        "Scale",
+        list(SCALES),
+        key="scale",
+        default="share",
+        format_func=lambda name: SCALES[name],
+        label_visibility="collapsed",
+    )
+    _bars(loads, is_share=scale == "share")
+    st.caption(
+        "Read is the sum of inserted, updated, unchanged, skipped, blocked, failed and not "
+        "processed; a lookup left blank counts beside."
+    )
+    tables.show(counts_frame(view.steps), COLUMNS, key="run.objects", alt="All counts by object")
+    export.button(f"objects-{view.row.name}", lambda: csv_of(view.steps), key="run.objects.csv")
+
+
+def counts_frame(steps: Sequence[run_reads.StepLine]) -> pd.DataFrame:
+    """One row per object and pass."""
+    return tables.frame(
+        [
+            {
+                "object": step.mapping_name + run_live.PASSES.get(step.phase, ""),
+                "operation": [words.word(words.OPERATIONS, step.operation).label],
+                "wave": step.wave,
+                **{name: getattr(step, name) for name in COUNTS},
+            }
+            for step in steps
+        ],
+        list(COLUMNS),
+    )
+
+
+def csv_of(steps: Sequence[run_reads.StepLine]) -> bytes:
+    """The same counts as a file."""
+    return export.csv_bytes(
+        ["object", "source", "target", "phase", *COUNTS],
+        (
+            [step.mapping_name, step.source_object, step.target_object, step.phase]
+            + [getattr(step, name) for name in COUNTS]
+            for step in steps
+        ),
+    )
+
+
+def _bars(loads: Sequence[run_reads.StepLine], *, is_share: bool) -> None:
+    """Horizontal stacked bars, the object with the largest failed share on top."""
+    drawn = sorted(
+        (step for step in loads if step.read_rows),
+        key=lambda step: figures.share(step.not_ok, step.read_rows),
+    )
+    if not drawn:
+        return
+    shades = palette.shades()
+    figure = go.Figure()
+    for label, (names, color) in BARS.items():
+        rows = [sum(getattr(step, name) for name in names) for step in drawn]
+        parts = [
+            figures.share(part, step.read_rows) for part, step in zip(rows, drawn, strict=True)
+        ]
+        figure.add_bar(
+            y=[step.mapping_name for step in drawn],
+            x=parts if is_share else rows,
+            customdata=rows,
+            name=label,
+            orientation="h",
+            marker_color=shades[color],
+            hovertemplate="%{customdata:,} rows<extra>" + label + "</extra>",
+        )
+    figure.update_layout(
+        barmode="stack", bargap=0.35, hovermode="y unified", legend_traceorder="normal"
+    )
+    limits = [0, 100] if is_share else None
+    figure.update_xaxes(ticksuffix=" %" if is_share else "", rangemode="tozero", range=limits)
+    height = 70 + 26 * len(drawn)
+    palette.draw(
+        figure, key="run.bars", alt="What became of the rows of every object", height=height
+    )
+
+
+def canary(view: run_reads.RunView) -> None:
+    """What the canary took, and how it went, per object."""
+    told: Mapping[str, Any] = view.row.summary.get("canary", {})
+    if not told:
+        boxes.empty("No canary yet", "It is chosen when every object has been read.")
+        return
+    st.caption(
+        f"{told['asked_percent']} % were asked for; with the parents and details that belong to "
+        f"them it took {figures.count(told['chosen'])} of {figures.count(told['rows'])} rows "
+        f"({told['percent']} %)."
+    )
+    steps = {step.mapping_name: step for step in view.steps if step.phase == "load"}
+    lines = [
+        {
+            "object": name,
+            "rows": part["rows"],
+            "chosen": part["chosen"],
+            "share": part["percent"],
+            "roots": part["roots"],
+            "written": steps[name].written if name in steps else 0,
+            "failed": steps[name].not_ok if name in steps else 0,
+        }
+        for name, part in told["objects"].items()
+    ]
+    data = tables.frame(lines, list(CANARY_COLUMNS))
+    tables.show(data, CANARY_COLUMNS, key="run.canary", alt="The canary by object")
+    export.button(
+        f"canary-{view.row.name}",
+        lambda: export.csv_bytes(
+            list(CANARY_COLUMNS), ([line[name] for name in CANARY_COLUMNS] for line in lines)
+        ),
+        key="run.canary.csv",
+    )
+
+
+def checks(view: run_reads.RunView) -> None:
+    """What was checked before anything was sent."""
+    findings = view.row.summary.get("preflight", {}).get("findings", [])
+    if not findings:
+        boxes.empty("Not checked", "Undoing a run and trying rows again are not checked first.")
+        return
+    lines = [
+        {
+            "severity": words.word(words.SEVERITIES, each["severity"]).label,
+            "where": ".".join(part for part in (each["mapping"], each["field"]) if part),
+            "sentence": each["sentence"],
+            "rows": each["rows"],
+        }
+        for each in findings
+    ]
+    data = tables.frame(
+        [{**line, "severity": [line["severity"]]} for line in lines], list(CHECK_COLUMNS)
+    )
+    tables.show(data, CHECK_COLUMNS, key="run.checks", alt="Checks before the run")
+    export.button(
+        f"checks-{view.row.name}",
+        lambda: export.csv_bytes(
+            list(CHECK_COLUMNS), ([line[name] for name in CHECK_COLUMNS] for line in lines)
+        ),
+        key="run.checks.csv",
+    )

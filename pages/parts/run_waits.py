@@ -1,0 +1,171 @@
+"""What a run waits for (a decision, an approval, a worker), with the next step in place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from uuid import UUID
+
+import streamlit as st
+
+from core.domain.roles import Role
+from core.domain.states import RunState
+from core.services import approvals, launching, run_reads
+from pages import registry
+from pages.parts import boxes, confirm, figures, run_acts, state, visit, words
+from pages.parts.boxes import escaped
+
+#: by the later run's mode: how it names the earlier one, and how that one names it
+RELATED = {
+    "undo": ("Takes back", "Taken back by"),
+    "retry": ("Tries again rows of", "Tried again in"),
+}
+#: words of an undo's buckets
+UNDO_WORDS = {
+    "delete": "Deleted",
+    "restore": "Restored",
+    "undelete": "Undeleted",
+    "conflict": "Left alone: changed since",
+    "gone": "Gone already",
+    "cannot": "Cannot be undone",
+}
+
+
+def draw(view: run_reads.RunView) -> None:
+    """Above the live part: only what needs a person, or tells them why nothing moves."""
+    row = view.row
+    if row.mode == "undo" and row.buckets:
+        _undo_figures(row)
+    if row.status is RunState.WAITING_DECISION:
+        _decision(view)
+    elif row.status is RunState.WAITING_APPROVAL:
+        _approval(view)
+    elif row.wait_reason:
+        color = "red" if row.status is RunState.FAILED else "violet"
+        st.caption(f":{color}[:material/pause_circle: {escaped(row.wait_reason)}]")
+
+
+def relatives(view: run_reads.RunView) -> None:
+    """Runs that this one retries or undoes, and those that retry or undo it, a click away."""
+    found = run_reads.relatives(visit.bridge(), visit.actor(), view.row.name)
+    if not found:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        for one in found:
+            told = RELATED.get(view.row.mode if one.is_parent else one.mode, ("Of", "Then"))
+            label = f"{told[0] if one.is_parent else told[1]} {one.name}"
+            icon = words.word(words.STATUSES, one.status).icon
+            if st.button(
+                label, key=f"run.relative.{one.name}", type="tertiary", icon=f":material/{icon}:"
+            ):
+                registry.go("run", run=one.name)
+
+
+def _undo_figures(row: run_reads.RunRow) -> None:
+    """What an undo (or its preview) takes back, per object."""
+    lines = {
+        name: figures_of
+        for name, figures_of in row.buckets.items()
+        if isinstance(figures_of, Mapping) and any(figures_of.values())
+    }
+    if not lines:
+        return
+    if row.options.get("preview"):
+        st.markdown(":violet-badge[:material/visibility: Preview] Nothing was sent.")
+    kinds = [kind for kind in UNDO_WORDS if any(line.get(kind) for line in lines.values())]
+    table = {
+        "Object": list(lines),
+        **{UNDO_WORDS[kind]: [line.get(kind, 0) for line in lines.values()] for kind in kinds},
+    }
+    st.dataframe(table, hide_index=True, key="run.undo.figures", alt="What is taken back")
+
+
+def _decision(view: run_reads.RunView) -> None:
+    row = view.row
+    canary: Mapping[str, Any] = row.summary.get("canary", {})
+    with st.container(border=True):
+        st.markdown(f":material/pause_circle: **{_what_waits(view, canary)}**")
+        told = [f"{figures.count(view.totals.written)} rows written"]
+        told.append(f"{figures.count(view.totals.failed)} did not arrive")
+        if canary:
+            rest = int(canary.get("rows", 0)) - int(canary.get("chosen", 0))
+            told.append(f"{figures.count(rest)} wait")
+        answer = row.options.get("email_answer")
+        if answer:
+            told.append(f"e-mail: {escaped(answer)}")
+        st.caption(" · ".join(told) + ". Nothing more is sent before you decide.")
+        if row.wait_reason:
+            st.caption(escaped(row.wait_reason))
+        if not visit.may(Role.ANALYST):
+            st.caption("A person with the role analyst decides.")
+            return
+        with st.container(horizontal=True):
+            if st.button("Continue with the rest…", type="primary", key="run.decide.go"):
+                continue_dialog(view, canary)
+            if st.button("Stop here", key="run.decide.stop"):
+                run_acts.do(
+                    launching.decide,
+                    row.name,
+                    told="The run stops here; what was written stays until you undo it.",
+                    go_on=False,
+                )
+
+
+def _what_waits(view: run_reads.RunView, canary: Mapping[str, Any]) -> str:
+    if view.row.summary.get("waits_for", "canary") != "canary":
+        return "Too many rows failed: go on?"
+    share = canary.get("percent")
+    of_all = f" ({share} % of all rows)" if share is not None else ""
+    return f"The canary of {figures.count(int(canary.get('chosen', 0)))} rows is loaded{of_all}"
+
+
+@st.dialog("Continue with the rest?", icon=":material/play_arrow:")
+def continue_dialog(view: run_reads.RunView, canary: Mapping[str, Any]) -> None:
+    """Counts and target once more; a protected org's name is typed."""
+    row = view.row
+    target = row.target_name or ""
+    rest = int(canary.get("rows", 0)) - int(canary.get("chosen", 0)) if canary else None
+    what = f"The remaining {figures.plural(rest, 'row')}" if rest else "The remaining rows"
+    st.markdown(f"{what} are sent to {words.org_badge(target, row.target_environment)}.")
+    if view.totals.failed:
+        st.caption(
+            f"{figures.count(view.totals.failed)} rows failed so far; the Errors tab says why."
+        )
+    ready = True
+    if run_reads.asks_for_name(visit.bridge(), visit.actor(), row):
+        ready = confirm.typed(target, key="run.decide.name", what="the target org name")
+    if confirm.buttons("Continue", key="run.decide.yes", ready=ready):
+        run_acts.do(launching.decide, row.name, told="The rest is on its way.", go_on=True)
+
+
+def _approval(view: run_reads.RunView) -> None:
+    asked = next(
+        (
+            each
+            for each in approvals.approvals(visit.bridge(), visit.actor(), status="asked")
+            if each.run_id == view.row.id
+        ),
+        None,
+    )
+    if asked is None:
+        return
+    with st.container(border=True):
+        st.markdown(
+            f":material/verified_user: **{escaped(figures.person(asked.asked_by))} asks for "
+            f"approval** :gray[{escaped(asked.reason or 'no reason given')}]"
+        )
+        if not visit.may(Role.APPROVER) or asked.asked_by_id == visit.actor().user_id:
+            st.caption("Another person with the role approver decides.")
+            return
+        reason = st.text_input("Reason (goes into the audit trail)", key="run.approval", live=True)
+        with st.container(horizontal=True):
+            if st.button("Approve", type="primary", key="run.approve"):
+                _decided(approvals.approve, asked.id, reason or "", told="Approved; it starts.")
+            if st.button("Reject", key="run.reject", disabled=not reason):
+                _decided(approvals.reject, asked.id, reason or "", told="Rejected.")
+
+
+def _decided(act: Callable[..., object], approval_id: UUID, reason: str, *, told: str) -> None:
+    if boxes.acted(act, visit.bridge(), visit.actor(), approval_id, reason=reason):
+        st.session_state[state.TOAST] = told
+        st.rerun()
