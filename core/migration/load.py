@@ -161,8 +161,9 @@ def load_step(
         last = int(matches.depths.max()) if len(matches.depths) else 0
         generation = int(row.cursor.get(f"{mark}generation", 0))
         done = int(row.cursor.get(f"{mark}page", 0))
+        buckets = Buckets.of(row.cursor.get("buckets", {}))
         while generation <= last and pages:
-            part = _Part(rules, matches, generation, done, pages, mark)
+            part = _Part(rules, matches, generation, done, pages, mark, buckets)
             _generation(run, step, row, part=part, lane=lane)
             lane.drain()
             generation, done = generation + 1, 0
@@ -181,6 +182,8 @@ class _Part:
     done: int
     pages: int
     mark: str
+    #: figures of the whole mapping so far
+    buckets: Buckets
 
 
 def _generation(run: RunContext, step: Step, row: StepRow, *, part: _Part, lane: Lane) -> None:
@@ -220,7 +223,7 @@ class _Buffer:
         self._mark = part.mark
         self._held = Prepared()
         self._pages = 0
-        self._buckets = Buckets.of(row.cursor.get("buckets", {}))
+        self._buckets = part.buckets
         self.number = 0
 
     @property

@@ -130,6 +130,16 @@ def test_what_was_meant_is_compared_with_what_happened(pair: Pair) -> None:
     assert pair.row(document["run_id"]).buckets["account"]["load"] == {"upsert": {"collections": 1}}
 
 
+def test_buckets_count_parents_and_children_of_one_object(pair: Pair) -> None:
+    """Generations are planned one after the other; the figures are of all of them."""
+    parent, *_ = create(pair.source, {"Name": "A"}, {"Name": "B"})
+    create(pair.source, {"Name": "C", "ParentId": parent}, {"Name": "D", "ParentId": parent})
+
+    document = pair.run(PLAN)
+
+    assert pair.row(document["run_id"]).buckets["account"]["insert"] == 4
+
+
 def test_a_step_with_failed_rows_is_partial(pair: Pair) -> None:
     create(pair.source, {"Name": "A"}, {"Name": "B"})
     pair.target.plant({"kind": "row", "code": "SOME_RULE", "message": "no", "times": 1})
