@@ -7,7 +7,6 @@ is never sent as it is, because it is a well-formed id of the target too.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,19 +16,16 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from core.domain.describe import SObject
 from core.domain.hidden_ids import Rewritten, ids_in_text, rewritten
-from core.domain.plan import MatchFields
-from core.errors import OrgbridgeError
 from core.migration.idmap import NONE, Codes, IdCodes, IdMap
+from core.migration.match_tables import SEVERAL, MatchTables
 from core.migration.spec import Lookup, Step
 from core.salesforce.client import OrgClient
 from core.salesforce.source import RowSource
 
 #: "no record type": never sent (Salesforce facts 4.1)
 MASTER_RECORD_TYPE = "012000000000000AAA"
-#: by what users and queues are recognised when nobody says otherwise
-USER_MATCH = MatchFields(source="Username", target="Username")
-QUEUE_MATCH = MatchFields(source="DeveloperName", target="DeveloperName")
 
 
 class ParentFinder(Protocol):
@@ -75,8 +71,7 @@ class Translator:
         self.parents: ParentFinder | None = None
         #: rows of mappings that this run has yet to load, sorted: lookups to them may wait (8.2)
         self.coming: Mapping[str, Codes] = {}
-        self._tables: dict[tuple[str, str, str], dict[str, str | None]] = {}
-        self._mutex = threading.Lock()
+        self._tables = MatchTables(source, target)
 
     @cached_property
     def running_user(self) -> str:
@@ -150,87 +145,39 @@ class Translator:
         return None if missing in ("reject", "blank") else missing
 
     def _record_types(self, step: Step, lookup: Lookup, values: pl.Series) -> pl.Series:
-        there = {r.developer_name: r.record_type_id for r in step.target.record_types}
         renamed = dict(lookup.policy.map)
         table: dict[str, str | None] = {}
-        for record_type in step.source.record_types:
-            name = renamed.get(record_type.developer_name, record_type.developer_name)
-            if not record_type.master and name is not None:
-                table[record_type.record_type_id[:15]] = there.get(name)
+        for kind in step.source.record_types:
+            wanted = renamed.get(kind.developer_name, renamed.get(kind.name, kind.developer_name))
+            if not kind.master and wanted is not None:
+                table[kind.record_type_id[:15]] = _record_type(step.target, wanted, kind.name)
         return values.str.slice(0, 15).replace_strict(table, default=None, return_dtype=pl.String)
 
     def _beyond_the_plan(
         self, lookup: Lookup, values: pl.Series, found: pl.Series
     ) -> tuple[pl.Series, npt.NDArray[np.bool_]]:
         """Records that exist in the target and are not in the plan: by map and by match."""
-        policy = lookup.policy
-        plain = {k[:15] if len(k) in (15, 18) else k: v for k, v in policy.map.items()}
+        plain = {k[:15] if len(k) in (15, 18) else k: v for k, v in lookup.policy.map.items()}
         short = values.str.slice(0, 15)
         by_map = short.replace_strict(plain, default=None, return_dtype=pl.String)
         found = pl.select(pl.coalesce(found, by_map)).to_series()
         ambiguous = np.zeros(len(values), dtype=np.bool_)
-        for sobject, match in self._matches(lookup):
-            table = self._table(sobject, match, policy.map)
+        for table in self._tables.of(lookup):
             hit = short.replace_strict(table, default=None, return_dtype=pl.String)
-            twice = (hit == _SEVERAL).fill_null(value=False)
-            if policy.ambiguous == "reject":
-                ambiguous |= twice.to_numpy()
+            twice = (hit == SEVERAL).fill_null(value=False)
             hit = pl.select(pl.when(~twice).then(hit)).to_series()
+            ambiguous |= (twice & found.is_null()).to_numpy()
             found = pl.select(pl.coalesce(found, hit)).to_series()
-        return found, ambiguous
-
-    def _matches(self, lookup: Lookup) -> list[tuple[str, MatchFields]]:
-        policy = lookup.policy
-        names = [policy.object] if policy.object else list(lookup.field.reference_to)
-        found = []
-        for name in names:
-            if name.lower() == "group":
-                found.append((name, QUEUE_MATCH))
-            elif name.lower() == "user":
-                found.append((name, policy.match or USER_MATCH))
-            elif policy.match is not None:
-                found.append((name, policy.match))
-        return found
-
-    def _table(
-        self, sobject: str, match: MatchFields, renamed: Mapping[str, str | None]
-    ) -> dict[str, str | None]:
-        """Source id (15) → target id over the match field; read once per run."""
-        key = (sobject, match.source, match.target)
-        with self._mutex:
-            if key not in self._tables:
-                self._tables[key] = self._read_table(sobject, match, renamed)
-            return self._tables[key]
-
-    def _read_table(
-        self, sobject: str, match: MatchFields, renamed: Mapping[str, str | None]
-    ) -> dict[str, str | None]:
-        try:
-            there = _pairs(self._target, sobject, match.target)
-            here = _pairs(self._source, sobject, match.source)
-        except OrgbridgeError:
-            if sobject.lower() == "group":  # no queues in this org
-                return {}
-            raise
-        by_value: dict[str, str] = {}
-        for record_id, value in there:
-            low = value.strip().lower()
-            by_value[low] = _SEVERAL if low in by_value else record_id
-        table: dict[str, str | None] = {}
-        for record_id, value in here:
-            wanted = renamed.get(value, value)
-            if wanted is not None:
-                table[record_id[:15]] = by_value.get(wanted.strip().lower())
-        return table
+        return found, ambiguous & found.is_null().to_numpy()
 
 
-#: stands for "several records match"
-_SEVERAL = "\x00several"
-
-
-def _pairs(org: RowSource, sobject: str, path: str) -> list[tuple[str, str]]:
-    where = " WHERE Type = 'Queue'" if sobject.lower() == "group" else ""
-    pairs: list[tuple[str, str]] = []
-    for frame in org.query_frames(f"SELECT Id, {path} FROM {sobject}{where}"):
-        pairs.extend(frame.filter(pl.col(path).is_not_null()).select("Id", path).iter_rows())
-    return pairs
+def _record_type(target: SObject, wanted: str, label: str) -> str | None:
+    """The target's record type of a developer name or label; where several packages brought one of
+    that name, the one with the same label."""
+    known = [kind for kind in target.record_types if not kind.master]
+    named = [kind for kind in known if kind.developer_name == wanted] or [
+        kind for kind in known if kind.name == wanted
+    ]
+    if len(named) > 1:
+        named = [kind for kind in named if kind.name == label]
+    return named[0].record_type_id if len(named) == 1 else None

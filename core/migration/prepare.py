@@ -39,6 +39,7 @@ LAST = "#last"
 #: hash of the row as it was last read back, where the target's automation had changed it
 FOUND = "#found"
 ENGINE_COLUMNS = (SOURCE, TARGET, HASH, TOUCHED, LAST, FOUND)
+AMBIGUOUS = "LOOKUP_AMBIGUOUS"
 NA_SENTENCE = (
     "A value is the text #N/A, which empties a field in a bulk job, the only way for rows without "
     "a key: give the object a key."
@@ -219,13 +220,8 @@ class _Page:
         found = translator.translate(self.step, lookup, values, last=not waits)
         if not waits:
             found = self._postponed(lookup, translator, found, values)
+        found = self._ambiguous(lookup, found)
         column, open_ids = found.ids, found.unresolved & self.open
-        self.block(
-            found.ambiguous,
-            "LOOKUP_AMBIGUOUS",
-            f"Several records of the target match {name}.",
-            fields=(name,),
-        )
         if open_ids.any() and waits:
             self.waits[name] = pl.select(
                 pl.when(pl.Series(found.unresolved)).then(values)
@@ -233,6 +229,18 @@ class _Page:
         elif open_ids.any():
             column = self._missing(lookup, translator, found)
         self.columns[name] = column
+
+    def _ambiguous(self, lookup: Lookup, found: Translated) -> Translated:
+        """Several records of the target match: the row is held back, or the lookup left blank."""
+        if not found.ambiguous.any():
+            return found
+        name = lookup.field.name
+        message = f"Several records of the target match {name}."
+        if lookup.policy.ambiguous == "reject":
+            self.block(found.ambiguous, AMBIGUOUS, message, fields=(name,))
+        else:
+            self._leave_blank(found.ambiguous, AMBIGUOUS, message, name)
+        return replace(found, unresolved=found.unresolved & ~found.ambiguous)
 
     def _postponed(
         self, lookup: Lookup, translator: Translator, found: Translated, values: pl.Series
@@ -260,13 +268,15 @@ class _Page:
                 self.block(found.late, PARENT_LATE, late_message(name), fields=(name,))
             self.block(missing, "LOOKUP_UNRESOLVED", message, fields=(name,))
             return column
-        left = missing & self.open
+        self._leave_blank(missing, "LOOKUP_UNRESOLVED", message, name)
+        return column
+
+    def _leave_blank(self, mask: Mask, code: str, message: str, name: str) -> None:
+        """Counts and names rows that go without one of their lookups."""
+        left = mask & self.open
         self.totals["lookups_left_blank"] += int(left.sum())
         for source_id in self.sources.filter(pl.Series(left)):
-            self.failures.append(
-                Failure("left_blank", "LOOKUP_UNRESOLVED", message, source_id, fields=(name,))
-            )
-        return column
+            self.failures.append(Failure("left_blank", code, message, source_id, fields=(name,)))
 
     def preserved(self) -> Prepared:
         """Writes nothing; matched rows are linked, so that children find them."""
