@@ -21,25 +21,31 @@ def draw(view: run_reads.RunView) -> None:
         _line(
             "Failed rows",
             "sent values and reason",
-            f"failed-rows-{name}",
-            "failed",
             lambda: b"".join(running.failures_csv(*who, name)),
+            file=f"failed-rows-{name}",
+            key="failed",
         )
         _line(
             "Id map",
             "source id and target id of every row",
-            f"id-map-{name}",
-            "ids",
             lambda: b"".join(run_files.id_map_csv(*who, name)),
+            file=f"id-map-{name}",
+            key="ids",
         )
         _line(
             "Differences",
             "values that read otherwise than sent",
-            f"differences-{name}",
-            "diff",
             lambda: b"".join(proof.differences_csv(*who, name, proof.DifferenceFilter())),
+            file=f"differences-{name}",
+            key="diff",
         )
-        _line("Log", "every event in order", f"log-{name}", "log", lambda: run_story.csv_of(name))
+        _line(
+            "Log",
+            "every event in order",
+            lambda: run_story.csv_of(name),
+            file=f"log-{name}",
+            key="log",
+        )
     with single, st.container(border=True):
         st.subheader("Rows as sent, by object", anchor=False)
         written = [step for step in view.steps if step.phase == "load" and step.written]
@@ -49,13 +55,13 @@ def draw(view: run_reads.RunView) -> None:
             _line(
                 step.mapping_name,
                 f"{step.written:,} rows",
-                f"sent-{step.mapping_name}-{name}",
-                f"sent.{step.mapping_name}",
                 _sent(name, step.mapping_name),
+                file=f"sent-{step.mapping_name}-{name}",
+                key=f"sent.{step.mapping_name}",
             )
 
 
-def _line(title: str, told: str, file: str, key: str, make: Callable[[], bytes]) -> None:
+def _line(title: str, told: str, make: Callable[[], bytes], *, file: str, key: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center", wrap=False):
         st.markdown(f"**{escaped(title)}** :gray[{escaped(told)}]", width="stretch")
         export.button(file, make, key=f"run.files.{key}", help="Made when you click, as CSV")
