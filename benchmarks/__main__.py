@@ -21,6 +21,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("benchmarks.wire_speed", "300000"),
     ("benchmarks.practice_org", "100000"),
     ("benchmarks.rules",),
+    ("benchmarks.csv_files",),
 )
 WITH_FIXTURES: tuple[tuple[str, ...], ...] = (
     ("benchmarks.automap", str(FIXTURES)),

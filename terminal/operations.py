@@ -120,9 +120,19 @@ def fields(
 def extra_children(
     plan: Annotated[str, typer.Argument(help="Plan that migrated the parents.")],
     parents: Annotated[str, typer.Option(help="Mappings of parents, by commas.")] = "",
+    only: Annotated[str, typer.Option(metavar="CHILD.LOOKUP", help="Those of one lookup.")] = "",
+    csv: Annotated[str, typer.Option(help="Write their ids to a file; - is output.")] = "",
+    delete: Annotated[bool, typer.Option("--delete", help="Delete those of --only.")] = False,
+    tag: Annotated[str, typer.Option(metavar="FIELD=VALUE", help="Write to those.")] = "",
+    count: Annotated[int, typer.Option(help="How many there are, for --delete and --tag.")] = -1,
+    confirm: Annotated[str, typer.Option(help="Name of the target org.")] = "",
+    reason: Annotated[str, typer.Option(help="Why.")] = "",
     as_json: Json = False,
 ) -> int:
-    """Find child records that only the target has."""
+    """Find child records that only the target has; write, tag or delete those of one lookup."""
+    if only or csv or delete or tag:
+        act = {"count": count, "confirm": confirm, "reason": reason}
+        return _with_children(plan, only, csv=csv, delete=delete, tag=tag, **act)
     entry = _launched("extra_child_records", {"plan": plan, "parents": _list(parents)})
     if as_json:
         show_json(entry.result)
@@ -167,6 +177,31 @@ def export(
         written = _write(csv, exported(bridge, actor, request))
     note(f"{written:,} bytes written.")
     return Exit.OK
+
+
+def _with_children(plan: str, only: str, *, csv: str, delete: bool, tag: str, **act: Any) -> int:
+    """Files, tags or deletes the children of one lookup; waits for the run's end."""
+    from core.errors import UserError
+    from core.services import extra_children
+    from terminal.run import carried
+    from terminal.session import opened
+
+    child, _, lookup = only.partition(".")
+    if not lookup:
+        raise UserError("Name the lookup: --only CHILD.LOOKUP.", state="Nothing was done.")
+    place = extra_children.Place(plan, child, lookup)
+    field, sign, value = tag.partition("=")
+    if tag and not sign:
+        raise UserError(f"{tag!r} is not FIELD=VALUE.", state="Nothing was done.")
+    with opened() as (bridge, actor):
+        if csv:
+            written = _write(csv, extra_children.records_csv(bridge, actor, place))
+            note(f"{written:,} bytes written.")
+        if not (delete or tag):
+            return Exit.OK
+        wanted = extra_children.Act(**act, field=field if tag else "", value=value)
+        name = extra_children.launch(bridge, actor, place, wanted, enqueue=False)
+        return carried(bridge, actor, name, as_json=False)
 
 
 def _launched(kind: str, given: Mapping[str, Any]) -> Any:

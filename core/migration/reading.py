@@ -2,7 +2,7 @@
 
 full, canary, dry run ─▶ all rows in scope
 delta                 ─▶ what may have changed since the last run of the same version
-retry                 ─▶ the rows that did not arrive in the run before, by their ids
+retry                 ─▶ the rows that did not arrive in the run before, or those named, by ids
 """
 
 from __future__ import annotations
@@ -52,6 +52,8 @@ class Reading:
                 choice = retries.RowChoice.of(row.options.get("retry") or {})
                 left = retries.rows_left(session, row.parent_run_id, choice)
                 return Since(behind=left, only_behind=True)
+            if row.mode == "retry":
+                return Since(behind=row.options.get("rows") or {}, only_behind=True)
             last = runs.last_run(session, row)
             if last is None or last[2] != self._formulas:
                 return Since()

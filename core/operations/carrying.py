@@ -101,7 +101,7 @@ class BridgeContext:
                 f"There is no org {name_or_id!r} in this workspace.",
                 next_step="`orgs list` shows the registered orgs.",
             )
-        client = self._bridge.org_client(self.workspace_id, found.id)
+        client = self._bridge.row_source(self.workspace_id, found.id)
         return OrgAccess(
             found.id, found.name, found.org_id or client.identity.organization_id, client
         )

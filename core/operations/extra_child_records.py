@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -30,38 +31,79 @@ def carry(context: OperationContext, parameters: ExtraChildParameters) -> Report
     Cost: id and parent of every child in the target are read once per lookup.
     """
     plan = context.plan(parameters.plan)
+    found = [
+        one.finding() for one in looked_at(context, plan, parameters.parents) if one.rows.height
+    ]
+    total = sum(int(item["rows"]) for item in found)
+    result = {
+        "plan": plan.name,
+        "target": plan.target,
+        "looked_at": context.clock().isoformat(),
+        "children": found,
+    }
+    return Report(result, f"{total:,} extra children under {len(found)} lookups.")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The extra children under one lookup."""
+
+    parent: ObjectMapping
+    child: ObjectMapping
+    lookup: str
+    #: ``id``, ``parent``, ``created``
+    rows: pl.DataFrame
+
+    def finding(self) -> Mapping[str, Any]:
+        """What the log row keeps of it."""
+        return {
+            "parent": self.parent.name,
+            "parent_object": self.parent.target,
+            "child": self.child.name,
+            "child_object": self.child.target,
+            "lookup": self.lookup,
+            "rows": self.rows.height,
+            "newest": self.rows["created"].max(),
+            "ids": self.rows["id"].head(KEPT_ROWS).to_list(),
+            "parents": self.rows["parent"].head(KEPT_ROWS).to_list(),
+        }
+
+
+def looked_at(
+    context: OperationContext,
+    plan: Plan,
+    parents: Sequence[str] = (),
+    *,
+    only: tuple[str, str] | None = None,
+) -> Iterator[Look]:
+    """Every lookup of a plan to parents that it migrated, with its extra children.
+
+    Args:
+        parents: mapping names; empty for all.
+        only: child mapping and lookup, when one is meant.
+    """
     source, target = context.org(plan.source), context.org(plan.target)
     pair = f"{source.organization_id}:{target.organization_id}"
     described = {
         one.name.lower(): one
         for one in target.client.describe_many(sorted({item.target for item in plan.objects}))
     }
-    found = []
-    for parent in _parents(plan, parameters.parents):
+    for parent in _parents(plan, parents):
         with context.session() as session:
-            parents = record_links.links_of(session, org_pair=pair, mapping_name=parent.name)
+            migrated = record_links.links_of(session, org_pair=pair, mapping_name=parent.name)
         for child in plan.objects:
             known = described.get(child.target.lower())
-            lookups = [] if known is None else known.references
-            for lookup in lookups:
-                if parent.target not in lookup.reference_to or parents.is_empty():
+            for lookup in () if known is None else known.references:
+                if parent.target not in lookup.reference_to or migrated.is_empty():
+                    continue
+                if only is not None and only != (child.name, lookup.name):
                     continue
                 context.progress(f"Looking at {child.target}.{lookup.name}.")
                 with context.session() as session:
                     links = record_links.links_of(session, org_pair=pair, mapping_name=child.name)
-                rows = extra_children(
-                    _children(target, child, lookup.name), parents=parents, links=links
-                )
-                found.append(_finding(parent, child, lookup.name, rows=rows))
-    found = [item for item in found if item["rows"]]
-    total = sum(int(item["rows"]) for item in found)
-    result = {
-        "plan": plan.name,
-        "target": target.name,
-        "looked_at": context.clock().isoformat(),
-        "children": found,
-    }
-    return Report(result, f"{total:,} extra children under {len(found)} lookups.")
+                children = _children(target, child, lookup.name)
+                rows = extra_children(children, parents=migrated, links=links)
+                yield Look(parent, child, lookup.name, rows)
 
 
 def extra_children(
@@ -100,22 +142,6 @@ def _children(target: OrgAccess, child: ObjectMapping, lookup: str) -> pl.DataFr
     if not frames:
         return pl.DataFrame(schema=dict.fromkeys(names, pl.String))
     return pl.concat(frames).rename(dict(zip(frames[0].columns, names, strict=True)))
-
-
-def _finding(
-    parent: ObjectMapping, child: ObjectMapping, lookup: str, *, rows: pl.DataFrame
-) -> Mapping[str, Any]:
-    return {
-        "parent": parent.name,
-        "parent_object": parent.target,
-        "child": child.name,
-        "child_object": child.target,
-        "lookup": lookup,
-        "rows": rows.height,
-        "newest": rows["created"].max(),
-        "ids": rows["id"].head(KEPT_ROWS).to_list(),
-        "parents": rows["parent"].head(KEPT_ROWS).to_list(),
-    }
 
 
 OPERATION = Operation(

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 
 from core.domain.plan import Plan
 from core.domain.roles import Role
-from core.salesforce.client import OrgClient
+from core.salesforce.source import RowSource
 from core.spool import RunSpool
 
 if TYPE_CHECKING:
@@ -35,13 +35,13 @@ class Parameters(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class OrgAccess:
-    """A registered org in the hands of an operation."""
+    """A registered org, or a set of files, in the hands of an operation that reads it."""
 
     id: UUID
     name: str
     #: 18-character Organization Id
     organization_id: str
-    client: OrgClient
+    client: RowSource
 
 
 class StoppedError(Exception):

@@ -20,7 +20,6 @@ from core.operations.protocol import (
     Parameters,
     Report,
 )
-from core.salesforce import queries
 
 Number = int | OrgbridgeError
 
@@ -114,9 +113,7 @@ def _counts(org: OrgAccess, items: Sequence[CountItem], soqls: Sequence[str]) ->
     found: list[Number] = [0] * len(items)
     for all_rows in (False, True):
         places = [at for at, item in enumerate(items) if item.all_rows is all_rows]
-        numbers = queries.counts(
-            org.client.wire, org.client.api, [soqls[at] for at in places], all_rows=all_rows
-        )
+        numbers = org.client.counts([soqls[at] for at in places], all_rows=all_rows)
         for at, number in zip(places, numbers, strict=True):
             found[at] = number
     return found

@@ -19,7 +19,7 @@ from core.domain.soql import checked_filter, parse_select
 from core.errors import OrgbridgeError, UserError
 from core.operations.carrying import BridgeContext
 from core.salesforce import queries
-from core.salesforce.client import OrgClient
+from core.salesforce.source import RowSource
 
 if TYPE_CHECKING:
     from core.bootstrap import Orgbridge
@@ -124,7 +124,7 @@ def _csv(frame: pl.DataFrame, *, for_people: bool, bom: bool) -> bytes:
     return frame.write_csv(line_terminator="\n").encode()
 
 
-def _soql(client: OrgClient, request: ExportRequest) -> str:
+def _soql(client: RowSource, request: ExportRequest) -> str:
     if request.soql.strip():
         return request.soql.strip().removesuffix(";")
     if not request.sobject:
