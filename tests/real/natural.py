@@ -7,7 +7,7 @@ lookup is equal when the rows that it names have equal keys.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -80,14 +80,18 @@ class Store:
         return None if parent is None else self._part(parent[0], parent[1], rest)
 
 
-def differences(old: Store, new: Store, *, blocked: Mapping[str, int]) -> list[str]:
+def differences(
+    old: Store, new: Store, *, written: Collection[str], blocked: Mapping[str, int]
+) -> list[str]:
     """Sentences about rows and fields that differ; empty when all arrived, once and whole.
 
     Args:
+        written: objects that the plans move; the others only tell what lookups mean.
         blocked: by object, how many rows the set rightly does not let through (repeated keys).
     """
     found: list[str] = []
-    for name, rows in old.rows.items():
+    for name in written:
+        rows = old.rows[name]
         theirs = Counter(new.key(name, row) for row in new.rows[name])
         ours = Counter(old.key(name, row) for row in rows)
         single = {key for key, count in ours.items() if count == 1}
