@@ -2,15 +2,17 @@
 
 Hashes are kept in the ledger between runs, so they depend on nothing but the canonical text: not on
 the process, the platform, or the version of polars (whose own hash makes no such promise). XXH3
-over UTF-8; blank and empty are the same, and fields cannot run into each other. Figures stand in
-benchmarks/RESULTS.md.
+over UTF-8; blank and empty are the same, and fields cannot run into each other. Whole columns are
+hashed at once (polars-hash); figures stand in benchmarks/RESULTS.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import polars as pl
+import polars_hash as plh
 import xxhash
 
 #: part of every hash: raise it when canonical text changes, and every row counts as changed once
@@ -32,9 +34,7 @@ def row_hashes(frame: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
         texts = pl.Series([""], dtype=pl.String).new_from_index(0, frame.height)
     else:
         texts = _row_texts(frame.select(pl.col(name).fill_null("") for name in ordered))
-    digest = xxhash.xxh3_64_intdigest
-    unsigned = [digest(text, seed) for text in texts]
-    return pl.Series("hash", unsigned, dtype=pl.UInt64).reinterpret(signed=True)
+    return _digests(texts, seed)
 
 
 def field_hashes(frame: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
@@ -54,11 +54,11 @@ def _row_texts(values: pl.DataFrame) -> pl.Series:
     """
     joined = pl.concat_str(pl.all(), separator=_MARK).alias("hash")
     texts = values.select(joined)["hash"]
+    if not _has_marks(texts, values.width - 1):
+        return texts
     odd = (texts.str.count_matches(_MARK, literal=True) != values.width - 1) | texts.str.contains(
         _ESCAPE, literal=True
     )
-    if not odd.any():
-        return texts
     escaped = values.filter(odd).select(
         pl.all()
         .str.replace_all(_ESCAPE, _ESCAPE + "0", literal=True)
@@ -67,10 +67,27 @@ def _row_texts(values: pl.DataFrame) -> pl.Series:
     return texts.scatter(odd.arg_true(), escaped.select(joined)["hash"])
 
 
+def _has_marks(texts: pl.Series, between: int) -> bool:
+    """Whether values hold a mark of their own: one look over all bytes, since they hardly do."""
+    content = texts.to_arrow(compat_level=pl.CompatLevel.oldest()).buffers()[2]
+    if content is None:
+        return False
+    raw = np.frombuffer(content, dtype=np.uint8)
+    marks = int(np.count_nonzero(raw == ord(_MARK)))
+    return marks != between * len(texts) or bool((raw == ord(_ESCAPE)).any())
+
+
 def _value_hashes(values: pl.Series) -> pl.Series:
-    digest = xxhash.xxh3_64_intdigest
-    unsigned = [digest(HASH_VERSION + text) if text else None for text in values]
-    return pl.Series(values.name, unsigned, dtype=pl.UInt64).reinterpret(signed=True)
+    filled = pl.when(pl.col("v").str.len_bytes() > 0).then(pl.col("v"))
+    texts = values.to_frame("v").select(pl.concat_str(pl.lit(HASH_VERSION), filled))
+    return _digests(texts.to_series(), 0).alias(values.name)
+
+
+def _digests(texts: pl.Series, seed: int) -> pl.Series:
+    """XXH3 of every text as Int64; null of null."""
+    column = plh.col("text").nchash.xxh3_64(seed=seed)
+    made = texts.alias("text").to_frame().select(column.alias("hash"))
+    return made.to_series().reinterpret(signed=True)
 
 
 def _signed(unsigned: int) -> int:

@@ -24,14 +24,17 @@ Codes = npt.NDArray[np.int64]
 #: characters of the id that go into the table of heads
 HEAD = 6
 TAIL = 9
+#: characters of an id without and with its checksum
+SHORT, FULL = 15, 18
 NONE = np.int64(-1)
 _ALPHABET = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_DIGIT = np.full(256, 255, dtype=np.uint8)
+_NO_DIGIT = 255
+_DIGIT = np.full(256, _NO_DIGIT, dtype=np.uint8)
 _DIGIT[np.frombuffer(_ALPHABET, dtype=np.uint8)] = np.arange(62, dtype=np.uint8)
-_POWERS = (62 ** np.arange(14, -1, -1, dtype=object))[-TAIL:].astype(np.int64)
-_HEAD_POWERS = (62 ** np.arange(HEAD - 1, -1, -1)).astype(np.int64)
 _CHECK = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345", dtype=np.uint8)
 _LETTERS = np.frombuffer(_ALPHABET, dtype=np.uint8)
+#: places of A and Z in the alphabet
+_FIRST_CAPITAL, _LAST_CAPITAL = 10, 35
 #: 62**9 < 2**54
 _TAIL_BITS = 54
 #: heads that fit beside the tail in 63 bits
@@ -48,55 +51,63 @@ class IdCodes:
 
     def encode(self, ids: pl.Series) -> Codes:
         """Codes of ids (String); -1 where null or not 15 or 18 base-62 characters."""
-        n = len(ids)
-        codes = np.full(n, NONE, dtype=np.int64)
-        lengths = ids.str.len_bytes()
-        fit = (((lengths == 15) | (lengths == 18)).fill_null(False)).to_numpy()
-        if not fit.any():
-            return codes
-        chosen = ids if fit.all() else ids.filter(pl.Series(fit))
-        raw = _joined(chosen)
-        digits = _DIGIT[raw.reshape(-1, 15)]
-        good = (digits != 255).all(axis=1)
-        wide = digits.astype(np.int64)
-        heads = wide[:, :HEAD] @ _HEAD_POWERS
-        tails = wide[:, HEAD:] @ _POWERS
-        coded = (self._head_numbers(heads, good) << _TAIL_BITS) | tails
-        coded[~good] = NONE
-        codes[fit] = coded
+        lengths = ids.str.len_bytes().fill_null(0).to_numpy()
+        codes = np.full(len(ids), NONE, dtype=np.int64)
+        for size in (SHORT, FULL):
+            fit = lengths == size
+            if fit.all() and len(ids):
+                return self._coded(_bytes(ids).reshape(-1, size)[:, :SHORT])
+            if fit.any():
+                chosen = _bytes(ids.filter(pl.Series(fit)))
+                codes[fit] = self._coded(chosen.reshape(-1, size)[:, :SHORT])
+        return codes
+
+    def _coded(self, characters: npt.NDArray[np.uint8]) -> Codes:
+        """Codes of rows of 15 characters; column by column, which numpy does fastest."""
+        digits = np.take(_DIGIT, np.ascontiguousarray(characters.T))
+        good = (digits != _NO_DIGIT).all(axis=0)
+        heads, tails = _number(digits[:HEAD]), _number(digits[HEAD:])
+        codes = (self._head_numbers(heads, good) << _TAIL_BITS) | tails
+        codes[~good] = NONE
         return codes
 
     def decode(self, codes: Codes) -> pl.Series:
         """18-character ids; null where the code is -1."""
         present = codes != NONE
-        given = codes[present]
-        digits = np.empty((len(given), 15), dtype=np.int64)
-        rest = given & ((1 << _TAIL_BITS) - 1)
-        for place in range(14, HEAD - 1, -1):
-            rest, digits[:, place] = np.divmod(rest, 62)
-        rest = self._heads[given >> _TAIL_BITS]
-        for place in range(HEAD - 1, -1, -1):
-            rest, digits[:, place] = np.divmod(rest, 62)
-        text = np.empty((len(given), 18), dtype=np.uint8)
-        text[:, :15] = _LETTERS[digits]
-        upper = ((digits >= 10) & (digits < 36)).reshape(-1, 3, 5)
-        text[:, 15:] = _CHECK[upper @ np.array([1, 2, 4, 8, 16])]
-        # astype("U18") would cost 72 bytes a row; arrow takes the bytes as they are
-        column = pl.Series(text.reshape(-1).view("S18")).cast(pl.String) if len(given) else None
-        if column is None:
-            return pl.Series([None] * len(codes), dtype=pl.String)
+        if not present.any():
+            return pl.Series([None], dtype=pl.String).new_from_index(0, len(codes))
+        found = _texts(self._digits(codes if present.all() else codes[present]))
         if present.all():
-            return column
+            return found
         places = np.where(present, np.cumsum(present) - 1, 0)
-        found = column.gather(pl.Series(places))
-        return (
-            pl.select(pl.when(pl.Series(present)).then(found)).to_series() if len(codes) else column
-        )
+        column = found.gather(pl.Series(places))
+        return pl.select(pl.when(pl.Series(present)).then(column)).to_series()
+
+    def _digits(self, codes: Codes) -> npt.NDArray[np.uint8]:
+        """Base-62 digits of codes, one row per place."""
+        digits = np.empty((SHORT, len(codes)), dtype=np.uint8)
+        rest = codes & ((1 << _TAIL_BITS) - 1)
+        for place in range(SHORT - 1, HEAD - 1, -1):
+            higher = rest // 62
+            digits[place] = rest - higher * 62
+            rest = higher
+        heads = codes >> _TAIL_BITS
+        one = (heads == heads[0]).all()
+        rest = self._heads[heads[:1] if one else heads]
+        for place in range(HEAD - 1, -1, -1):
+            higher = rest // 62
+            digits[place] = rest - higher * 62
+            rest = higher
+        return digits
 
     def _head_numbers(self, heads: Codes, good: npt.NDArray[np.bool_]) -> Codes:
-        unique, inverse = np.unique(heads, return_inverse=True)
+        if len(heads) and (heads == heads[0]).all() and good.any():
+            # most columns hold ids of one object of one org
+            unique, inverse = heads[:1], np.zeros(len(heads), dtype=np.int64)
+        else:
+            unique, inverse = np.unique(heads, return_inverse=True)
         with self._lock:
-            wanted = np.unique(heads[good])
+            wanted = unique if len(unique) == 1 else np.unique(heads[good])
             new = wanted[~np.isin(wanted, self._heads)]
             if len(new):
                 if len(self._heads) + len(new) > _HEADS_MAX:
@@ -111,12 +122,31 @@ class IdCodes:
         return np.asarray(numbers[inverse], dtype=np.int64)
 
 
-def _joined(ids: pl.Series) -> npt.NDArray[np.uint8]:
-    cut = ids.str.slice(0, 15).to_arrow()
-    # the values of a string array without nulls lie end to end
-    import pyarrow as pa
+def _texts(digits: npt.NDArray[np.uint8]) -> pl.Series:
+    """18-character ids of base-62 digits: the checksum tells which letters are capitals."""
+    text = np.empty((digits.shape[1], FULL), dtype=np.uint8)
+    text[:, :SHORT] = np.take(_LETTERS, digits).T
+    upper = ((digits >= _FIRST_CAPITAL) & (digits <= _LAST_CAPITAL)).view(np.uint8)
+    for part in range(3):
+        bits = upper[part * 5 : part * 5 + 5]
+        number = bits[0] | bits[1] << 1 | bits[2] << 2 | bits[3] << 3 | bits[4] << 4
+        text[:, SHORT + part] = np.take(_CHECK, number)
+    # astype("U18") would cost 72 bytes a row; arrow takes the bytes as they are
+    return pl.Series(text.reshape(-1).view("S18")).cast(pl.String)
 
-    flat = pa.concat_arrays([cut.cast(pa.large_binary())])
+
+def _number(digits: npt.NDArray[np.uint8]) -> Codes:
+    """Base-62 numbers; one row of digits per place."""
+    number: Codes = digits[0].astype(np.int64)
+    for place in digits[1:]:
+        number *= 62
+        number += place
+    return number
+
+
+def _bytes(ids: pl.Series) -> npt.NDArray[np.uint8]:
+    """The text of a column without nulls, end to end."""
+    flat = ids.to_arrow(compat_level=pl.CompatLevel.oldest())
     offsets = np.frombuffer(flat.buffers()[1], dtype=np.int64)[
         flat.offset : flat.offset + len(flat) + 1
     ]

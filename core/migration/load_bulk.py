@@ -19,10 +19,9 @@ from core.db.run_state import ChunkRow
 from core.domain.states import ChunkState
 from core.errors import LostError, RefusedError, TransientError
 from core.migration.context import RunContext
-from core.migration.outcomes import Outcomes, as_csv, bulk_outcomes
+from core.migration.outcomes import Outcomes, bulk_csv, bulk_outcomes, result_columns
 from core.migration.spec import Step
 from core.salesforce.bulk import JobSpec, JobState, JobStatus, ResultKind
-from core.salesforce.frames import csv_bytes
 
 _OPERATIONS = {"hard_delete": "hardDelete"}
 #: jobs made anew because an upload broke off
@@ -96,7 +95,7 @@ def _new_job(run: RunContext, step: Step, chunk: ChunkRow, page: pl.DataFrame) -
         external_id_field=step.stamped_key if chunk.operation == "upsert" else None,
         assignment_rule_id=_assignment_rule(step),
     )
-    content = csv_bytes(as_csv(page))
+    content = bulk_csv(page)
     for attempt in range(_UPLOAD_ATTEMPTS):
         run.pulse.check()
         job_id = bulk.create_job(spec)
@@ -126,13 +125,15 @@ def _results(
     run: RunContext, step: Step, chunk: ChunkRow, page: pl.DataFrame, ended: JobStatus
 ) -> Outcomes:
     bulk = run.target.bulk
-    accepted = list(bulk.results(ended.job_id, ResultKind.SUCCESSFUL))
+    key = join_key(step, chunk.operation)
+    only = result_columns(key)
+    accepted = list(bulk.results(ended.job_id, ResultKind.SUCCESSFUL, only=only))
     refused = (
-        list(bulk.results(ended.job_id, ResultKind.FAILED))
+        list(bulk.results(ended.job_id, ResultKind.FAILED, only=only))
         if ended.records_failed or ended.state is not JobState.JOB_COMPLETE
         else []
     )
-    outcomes = bulk_outcomes(page, accepted, refused, key=join_key(step, chunk.operation))
+    outcomes = bulk_outcomes(page, accepted, refused, key=key)
     if outcomes.left and ended.state is JobState.JOB_COMPLETE:
         raise JobGoneError(
             f"The job {ended.job_id} ended, and {len(outcomes.left)} of its rows are in no result.",

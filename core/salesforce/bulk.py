@@ -10,7 +10,7 @@ whatever is lost afterwards is found again by asking for the job. Nothing is pro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -187,12 +187,21 @@ class Bulk:
         return self._wait(f"jobs/ingest/{job_id}", until=until, on_poll=on_poll)
 
     def results(
-        self, job_id: str, kind: ResultKind, *, max_rows: int = 50_000
+        self,
+        job_id: str,
+        kind: ResultKind,
+        *,
+        max_rows: int = 50_000,
+        only: Sequence[str] | None = None,
     ) -> Iterator[pl.DataFrame]:
-        """One result file as frames, in the org's order (not that of the upload); none if empty."""
+        """One result file as frames, in the org's order (not that of the upload); none if empty.
+
+        Args:
+            only: columns to keep; the org echoes every cell that was sent.
+        """
         path = self.api.path(f"jobs/ingest/{job_id}/{ResultKind(kind).value}")
         page = ResultPage(path, {"job_id": job_id})
-        yield from self._frames(page, max_rows)
+        yield from self._frames(page, max_rows, only)
 
     def open_jobs(self, *, sobject: str | None = None) -> Iterator[JobStatus]:
         """Ingest jobs (2.0) that have not ended, of any user whose jobs we may see."""
@@ -291,7 +300,9 @@ class Bulk:
                 return status
             self.sleep(next(delays))
 
-    def _frames(self, page: ResultPage, max_rows: int) -> Iterator[pl.DataFrame]:
+    def _frames(
+        self, page: ResultPage, max_rows: int, only: Sequence[str] | None = None
+    ) -> Iterator[pl.DataFrame]:
         """Frames of one result file; one that breaks off is read again from where it stood.
 
         Result files do not change, so rows already given are skipped by number.
@@ -301,7 +312,8 @@ class Bulk:
         while True:
             seen = 0
             try:
-                for frame in frames.csv_frames(page.blocks(self.wire), max_rows=max_rows):
+                blocks = page.blocks(self.wire)
+                for frame in frames.csv_frames(blocks, max_rows=max_rows, only=only):
                     fresh = frame.slice(max(given - seen, 0))
                     seen += frame.height
                     if fresh.height:

@@ -57,10 +57,18 @@ def test_what_is_written_for_an_upload_is_read_back(rows: list[list[str]]) -> No
     assert read == frame.rows()
 
 
+def test_only_the_wanted_columns_of_a_result_file_are_kept() -> None:
+    content = b'"sf__Id","Name","Code__c"\n"1","a, ""b""\nc","x"\n"2","","y"\n'
+
+    (frame,) = frames.csv_frames([content], only=["sf__Id", "sf__Error", "code__C"])
+    assert frame.columns == ["sf__Id", "Code__c"]
+    assert frame.rows() == [("1", "x"), ("2", "y")]
+
+
 def test_line_endings_inside_values_become_those_of_the_job() -> None:
     frame = pl.DataFrame({"a": ["x\r\ny\rz"], "b": ["1"]})
 
-    assert frames.csv_bytes(frame) == b'a,b\n"x\ny\nz",1\n'
+    assert frames.csv_bytes(frame) == b'"a","b"\n"x\ny\nz","1"\n'
 
 
 def test_a_csv_of_another_width_is_not_taken() -> None:
