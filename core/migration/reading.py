@@ -21,6 +21,7 @@ from core.migration.delta import Since
 from core.migration.extract import extract, read_columns
 from core.migration.scope import within
 from core.migration.spec import Step
+from core.migration.survivors import Survivors, decided, with_values
 from core.migration.transform import StepRules
 
 if TYPE_CHECKING:
@@ -63,13 +64,16 @@ class Reading:
         """Puts the mapping's rows on the spool and their number into the step's cursor."""
         if "sizes" in row.cursor:
             return
+        chosen = self._survivors(step)
         got = extract(
             run.source,
             run.spool,
             step,
             columns=read_columns(step, rules.source_columns),
             watermark=run.watermark,
-            keep=lambda page: rules.seal(self._scoped(run, step, page)),
+            keep=lambda page: rules.seal(
+                with_values(run, step, self._scoped(run, step, page), chosen)
+            ),
             beat=run.pulse.check,
             narrowed=delta.conditions(run, step, self.since, mappings=self._plan.objects),
         )
@@ -79,6 +83,13 @@ class Reading:
             commit.event(f"{step.name}: {got.rows} rows read", step=step.name)
             if gone:
                 commit.event(delta.sentence(step, gone), step=step.name, level="warning")
+
+    def _survivors(self, step: Step) -> Survivors:
+        row = self._row
+        with self._bridge.session(row.workspace_id) as session:
+            return decided(
+                session, step, source_org=row.source_org_id, target_org=row.target_org_id
+            )
 
     def _scoped(self, run: RunContext, step: Step, page: pl.DataFrame) -> pl.DataFrame:
         """Only rows whose parent, by one of the scope's lookups, is read in this run (rule 1.4).

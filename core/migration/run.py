@@ -44,7 +44,7 @@ from core.errors import (
     SessionLostError,
     UserError,
 )
-from core.migration import canary, delta
+from core.migration import canary, delta, survivors
 from core.migration.adopt import link_adopted
 from core.migration.checking import check, with_load_options
 from core.migration.comparing import compared
@@ -72,7 +72,6 @@ from core.migration.trial import try_step
 from core.migration.undo import undo_step
 from core.migration.verify import verify
 from core.salesforce.source import RowSource
-from core.spool import RunSpool
 
 if TYPE_CHECKING:
     from core.bootstrap import Orgbridge
@@ -283,10 +282,9 @@ class _Carrier:
             run_id=parent_id,
             token=NOBODY,
         )
-        leaving: set[str] = set()
         for step in reversed(resolved.steps):
             links = self._known_links(run, step)
-            act = partial(_undo_one, run, parent, spool, links=links, leaving=leaving)
+            act = partial(undo_step, run, parent=parent, spool=spool, links=links)
             self._phase(run, step, "undo", act)
 
     def _verify(self, run: RunContext, steps: list[Step]) -> None:
@@ -459,6 +457,7 @@ class _Carrier:
         if self._reading.follows:
             delta.note_new(run, step, matches)
         link_adopted(run, step, matches)
+        survivors.stand_aside(run, matches, self._survivors(step))
         mark = ""
         if run.is_canary:
             turn = canary.turn_of(run, step, is_canary=is_canary)
@@ -470,6 +469,7 @@ class _Carrier:
             with self._store.commit() as commit:
                 commit.step(row.id, status=StepState.PAUSED, cursor={"canary_done": True})
             return
+        survivors.redirect(run, step, self._survivors(step))
         row = self._load_row(step)
         with self._store.commit() as commit:
             commit.step(row.id, status=step_status(row))
@@ -484,8 +484,16 @@ class _Carrier:
             run.ids.encode(links.get_column("source_id")),
             run.ids.encode(links.get_column("target_id")),
         )
+        if self._row.mode != "undo":
+            survivors.redirect(run, step, self._survivors(step))
         link_contacts(run, step, self._steps)
         return links
+
+    def _survivors(self, step: Step) -> survivors.Survivors:
+        """What people decided about duplicates of a mapping's objects."""
+        source, target = self._row.source_org_id, self._row.target_org_id
+        with self._bridge.session(self._row.workspace_id) as session:
+            return survivors.decided(session, step, source_org=source, target_org=target)
 
     def _read(self, run: RunContext, step: Step, row: StepRow) -> StepRow:
         self._reading.read(run, step, row, self._rules(step))
@@ -558,19 +566,6 @@ class _Carrier:
 
 def _ids_read(run: RunContext, step: Step) -> Iterator[pl.Series]:
     return (page.get_column(ID) for page in run.spool.pages(source_folder(step), [ID]))
-
-
-def _undo_one(
-    run: RunContext,
-    parent: RunStore,
-    spool: RunSpool,
-    step: Step,
-    row: StepRow,
-    *,
-    links: Any,
-    leaving: set[str],
-) -> None:
-    undo_step(run, step, row, parent=parent, spool=spool, links=links, leaving=leaving)
 
 
 def _writes(row: runs.RunRow) -> bool:
