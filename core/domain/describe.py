@@ -221,6 +221,16 @@ class SObject:
             }
         )
 
+    def holds(self, child: str, field_name: str) -> bool:
+        """Whether deleting a record takes its children by that lookup along, or is refused for
+        their sake; true also where the describe does not name the relationship."""
+        known = [
+            one
+            for one in self.child_relationships
+            if (one.child_sobject.lower(), one.field.lower()) == (child.lower(), field_name.lower())
+        ]
+        return not known or any(one.cascade_delete or one.restricted_delete for one in known)
+
     @cached_property
     def references(self) -> tuple[Field, ...]:
         """All lookups, in the order of the describe."""

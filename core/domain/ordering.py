@@ -229,6 +229,9 @@ class _Graph:
         target = self._targets.get(mapping.target.lower())
         if target is None or mapping.operation is Operation.PRESERVE:
             return
+        if mapping.operation.is_delete:
+            yield from self._held_by_parents(mapping, target)
+            return
         deferred = {described.name for described in self._deferred_fields(mapping)}
         in_key = _key_lookups(mapping, target)
         for described in _dedupe((*written_lookups(mapping, target), *in_key)):
@@ -237,12 +240,19 @@ class _Graph:
             for parent in lookup_targets(mapping, described, self._mappings):
                 yield self._lookup_edge(mapping, described, parent, in_key=described in in_key)
 
+    def _held_by_parents(self, mapping: ObjectMapping, target: SObject) -> Iterable[Edge]:
+        """Every lookup counts, whether the plan maps it or not: with a parent its children go, or
+        they keep it. Those that a delete only empties bind nothing."""
+        for described in target.references:
+            for parent in lookup_targets(mapping, described, self._mappings):
+                above = self._targets.get(parent.target.lower())
+                if above is None or above.holds(target.name, described.name):
+                    reason = f"{described.name} points at it: children are deleted first"
+                    yield Edge(parent.name, mapping.name, EdgeKind.DELETE, reason, described.name)
+
     def _lookup_edge(
         self, mapping: ObjectMapping, described: Field, parent: ObjectMapping, *, in_key: bool
     ) -> Edge:
-        if mapping.operation.is_delete:
-            reason = f"{described.name} points at it: children are deleted first"
-            return Edge(parent.name, mapping.name, EdgeKind.DELETE, reason, described.name)
         if in_key:
             reason = f"{described.name} is part of the key"
             return Edge(mapping.name, parent.name, EdgeKind.REQUIRED_LOOKUP, reason, described.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.domain.depth import IN_CYCLE, record_depth
-from core.domain.describe import Field, Fields, SObject, parse_describe, parse_field
+from core.domain.describe import (
+    ChildRelationship,
+    Field,
+    Fields,
+    SObject,
+    parse_describe,
+    parse_field,
+)
 from core.domain.object_book import object_book
 from core.domain.ordering import EdgeKind, LoadOrder, load_order, only
 from core.domain.plan import Plan, plan_from_document
@@ -175,6 +183,25 @@ def test_deletes_take_children_first() -> None:
     order = order_of(plan, sobject("A__c"), sobject("B__c", lookup("A__c", "A__c")))
 
     assert order.waves == (("b__c",), ("a__c",))
+
+
+def test_rule_4_1_deletes_look_at_all_lookups_and_at_those_only_that_bind() -> None:
+    """Lookups of a plan that deletes are not mapped; one that is only emptied makes no circle."""
+    plan = plan_of(
+        {"source": "A__c", "operation": "delete", "auto_map": False},
+        {"source": "B__c", "operation": "delete", "auto_map": False},
+    )
+    clears = ChildRelationship("A__c", "B__c")
+    takes = ChildRelationship("B__c", "A__c", cascade_delete=True)
+
+    order = order_of(
+        plan,
+        replace(sobject("A__c", lookup("B__c", "B__c")), child_relationships=(takes,)),
+        replace(sobject("B__c", lookup("A__c", "A__c")), child_relationships=(clears,)),
+    )
+
+    assert order.waves == (("b__c",), ("a__c",))
+    assert order.cycles == ()
 
 
 def test_defers_that_cannot_wait_are_named() -> None:
