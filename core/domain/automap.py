@@ -74,15 +74,18 @@ def completed(
     target: SObject,
     *,
     in_plan: Collection[str] | None = None,
+    users: bool = True,
 ) -> ObjectMapping:
     """The mapping with a copy for every target field that has its equal in the source.
 
     Equal is the API name, else the label where it is the only one. Given rules, skipped fields,
-    rejected suggestions, audit fields and fields that the object book warns of stay as they are.
+    rejected suggestions, audit fields and fields that the object book warns of stay as they are;
+    so do fields whose values would have to be turned into something else (text into a number).
 
     Args:
         in_plan: target objects of the plan; lookups that lead to none of them, nor to users and
             record types, are left out unless they have a policy. None: all lookups are taken.
+        users: whether the plan says how users are found; without, lookups to them are left out.
     """
     if not mapping.auto_map or mapping.operation.is_delete:
         return mapping
@@ -90,14 +93,15 @@ def completed(
     policies = {name.lower() for name in mapping.lookups}
     labels = _single_labels(source)
     added: dict[str, CopyRule] = {}
+    known_objects = None if in_plan is None else _known(in_plan, source, target, users=users)
     for field in target.fields.values():
         lowered = field.name.lower()
         if lowered in known or not is_offered(field, target.name):
             continue
-        if lowered not in policies and not _leads_somewhere(field, in_plan):
+        if lowered not in policies and not _leads_somewhere(field, known_objects):
             continue
-        found = source.fields.get(field.name) or labels.get(field.label.lower())
-        if found is not None and compatibility(found, field) > 0:
+        found = source.fields.get(field.name) or labels.get(field.label.strip().lower())
+        if found is not None and _fits(found, field):
             added[field.name] = CopyRule(source=found.name)
     return mapping.model_copy(update={"fields": {**added, **mapping.fields}})
 
@@ -163,6 +167,7 @@ def is_offered(field: Field, sobject: str) -> bool:
         and field.type not in _NEVER_TYPES
         and field.name.lower() not in AUDIT_FIELDS
         and field.name not in object_book().entry(sobject).never_send
+        and not object_book().entry(sobject).is_derived(field.name)
     )
 
 
@@ -303,14 +308,31 @@ def _single_labels(source: SObject) -> dict[str, Field]:
     """Source fields by label, where only one has it."""
     found: dict[str, Field | None] = {}
     for field in source.fields.values():
-        label = field.label.lower()
+        label = field.label.strip().lower()
         found[label] = None if label in found else field
     return {label: field for label, field in found.items() if field is not None}
 
 
-def _leads_somewhere(field: Field, in_plan: Collection[str] | None) -> bool:
-    if in_plan is None or not field.is_reference:
+def _fits(source: Field, target: Field) -> bool:
+    """Values go over as they are; whether a lookup leads somewhere is another question."""
+    if source.is_reference or target.is_reference:
+        return source.is_reference and target.is_reference
+    if {source.type, target.type} == _DATES:
+        return False  # which day a time falls on depends on a time zone that nobody named
+    return compatibility(source, target) > TEXT_FIT
+
+
+def _known(
+    in_plan: Collection[str], source: SObject, target: SObject, *, users: bool
+) -> frozenset[str]:
+    """Objects, in small letters, that lookups may lead to."""
+    known = {name.lower() for name in in_plan} | (USER_OBJECTS if users else frozenset())
+    if all(any(not kind.master for kind in side.record_types) for side in (source, target)):
+        known |= {"recordtype"}
+    return frozenset(known)
+
+
+def _leads_somewhere(field: Field, known: frozenset[str] | None) -> bool:
+    if known is None or not field.is_reference:
         return True
-    referred = {name.lower() for name in field.reference_to}
-    known = {name.lower() for name in in_plan} | USER_OBJECTS | {"recordtype"}
-    return bool(referred & known)
+    return bool({name.lower() for name in field.reference_to} & known)

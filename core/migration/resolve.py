@@ -7,12 +7,12 @@ lookup graph gives the waves. Nothing is read from the orgs but describes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from core.domain.book_rules import by_the_book
-from core.domain.describe import COMPOUND_TYPES, Field, SObject
-from core.domain.object_book import object_book
+from core.domain.automap import completed
+from core.domain.book_rules import BookNote, ByTheBook, by_the_book
+from core.domain.describe import Field, SObject
 from core.domain.ordering import Cycle, LoadOrder, load_order, lookup_targets
 from core.domain.plan import (
     CopyRule,
@@ -28,22 +28,6 @@ from core.migration.adopt import row_paths
 from core.migration.persons import person_paths
 from core.migration.spec import Lookup, Step
 
-#: written by the platform, or by people with a special right who then say so in the plan
-SYSTEM_FIELDS = frozenset(
-    {
-        "id",
-        "isdeleted",
-        "createddate",
-        "createdbyid",
-        "lastmodifieddate",
-        "lastmodifiedbyid",
-        "systemmodstamp",
-        "masterrecordid",
-        "lastactivitydate",
-        "lastvieweddate",
-        "lastreferenceddate",
-    }
-)
 _USERS = frozenset({"user", "group"})
 
 
@@ -55,6 +39,8 @@ class Resolved:
     order: LoadOrder
     #: the plan with every field said; what the run keeps
     mappings: tuple[ObjectMapping, ...]
+    #: what the object book changed, and why
+    notes: tuple[BookNote, ...] = ()
 
     @property
     def cycles(self) -> tuple[Cycle, ...]:
@@ -66,6 +52,14 @@ class Resolved:
         return next(step for step in self.steps if step.name == name)
 
 
+@dataclass(frozen=True, slots=True)
+class _Described:
+    """Both describes of one object mapping."""
+
+    source: SObject
+    target: SObject
+
+
 def resolve(plan: Plan, sources: Mapping[str, SObject], targets: Mapping[str, SObject]) -> Resolved:
     """Everything said.
 
@@ -74,35 +68,34 @@ def resolve(plan: Plan, sources: Mapping[str, SObject], targets: Mapping[str, SO
     Raises:
         UserError: an object or field of the plan is not there; the message names the place.
     """
-    effective = tuple(
-        _effective(plan, number, mapping, sources, targets)
-        for number, mapping in enumerate(plan.objects)
-    )
+    effective: list[ObjectMapping] = []
+    sides: list[_Described] = []
+    notes: list[BookNote] = []
+    for number, mapping in enumerate(plan.objects):
+        place = f"objects[{number}]"
+        described = _Described(
+            _described(sources, mapping.source, plan.source, f"{place}.source"),
+            _described(targets, mapping.target, plan.target, f"{place}.target"),
+        )
+        done = _effective(plan, mapping, described, place)
+        effective.append(done.mapping)
+        sides.append(described)
+        notes.extend(done.notes)
     order = load_order(effective, targets)
-    steps = []
-    for wave, names in enumerate(order.waves):
-        for name in names:
-            position = next(i for i, entry in enumerate(effective) if entry.name == name)
-            entry = effective[position]
-            described = sources[entry.source.lower()], targets[entry.target.lower()]
-            steps.append(
-                _step(plan, effective, position, order=order, wave=wave, described=described)
-            )
-    return Resolved(tuple(steps), order, effective)
+    positions = {entry.name: at for at, entry in enumerate(effective)}
+    steps = [
+        _step(plan, effective, positions[name], order=order, wave=wave, sides=sides)
+        for wave, names in enumerate(order.waves)
+        for name in names
+    ]
+    return Resolved(tuple(steps), order, tuple(effective), tuple(notes))
 
 
-def _effective(
-    plan: Plan,
-    number: int,
-    mapping: ObjectMapping,
-    sources: Mapping[str, SObject],
-    targets: Mapping[str, SObject],
-) -> ObjectMapping:
-    place = f"objects[{number}]"
-    source = _described(sources, mapping.source, plan.source, f"{place}.source")
-    target = _described(targets, mapping.target, plan.target, f"{place}.target")
+def _effective(plan: Plan, mapping: ObjectMapping, sides: _Described, place: str) -> ByTheBook:
+    """The mapping with every field said, and what the object book made of it."""
+    target = sides.target
     if mapping.operation.is_delete or mapping.operation is Operation.PRESERVE:
-        return mapping.model_copy(update={"fields": {}, "auto_map": False})
+        return ByTheBook(mapping.model_copy(update={"fields": {}, "auto_map": False}))
     named: dict[str, RuleBase] = {}
     for name, rule in mapping.applied_fields.items():
         if name not in target.fields:
@@ -116,68 +109,16 @@ def _effective(
         if name in target.fields and target.fields[name].name not in named:
             named[target.fields[name].name] = CopyRule(source=policy.source or name)
     named.update(_stamp(mapping, target, named))
+    said = mapping.model_copy(update={"fields": named})
     if mapping.auto_map:
-        named.update(_auto(plan, mapping, source, target, named))
-    said = mapping.model_copy(update={"fields": named, "auto_map": False})
-    return by_the_book(said, source, target).mapping
-
-
-def _auto(
-    plan: Plan, mapping: ObjectMapping, source: SObject, target: SObject, named: Iterable[str]
-) -> dict[str, CopyRule]:
-    taken = {name.lower() for name in (*named, *mapping.skip)}
-    book = object_book().entry(mapping.target)
-    never = {name.lower() for name in (*book.never_send, *book.derived)}
-    by_label: dict[str, list[Field]] = {}
-    for entry in source.fields.values():
-        by_label.setdefault(entry.label.strip().lower(), []).append(entry)
-    found: dict[str, CopyRule] = {}
-    for entry in target.fields.values():
-        lower = entry.name.lower()
-        if lower in taken or lower in never or lower in SYSTEM_FIELDS or not _is_plain(entry):
-            continue
-        same = source.fields[entry.name] if entry.name in source.fields else None
-        labelled = by_label.get(entry.label.strip().lower(), []) if entry.label else []
-        match = same or (labelled[0] if len(labelled) == 1 else None)
-        if match is None or not _fits(match, entry):
-            continue
-        if entry.is_reference and not _is_translated(plan, mapping, entry, source, target):
-            continue
-        found[entry.name] = CopyRule(source=match.name)
-    return found
-
-
-def _is_plain(entry: Field) -> bool:
-    return (
-        entry.is_writeable
-        and not entry.calculated
-        and not entry.auto_number
-        and not entry.deprecated_and_hidden
-        and entry.type not in COMPOUND_TYPES
-        and entry.type != "base64"
-    )
-
-
-def _fits(source: Field, target: Field) -> bool:
-    if source.type == target.type:
-        return True
-    if source.is_reference or target.is_reference or source.type in COMPOUND_TYPES:
-        return False
-    if target.is_text and target.type not in ("picklist", "multipicklist"):
-        return True
-    return (source.is_number and target.is_number) or (source.is_text and target.is_text)
-
-
-def _is_translated(
-    plan: Plan, mapping: ObjectMapping, entry: Field, source: SObject, target: SObject
-) -> bool:
-    if entry.reference_to == ("RecordType",):
-        return any(not r.master for r in source.record_types) and any(
-            not r.master for r in target.record_types
-        )
-    if lookup_targets(mapping, entry, plan.objects):
-        return True
-    return plan.users is not None and bool(_USERS & {n.lower() for n in entry.reference_to})
+        rejected = [n for n, rule in mapping.fields.items() if not rule.is_applied]
+        open_ones = said.model_copy(update={"skip": (*mapping.skip, *rejected)})
+        in_plan = [entry.target for entry in plan.objects]
+        users = plan.users is not None
+        done = completed(open_ones, sides.source, target, in_plan=in_plan, users=users)
+        said = said.model_copy(update={"fields": dict(done.fields)})
+    said = said.model_copy(update={"auto_map": False})
+    return by_the_book(said, sides.source, target)
 
 
 def _stamp(
@@ -197,15 +138,15 @@ def _stamp(
 
 def _step(
     plan: Plan,
-    mappings: tuple[ObjectMapping, ...],
+    mappings: Sequence[ObjectMapping],
     position: int,
     *,
     order: LoadOrder,
     wave: int,
-    described: tuple[SObject, SObject],
+    sides: Sequence[_Described],
 ) -> Step:
     mapping = mappings[position]
-    source, target = described
+    source, target = sides[position].source, sides[position].target
     deferred = {name.lower() for name in order.deferred.get(mapping.name, ())}
     rules: dict[str, RuleBase] = {}
     lookups: list[Lookup] = []

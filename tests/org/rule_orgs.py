@@ -13,9 +13,8 @@ _KEY = {"type": "text", "label": "Legacy Id", "length": 40, "external_id": True,
 OBJECTS = ("Line__c", "Project__c", "Task", "Case", "Opportunity", "Lead", "Contact", "Account")
 
 
-def schema(*, domain: str) -> str:
-    """An org whose users have names of that domain."""
-    fields = {
+_ACCOUNT = {
+    "fields": {
         "When__c": "datetime",
         "Day__c": "date",
         "Amount__c": {"type": "currency", "precision": 18, "scale": 2},
@@ -25,7 +24,42 @@ def schema(*, domain: str) -> str:
         "Tier__c": {"type": "picklist", "values": ["Gold", "Silver"], "restricted": True},
         "Once__c": {"type": "text", "length": 40, "create_only": True},
         "Legacy_Id__c": _KEY,
-    }
+    },
+    "record_types": {
+        "Business": {"name": "Business", "default": True},
+        "Partner": {"name": "Partner"},
+    },
+    "duplicate_rules": {"Same_Fax": {"match": ["Fax"], "action": "alert", "message": "Same fax"}},
+}
+_CASE = {
+    "fields": {"Legacy_Id__c": _KEY},
+    "assignment_rules": {"Web": {"where": 'ISPICKVAL(Origin, "Web")', "owner": "Desk"}},
+}
+_PROJECT = {
+    "label": "Project",
+    "fields": {
+        "Legacy_Id__c": _KEY,
+        "Status__c": {"type": "picklist", "values": ["Open", "Closed"]},
+        "Account__c": {"type": "lookup", "to": "Account", "relationship": "Account__r"},
+    },
+}
+_LINE = {
+    "label": "Line",
+    "fields": {
+        "Legacy_Id__c": _KEY,
+        "Project__c": {"type": "lookup", "to": "Project__c", "relationship": "Project__r"},
+    },
+    "validation_rules": {
+        "Locked": {
+            "formula": 'ISPICKVAL(Project__r.Status__c, "Closed")',
+            "message": "The project is closed",
+        }
+    },
+}
+
+
+def schema(*, domain: str) -> str:
+    """An org whose users have names of that domain."""
     org = {
         "features": ["multi_currency", "set_audit_fields", "hard_delete"],
         "currencies": {"USD": 1, "EUR": 0.9},
@@ -35,47 +69,25 @@ def schema(*, domain: str) -> str:
         ],
         "queues": {"Desk": {"name": "Desk", "objects": ["Case", "Lead"]}},
     }
+    keyed = ("Contact", "Lead", "Task", "Opportunity")
     objects = {
-        "Account": {
-            "fields": fields,
-            "record_types": {
-                "Business": {"name": "Business", "default": True},
-                "Partner": {"name": "Partner"},
-            },
-            "duplicate_rules": {
-                "Same_Fax": {"match": ["Fax"], "action": "alert", "message": "Same fax"}
-            },
-        },
-        "Case": {
-            "fields": {"Legacy_Id__c": _KEY},
-            "assignment_rules": {"Web": {"where": 'ISPICKVAL(Origin, "Web")', "owner": "Desk"}},
-        },
-        **{name: {"fields": {"Legacy_Id__c": _KEY}} for name in ("Contact", "Lead", "Task")},
-        "Opportunity": {"fields": {"Legacy_Id__c": _KEY}},
-        "Project__c": {
-            "label": "Project",
-            "fields": {
-                "Legacy_Id__c": _KEY,
-                "Status__c": {"type": "picklist", "values": ["Open", "Closed"]},
-                "Account__c": {"type": "lookup", "to": "Account", "relationship": "Account__r"},
-            },
-        },
-        "Line__c": {
-            "label": "Line",
-            "fields": {
-                "Legacy_Id__c": _KEY,
-                "Project__c": {"type": "lookup", "to": "Project__c", "relationship": "Project__r"},
-            },
-            "validation_rules": {
-                "Locked": {
-                    "formula": 'ISPICKVAL(Project__r.Status__c, "Closed")',
-                    "message": "The project is closed",
-                }
-            },
-        },
+        "Account": _ACCOUNT,
+        "Case": _CASE,
+        "Project__c": _PROJECT,
+        "Line__c": _LINE,
+        **{name: {"fields": {"Legacy_Id__c": _KEY}} for name in keyed},
     }
     standard = ["Account", "Contact", "Lead", "Opportunity", "Case", "Task"]
-    return yaml.safe_dump({"org": org, "standard": standard, "objects": objects})
+    document = {"org": org, "standard": standard, "objects": objects}
+    return yaml.dump(document, Dumper=_NoAliases)
+
+
+class _NoAliases(yaml.SafeDumper):
+    """Writes the same field twice rather than naming it."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        """Always."""
+        return True
 
 
 def plan(*objects: str) -> str:
