@@ -33,6 +33,7 @@ from pages.parts.boxes import on_script_error
 
 FRAME = Path(__file__).resolve().parent / "pages" / "frame.py"
 settings = config.load_settings()
+config.trust_proxies(settings)  # before uvicorn reads it
 story = logging.getLogger("app")
 
 

@@ -7,11 +7,13 @@
 | ``ORGBRIDGE_KEY`` | keys of the secrets, newest first, commas | a 0600 file in the home folder |
 | ``ORGBRIDGE_HOST``, ``ORGBRIDGE_PORT`` | where the app listens | 127.0.0.1, 8501 |
 | ``ORGBRIDGE_SPOOL_URL`` | folder or fsspec URL of all workers | a folder in the home folder |
+| ``ORGBRIDGE_TRUSTED_PROXIES`` | reverse proxies whose ``X-Forwarded-For`` counts, commas | none |
 | ``ORGBRIDGE_WORKER`` | ``off``: the app starts no worker of its own | ``on`` |
 """
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import sys
 from collections.abc import Mapping
@@ -43,6 +45,8 @@ class Settings:
     port: int = 8501
     #: where extracted rows and before-images lie; None: ``home/spool``
     spool_url: str | None = None
+    #: addresses or networks of reverse proxies; only they may say for whom they ask
+    trusted_proxies: tuple[str, ...] = ()
     #: the app starts a worker as its child
     worker_in_app: bool = True
 
@@ -66,6 +70,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         host=env.get("ORGBRIDGE_HOST", "").strip() or "127.0.0.1",
         port=_port(env.get("ORGBRIDGE_PORT", "").strip()),
         spool_url=env.get("ORGBRIDGE_SPOOL_URL", "").strip() or None,
+        trusted_proxies=_proxies(env.get("ORGBRIDGE_TRUSTED_PROXIES", "")),
         worker_in_app=_switch("ORGBRIDGE_WORKER", env.get("ORGBRIDGE_WORKER", "on")),
     )
 
@@ -80,12 +85,21 @@ def child_environ(settings: Settings) -> dict[str, str]:
         "DATABASE_URL": settings.database_url,
         "ORGBRIDGE_KEY": settings.key.reveal() if settings.key else None,
         "ORGBRIDGE_SPOOL_URL": settings.spool_url,
+        "ORGBRIDGE_TRUSTED_PROXIES": ",".join(settings.trusted_proxies) or None,
     }
     for name, value in given.items():
         env.pop(name, None)
         if value is not None:
             env[name] = value
     return env
+
+
+def trust_proxies(settings: Settings) -> None:
+    """Tell uvicorn whose forwarded addresses it takes; by itself it believes this machine's.
+
+    A client that may name its own address escapes every throttle by address.
+    """
+    os.environ["FORWARDED_ALLOW_IPS"] = ",".join(settings.trusted_proxies) or "none"
 
 
 def os_user() -> str:
@@ -121,6 +135,19 @@ def _port(text: str) -> int:
             f"ORGBRIDGE_PORT is {text!r}.", next_step="Set it to a port number, 0 for a free one."
         )
     return int(text)
+
+
+def _proxies(text: str) -> tuple[str, ...]:
+    given = tuple(part.strip() for part in text.split(",") if part.strip())
+    for each in given:
+        try:
+            ipaddress.ip_network(each, strict=False)
+        except ValueError:
+            raise ConfigError(
+                f"ORGBRIDGE_TRUSTED_PROXIES names {each!r}.",
+                next_step="Give addresses or networks, such as 10.0.0.5 or 10.0.0.0/24.",
+            ) from None
+    return given
 
 
 def _switch(name: str, text: str) -> bool:

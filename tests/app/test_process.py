@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import http.client
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx2
 import pytest
 
+from core.access import people as accounts
 from core.config import Settings
 from core.secret import Secret
 from pages import registry
@@ -106,3 +110,26 @@ def test_it_listens_on_loopback_only_and_prints_a_setup_code(server: AppServer) 
 
     assert addresses == {"0100007F"}
     assert len(server.setup_code) == 23
+
+
+@pytest.mark.parametrize("trusted", [(), ("127.0.0.1",)], ids=["nobody trusted", "proxy trusted"])
+def test_only_a_trusted_proxy_says_for_whom_it_asks(
+    settings: Settings, tmp_path: Path, trusted: tuple[str, ...]
+) -> None:
+    """Otherwise whoever names another address with each try escapes the throttle by address."""
+    with app_server(dataclasses.replace(settings, trusted_proxies=trusted), tmp_path) as running:
+        for number in range(accounts.THROTTLE_AFTER + 1):
+            status, text = ask_as(running, f"203.0.113.{number}")
+
+    assert status == 400
+    assert ("Too many attempts from this address" in text) is (not trusted)
+
+
+def ask_as(server: AppServer, address: str) -> tuple[int, str]:
+    """Send the setup form with a wrong code, in the name of an address."""
+    with httpx2.Client(base_url=server.url, headers={"x-forwarded-for": address}) as browser:
+        drawn = browser.get("/setup").text
+        token = re.search(r'name="csrf" value="([^"]+)"', drawn)
+        assert token is not None
+        answer = browser.post("/setup", data={"csrf": token[1], "code": "wrong", "email": "a@b.c"})
+        return answer.status_code, answer.text

@@ -432,3 +432,24 @@ def test_api_key_acts_for_its_person_with_the_smaller_role(
         people.actor_of_api_key(house, text.reveal(), origin=HERE)
     with house.owner_session() as session:
         assert text.reveal() not in str(session.execute(sa.select(ApiKey.__table__)).all())
+
+
+def test_one_account_is_locked_whatever_addresses_the_guesses_come_from(
+    house: Orgbridge, admin: Actor, clock: Clock
+) -> None:
+    """Behind a proxy all share one address; an attacker has many. The others still get in."""
+    bo = people.invite(house, admin, name="Bo", email="bo@x.org", role=Role.VIEWER)
+    people.accept_invitation(house, token=bo.token, name="Bo", password=PASSWORD, origin="proxy")
+    for number in range(accounts.LOCK_AFTER):
+        with pytest.raises(UserError, match="do not fit"):
+            people.sign_in(
+                house, email=admin.name, password="a wrong guess", origin=f"203.0.113.{number}"
+            )
+
+    with pytest.raises(UserError, match="Too many wrong passwords for this account") as locked:
+        people.sign_in(house, email=admin.name, password=PASSWORD, origin="198.51.100.9")
+
+    assert locked.value.fact("until") == clock.now + accounts.LOCK_FIRST
+    assert people.sign_in(house, email="bo@x.org", password=PASSWORD, origin="203.0.113.1")
+    clock.now += accounts.LOCK_FIRST
+    assert people.sign_in(house, email=admin.name, password=PASSWORD, origin="198.51.100.9")
