@@ -134,7 +134,10 @@ def tried(bridge: Orgbridge, wanted: Credentials) -> Tried:
     Raises:
         UserError, RefusedError, TransientError: why not.
     """
-    held = flows.connect(endpoint(), wanted, clock=bridge.clock)
+    try:
+        held = flows.connect(endpoint(), wanted, clock=bridge.clock)
+    except SessionLostError as lost:
+        raise _not_accepted(wanted, lost) from lost
     latest = [held]
     client = OrgClient(held, clock=bridge.clock, on_token=latest.append)
     try:
@@ -342,7 +345,17 @@ def _not_accepted(held: Credentials, lost: SessionLostError) -> UserError:
             state="Nothing was saved.",
             next_step="Paste a fresh one, or connect in a way that renews itself.",
         )
-    return UserError(lost.happened, state="Nothing was saved.", next_step=lost.next_step)
+    advice = _ADVICE.get(held.flow, lost.next_step)
+    return UserError(lost.happened, state="Nothing was saved.", next_step=advice)
+
+
+#: what to look at when an org refuses credentials that were just given, by how they sign in
+_ADVICE = {
+    TokenFlow.JWT: "Check that the app holds the certificate of this key, that the consumer key and"
+    " the user belong to this org, and that this machine's clock is right.",
+    TokenFlow.REFRESH_TOKEN: "Sign in again with `sf org login web` and take the URL anew.",
+    TokenFlow.CLIENT_CREDENTIALS: "Check consumer key, secret and the app's run-as user.",
+}
 
 
 def _missing(permissions: UserPermissions) -> tuple[str, ...]:

@@ -30,6 +30,8 @@ class Way:
     #: names of ConnectRequest's fields
     asks: tuple[str, ...]
     note: str
+    #: those of them that may stay empty
+    optional: frozenset[str] = frozenset()
 
 
 WAYS: dict[str, Way] = {
@@ -38,6 +40,7 @@ WAYS: dict[str, Way] = {
         "Browser sign-in",
         ("login_url", "client_id", "client_secret"),
         "Sign in at Salesforce; the org needs a connected app with the callback shown below.",
+        frozenset({"client_secret"}),
     ),
     "access_token": Way(
         "Access token",
@@ -63,6 +66,7 @@ WAYS: dict[str, Way] = {
         "Password",
         ("login_url", "username", "password", "security_token"),
         "SOAP login. Salesforce ends it for API versions after 64; prefer another way.",
+        frozenset({"security_token"}),
     ),
 }
 LABELS = {
@@ -80,7 +84,6 @@ LABELS = {
 SECRETS = frozenset(
     {"access_token", "client_secret", "password", "security_token", "private_key", "sfdx_url"}
 )
-OPTIONAL = frozenset({"client_secret", "security_token"})
 HINTS = {"instance_url": "https://acme.my.salesforce.com", "username": "mira@acme.example"}
 
 
@@ -128,13 +131,13 @@ def _name() -> str:
 
 
 def _asked(way: Way) -> dict[str, Any]:
-    return {name: _field(name) for name in way.asks}
+    return {name: _field(name, is_optional=name in way.optional) for name in way.asks}
 
 
-def _field(name: str) -> str | Secret:
+def _field(name: str, *, is_optional: bool) -> str | Secret:
     if name == "login_url":
         return _login_url()
-    label = LABELS[name] + (" (optional)" if name in OPTIONAL else "")
+    label = LABELS[name] + (" (optional)" if is_optional else "")
     if name == "private_key":
         return Secret(st.text_area(label, key=f"{KEY}.{name}", height=120) or "")
     given = st.text_input(
