@@ -14,7 +14,8 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import RowMapping, func, select, update
+from sqlalchemy import RowMapping, cast, func, select, update
+from sqlalchemy.dialects.postgresql import JSONPATH
 from sqlalchemy.orm import Session, aliased
 
 from core.db.models import DataMigration, MigrationPlan, PlanVersion, RegisteredOrg, Schedule
@@ -37,6 +38,9 @@ class PlanRow:
     revision: int
     #: number of the newest version; 0 before the first is cut
     newest_version: int
+    #: object mappings of the draft, and its suggestions and questions that nobody settled
+    objects: int
+    to_review: int
     created_by: str
     updated_by: str
     updated_at: dt.datetime
@@ -332,6 +336,8 @@ def _plan_rows() -> Any:
             target.name.label("target_org"),
             MigrationPlan.revision,
             newest.label("newest_version"),
+            func.jsonb_array_length(MigrationPlan.draft["objects"]).label("objects"),
+            func.jsonb_array_length(_open_reviews()).label("to_review"),
             MigrationPlan.created_by,
             MigrationPlan.updated_by,
             MigrationPlan.updated_at,
@@ -340,6 +346,12 @@ def _plan_rows() -> Any:
         .outerjoin(target, target.id == MigrationPlan.target_org_id)
         .where(MigrationPlan.deleted_at.is_(None))
     )
+
+
+def _open_reviews() -> Any:
+    """Review states of a draft that wait for somebody, as a JSON array."""
+    path = '$.objects[*].fields.*.review ? (@ == "suggested" || @ == "needs_clarification")'
+    return func.jsonb_path_query_array(MigrationPlan.draft, cast(path, JSONPATH))
 
 
 def _row(mapping: RowMapping) -> PlanRow:

@@ -62,6 +62,10 @@ class Relative:
     is_in_plan: bool
     #: rows of the relative in the source now; None when the org would not count them
     row_count: int | None
+    #: rows that this lookup links: of the object itself for a parent, of the relative for a child
+    linked_rows: int | None
+    #: why it cannot be chosen; '' when it can
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,27 +109,46 @@ def relatives(bridge: Orgbridge, actor: Actor, plan_id: UUID, *, sobject: str) -
     Cost: one describe (cached) and one call per 25 neighbours.
     """
     roles.require(actor, Role.VIEWER)
-    source, _, chosen = _orgs_of(bridge, actor, plan_id)
+    source, target, chosen = _orgs_of(bridge, actor, plan_id)
     listed = {summary.name.lower(): summary for summary in source.describe_global()}
     described = source.describe(sobject)
     up = _parents(described, listed)
     down = _children(described, listed)
-    names = list(dict.fromkeys([described.name, *(edge[0] for edge in (*up, *down))]))
-    counts = dict(zip(names, _counts(source, names), strict=True))
+    names = list(dict.fromkeys([described.name, *(edge.sobject for edge in (*up, *down))]))
+    asked = [f"SELECT COUNT() FROM {name}" for name in names]  # noqa: S608 names come from the org's describe
+    answers = _counts(source, [*asked, *(edge.soql for edge in (*up, *down))])
+    rows = dict(zip(names, answers[: len(names)], strict=True))
+    linked = dict(zip((*up, *down), answers[len(names) :], strict=True))
+    in_target = {summary.name.lower(): summary for summary in target.describe_global()}
 
-    def drawn(edges: Iterable[tuple[str, str, bool]]) -> tuple[Relative, ...]:
+    def drawn(edges: Iterable[_Edge]) -> tuple[Relative, ...]:
         return tuple(
             Relative(
-                sobject=name,
-                field=field,
-                is_required=required,
-                is_in_plan=name.lower() in chosen,
-                row_count=counts[name],
+                sobject=edge.sobject,
+                field=edge.field,
+                is_required=edge.is_required,
+                is_in_plan=edge.sobject.lower() in chosen,
+                row_count=rows[edge.sobject],
+                linked_rows=linked[edge],
+                reason=_reason_against(
+                    listed[edge.sobject.lower()], in_target.get(edge.sobject.lower())
+                ),
             )
-            for name, field, required in edges
+            for edge in edges
         )
 
-    return Relatives(described.name, counts[described.name], drawn(up), drawn(down))
+    return Relatives(described.name, rows[described.name], drawn(up), drawn(down))
+
+
+@dataclass(frozen=True, slots=True)
+class _Edge:
+    """One lookup between the object and a relative."""
+
+    sobject: str
+    field: str
+    is_required: bool
+    #: how many rows it links
+    soql: str
 
 
 def _orgs_of(
@@ -160,11 +183,14 @@ def _reason_against(summary: SObjectSummary, twin: SObjectSummary | None) -> str
     return ""
 
 
-def _parents(
-    described: SObject, listed: dict[str, SObjectSummary]
-) -> tuple[tuple[str, str, bool], ...]:
+def _parents(described: SObject, listed: dict[str, SObjectSummary]) -> tuple[_Edge, ...]:
     return tuple(
-        (parent, field.name, field.required_on_create)
+        _Edge(
+            parent,
+            field.name,
+            field.required_on_create,
+            _linked(described.name, field.name, parent),
+        )
         for field in described.references
         if field.is_writeable
         for parent in field.reference_to
@@ -172,19 +198,27 @@ def _parents(
     )
 
 
-def _children(
-    described: SObject, listed: dict[str, SObjectSummary]
-) -> tuple[tuple[str, str, bool], ...]:
+def _children(described: SObject, listed: dict[str, SObjectSummary]) -> tuple[_Edge, ...]:
     known = (
         (child, listed.get(child.child_sobject.lower())) for child in described.child_relationships
     )
     return tuple(
-        (child.child_sobject, child.field, child.cascade_delete)
+        _Edge(
+            child.child_sobject,
+            child.field,
+            child.cascade_delete,
+            _linked(child.child_sobject, child.field, described.name),
+        )
         for child, summary in known
         if summary is not None and not _reason_against(summary, None)
     )
 
 
-def _counts(client: RowSource, names: list[str]) -> list[int | None]:
-    answers = client.counts([f"SELECT COUNT() FROM {name}" for name in names])  # noqa: S608 names come from the org's describe
+def _linked(child: str, field: str, parent: str) -> str:
+    """Rows of the child whose lookup leads to the parent; it may lead to other objects too."""
+    return f"SELECT COUNT() FROM {child} WHERE {field} IN (SELECT Id FROM {parent})"  # noqa: S608 names come from the org's describe
+
+
+def _counts(client: RowSource, asked: list[str]) -> list[int | None]:
+    answers = client.counts(asked)
     return [None if isinstance(answer, OrgbridgeError) else answer for answer in answers]

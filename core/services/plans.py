@@ -198,14 +198,25 @@ def save(bridge: Orgbridge, actor: Actor, plan_id: UUID, *, document: Plan, revi
     return saved
 
 
-def copy(bridge: Orgbridge, actor: Actor, plan_id: UUID, *, name: str) -> UUID:
-    """A new plan with the draft of another.
+def copy(
+    bridge: Orgbridge,
+    actor: Actor,
+    plan_id: UUID,
+    *,
+    name: str,
+    source: str | None = None,
+    target: str | None = None,
+) -> UUID:
+    """A new plan with the draft of another, between the same orgs or others.
 
     Raises:
-        UserError: a plan of that name exists.
+        UserError: a plan of that name exists, or the name is empty.
     """
-    original = plan(bridge, actor, plan_id)
-    return create(bridge, actor, original.plan.model_copy(update={"name": name}))
+    original = plan(bridge, actor, plan_id).plan
+    if not name.strip():
+        raise UserError("A plan needs a name.", state="Nothing was saved.")
+    orgs = {"source": source or original.source, "target": target or original.target}
+    return create(bridge, actor, original.model_copy(update={"name": name.strip(), **orgs}))
 
 
 def rename(bridge: Orgbridge, actor: Actor, plan_id: UUID, *, name: str) -> None:

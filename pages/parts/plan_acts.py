@@ -12,10 +12,10 @@ from core.errors import OrgbridgeError
 from core.plans import editing
 from core.services import editor, orgs, plans
 from pages import registry
-from pages.parts import boxes, confirm, plan_grid, plan_owners, state, tables, visit
+from pages.parts import boxes, confirm, plan_grid, plan_owners, plan_versions, state, visit
 from pages.parts.boxes import escaped
 
-AUTO, FILE = "Auto-map by name", "Plan file"
+AUTO, OTHER, FILE = "Auto-map by name", "Another plan", "Plan file"
 OWNERS, EXPORT, COPY, HISTORY, RENAME, DELETE = (
     "Owners and queues…",
     "Export plan file…",
@@ -24,13 +24,6 @@ OWNERS, EXPORT, COPY, HISTORY, RENAME, DELETE = (
     "Rename…",
     "Delete…",
 )
-VERSION_COLUMNS = {
-    "number": st.column_config.TextColumn("Version", width=75),
-    "label": st.column_config.TextColumn("Label", width=150),
-    "cut_for": st.column_config.TextColumn("Cut for", width=80),
-    "by": st.column_config.TextColumn("By", width=170),
-    "at": tables.time_column("When", width=170),
-}
 
 
 def buttons(view: editor.EditorView) -> None:
@@ -50,7 +43,7 @@ def buttons(view: editor.EditorView) -> None:
     )
     dialogs = {
         EXPORT: export_dialog,
-        HISTORY: history_dialog,
+        HISTORY: plan_versions.dialog,
         COPY: copy_dialog,
         RENAME: rename_dialog,
         DELETE: delete_dialog,
@@ -71,11 +64,14 @@ def new_dialog() -> None:
             registry.go("orgs")
         return
     start = st.segmented_control(
-        "Start from", [AUTO, FILE], default=AUTO, required=True, key="new.start"
+        "Start from", [AUTO, OTHER, FILE], default=AUTO, required=True, key="new.start"
     )
     names = [card.name for card in cards]
     if start == FILE:
         _from_file()
+        return
+    if start == OTHER:
+        _from_plan(names)
         return
     name = st.text_input("Name", key="new.name", autocomplete="off", placeholder="Sales core")
     source = st.selectbox("Source", names, key="new.source")
@@ -114,6 +110,41 @@ def _create(document: dict[str, object]) -> UUID:
     row = plans.plan(visit.bridge(), visit.actor(), plan_id).row
     editor.suggest(visit.bridge(), visit.actor(), plan_id, revision=row.revision)
     return plan_id
+
+
+def _from_plan(names: list[str]) -> None:
+    """The draft of another plan under a new name, for the same orgs or for others."""
+    found = plans.plans(visit.bridge(), visit.actor())
+    if not found:
+        boxes.empty("No plan yet", "There is none to start from.")
+        return
+    row = st.selectbox("Plan", found, format_func=lambda each: each.name, key="new.other")
+    name = st.text_input(
+        "Name", value=f"{row.name} copy", key=f"new.other_name.{row.id}", autocomplete="off"
+    )
+    left, right = st.columns(2)
+    source = left.selectbox(
+        "Source", names, index=_at(names, row.source_org), key=f"new.other_source.{row.id}"
+    )
+    target = right.selectbox(
+        "Target", names, index=_at(names, row.target_org), key=f"new.other_target.{row.id}"
+    )
+    if st.button("Create plan", type="primary", key="new.copy"):
+        _open(
+            partial(
+                plans.copy,
+                visit.bridge(),
+                visit.actor(),
+                row.id,
+                name=(name or "").strip(),
+                source=source,
+                target=target,
+            )
+        )
+
+
+def _at(names: list[str], name: str | None) -> int:
+    return names.index(name) if name in names else 0
 
 
 def _from_file() -> None:
@@ -253,55 +284,3 @@ def delete_dialog(row: plans.PlanRow) -> None:
     ):
         st.session_state[state.TOAST] = f"{row.name} was deleted."
         registry.go("plans")
-
-
-@st.dialog("Versions", width="large", icon=":material/history:")
-def history_dialog(row: plans.PlanRow) -> None:
-    """Who cut which version; what differs from it to the draft; restore."""
-    found = plans.versions(visit.bridge(), visit.actor(), row.id)
-    label = st.text_input(
-        "Keep the draft as a version named", key="history.label", placeholder="Before go-live"
-    )
-    if st.button("Keep version", key="history.cut", disabled=not label) and boxes.acted(
-        plans.cut_version, visit.bridge(), visit.actor(), row.id, label=label
-    ):
-        st.rerun(scope="fragment")
-    if not found:
-        boxes.empty("No version yet", "A launch, an approval or a name above cuts one.")
-        return
-    chosen = tables.show(
-        tables.frame(
-            [
-                {
-                    "number": f"v{each.number}",
-                    "label": each.label or "",
-                    "cut_for": each.cut_for,
-                    "by": each.created_by,
-                    "at": each.created_at,
-                }
-                for each in found
-            ],
-            list(VERSION_COLUMNS),
-        ),
-        VERSION_COLUMNS,
-        key="history.table",
-        alt="Versions, the newest first",
-        on_select="rerun",
-        selection_mode="single-row",
-    )
-    position = tables.picked(chosen)
-    if position is not None:
-        boxes.acted(_compare, row, found[position].number)
-
-
-def _compare(row: plans.PlanRow, number: int) -> None:
-    changes = plans.compare_versions(visit.bridge(), visit.actor(), row.id, old=number)
-    st.markdown(f"**From v{number} to the draft** :gray[{len(changes)} changes]")
-    for change in changes[:50]:
-        st.caption(escaped(change.sentence))
-    if st.button(f"Restore v{number}", key="history.restore", disabled=not changes) and boxes.acted(
-        plans.restore, visit.bridge(), visit.actor(), row.id, number=number
-    ):
-        plan_grid.refresh()
-        st.session_state[state.TOAST] = f"The draft is v{number} again; the former draft is kept."
-        st.rerun()

@@ -148,8 +148,11 @@ def _form(view: editor.EditorView, chosen: editor.ObjectView, row: FieldRow) -> 
             view, chosen.name, target=sides.target, field=target, source=wanted["from"], at=at
         )
     wanted |= plan_rules.parameters(kind, rule, at, on_change=save)
-    _lookup(view, chosen.name, row, at=at)
-    _write(rule, row, at=at, on_change=save)
+    left, right = st.columns(2)
+    with left:
+        _write(rule, row, at=at, on_change=save)
+    with right:
+        _lookup(view, chosen.name, row, at=at)
     _buttons(view, chosen.name, row, target=target, wanted=wanted, now=rule)
 
 
@@ -187,7 +190,7 @@ def _lookup(view: editor.EditorView, mapping: str, row: FieldRow, *, at: str) ->
         now = view.plan.users
     options = [*MISSING, *([now.missing] if now.missing not in MISSING else [])]
     st.selectbox(
-        "If the record is not in the target",
+        "If not in the target",
         options,
         index=options.index(now.missing),
         format_func=lambda name: MISSING.get(name, name),
@@ -196,12 +199,16 @@ def _lookup(view: editor.EditorView, mapping: str, row: FieldRow, *, at: str) ->
         args=(view, mapping),
         kwargs={"target": row.target, "key": f"{at}.missing", "now": now},
     )
+
+
+def _maps(view: editor.EditorView, mapping: str, row: FieldRow) -> None:
+    """The map behind a lookup to users or to record types."""
     if "User" in row.target_type and st.button(
-        "Owners and queues…", icon=":material/group:", key="inspect.owners", type="tertiary"
+        "Owners and queues…", icon=":material/group:", key="inspect.owners"
     ):
         plan_owners.dialog(view)
     if row.target == "RecordTypeId" and st.button(
-        "Record types…", icon=":material/category:", key="inspect.types", type="tertiary"
+        "Record types…", icon=":material/category:", key="inspect.types"
     ):
         plan_owners.record_types_dialog(view, mapping)
 
@@ -227,6 +234,7 @@ def _buttons(
     is_changed = {n: v for n, v in wanted.items() if v not in (None, "", {})} != kept
     is_whole = bool(target) and plan_rules.is_complete(plan_rules.kind_of(now), now)
     with st.container(horizontal=True):
+        _maps(view, mapping, row)
         if row.target is not None:
             at = FieldPlace(mapping, row.target)
             if row.state is FieldState.SKIPPED:

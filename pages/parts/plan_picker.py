@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from functools import partial
 
 import streamlit as st
@@ -11,10 +11,12 @@ from core.domain.plan import Plan
 from core.errors import OrgbridgeError
 from core.plans import editing
 from core.services import editor, object_picker, plans
+from core.services.object_picker import Relative
 from pages.parts import boxes, figures, plan_grid, tables, visit
 from pages.parts.boxes import escaped
 
-LIST_HEIGHT = 320
+LIST_HEIGHT = 260
+EDGES_HEIGHT = 180
 COLUMNS = {
     "label": st.column_config.TextColumn("Object", width=190),
     "name": st.column_config.TextColumn("API name", width=190),
@@ -60,7 +62,7 @@ def dialog(view: editor.EditorView) -> None:
         alt="Objects of the source org",
         on_select="rerun",
         selection_mode="multi-row",
-        height=LIST_HEIGHT,
+        height=min(LIST_HEIGHT, tables.HEADER_HEIGHT + tables.ROW_HEIGHT * max(1, len(kept)) + 2),
     )
     picked = [kept[position] for position in chosen.selection.rows]
     names = [choice.name for choice in picked if not choice.reason]
@@ -83,30 +85,68 @@ def _neighbours(view: editor.EditorView, sobject: str) -> list[str]:
     except OrgbridgeError as problem:
         boxes.error(problem)
         return []
-    st.caption(f"{escaped(near.sobject)}: {figures.count(near.row_count)} rows in the source")
+    st.caption(
+        f"**{escaped(near.sobject)}**: {figures.count(near.row_count)} rows in the source. Parents "
+        "that an insert needs are ticked."
+    )
     ticked: list[str] = []
-    for title, edges in (
-        ("Needs or may have as parent", near.parents),
-        ("Children", near.children),
+    left, right = st.columns(2)
+    for place, title, edges in (
+        (left, "Parents, up", near.parents),
+        (right, "Children, down", near.children),
     ):
-        options = list(dict.fromkeys(e.sobject for e in edges if not e.is_in_plan))
-        if not options:
-            continue
-        needed = [e.sobject for e in edges if e.is_required and e.sobject in options]
-        counts = {e.sobject: e.row_count for e in edges}
-        ticked += st.pills(
-            title,
-            options,
-            selection_mode="multi",
-            default=list(dict.fromkeys(needed)) if edges is near.parents else [],
-            format_func=partial(_counted, counts),
-            key=f"picker.{title}.{sobject}",
-        )
+        with place:
+            ticked += _edges(title, edges, sobject=sobject, is_up=edges is near.parents)
     return ticked
 
 
-def _counted(counts: Mapping[str, int | None], name: str) -> str:
-    return f"{name} {figures.count(counts[name])}"
+def _edges(title: str, edges: Sequence[Relative], *, sobject: str, is_up: bool) -> list[str]:
+    """One row per lookup, with rows and why one cannot be chosen; the objects that were ticked."""
+    open_edges = [edge for edge in edges if not edge.is_in_plan]
+    if not open_edges:
+        told = "all are in the plan" if edges else "none"
+        st.caption(f"{title}: {told}")
+        return []
+    mark = " (required)" if is_up else " (deleted with it)"
+    edited = st.data_editor(
+        tables.frame(
+            [
+                {
+                    "add": is_up and edge.is_required and not edge.reason,
+                    "object": edge.sobject,
+                    "field": f"{edge.field}{mark}" if edge.is_required else edge.field,
+                    "linked": edge.linked_rows,
+                    "rows": edge.row_count,
+                    "reason": edge.reason,
+                }
+                for edge in open_edges
+            ],
+            ["add", "object", "field", "linked", "rows", "reason"],
+        ),
+        column_config={
+            "add": st.column_config.CheckboxColumn("Add", width=58),
+            "object": st.column_config.TextColumn(title, width=110),
+            "field": st.column_config.TextColumn("Through", width=120),
+            "linked": tables.rows_column(
+                "Linked", width=65, help="Rows that this lookup links in the source now"
+            ),
+            "rows": tables.rows_column("Rows", width=65),
+            "reason": st.column_config.TextColumn("Cannot be chosen because", width=200),
+        },
+        disabled=["object", "field", "linked", "rows", "reason"],
+        num_rows="fixed",
+        hide_index=True,
+        placeholder=figures.MISSING,
+        row_height=tables.ROW_HEIGHT,
+        height=min(EDGES_HEIGHT, tables.HEADER_HEIGHT + tables.ROW_HEIGHT * len(open_edges) + 2),
+        key=f"picker.{is_up}.{sobject}",
+        alt=f"{title} of {sobject}",
+    )
+    return [
+        edge.sobject
+        for edge, wanted in zip(open_edges, edited["add"], strict=True)
+        if wanted and not edge.reason
+    ]
 
 
 def _add(view: editor.EditorView, names: list[str]) -> None:

@@ -84,7 +84,8 @@ def is_complete(kind: str, rule: Mapping[str, Any]) -> bool:
         return False
     needs = {"constant": "constant", "expression": "expression", "mask": "mask"}
     needs |= {"values": "values", "convert": "convert"}
-    if kind in needs and not rule.get(needs[kind]):
+    says_rest = kind == "values" and rule.get("otherwise", "keep") != "keep"
+    if kind in needs and not rule.get(needs[kind]) and not says_rest:
         return False
     return not (rule.get("convert") in _FORMATTED and not rule.get("format"))
 

@@ -115,6 +115,7 @@ def _table(
             "target": [known.get(value) for value in shown],
         }
     ).astype({"value": "string", "rows": "Int64", "target": "string"})
+    lines = len(shown) if counted else len(shown) + 2
     options = list(dict.fromkeys([*listed, *(other for other in known.values() if other)]))
     becomes = (
         st.column_config.SelectboxColumn(
@@ -136,9 +137,10 @@ def _table(
         disabled=["value", "rows"] if counted else ["rows"],
         num_rows="fixed" if counted else "dynamic",
         hide_index=True,
+        placeholder=figures.MISSING,
         row_height=tables.ROW_HEIGHT,
         key=key,
-        height=min(TABLE_HEIGHT, tables.HEADER_HEIGHT + tables.ROW_HEIGHT * max(2, len(shown) + 1)),
+        height=min(TABLE_HEIGHT, tables.HEADER_HEIGHT + tables.ROW_HEIGHT * lines + 2),
         on_change=on_change,
         alt="Source values and what becomes of them",
     )

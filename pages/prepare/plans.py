@@ -11,12 +11,14 @@ from pages import registry
 from pages.parts import boxes, export, figures, plan_acts, plan_editor, rows, tables, visit
 
 COLUMNS = {
-    "name": st.column_config.TextColumn("Plan", pinned=True, width=260),
-    "source": st.column_config.TextColumn("Source", width=170),
-    "target": st.column_config.TextColumn("Target", width=170),
-    "version": st.column_config.TextColumn("Version", width=90),
-    "by": st.column_config.TextColumn("Changed by", width=180),
-    "at": tables.time_column("Changed", width=190),
+    "name": st.column_config.TextColumn("Plan", pinned=True, width=240),
+    "source": st.column_config.TextColumn("Source", width=150),
+    "target": st.column_config.TextColumn("Target", width=150),
+    "objects": tables.rows_column("Objects", width=75),
+    "review": tables.rows_column("To review", width=80),
+    "version": st.column_config.TextColumn("Version", width=75),
+    "by": st.column_config.TextColumn("Changed by", width=170),
+    "at": tables.time_column("Changed", width=170),
 }
 
 
@@ -28,6 +30,8 @@ def frame(found: tuple[plans.PlanRow, ...]) -> pd.DataFrame:
                 "name": row.name,
                 "source": row.source_org or figures.MISSING,
                 "target": row.target_org or figures.MISSING,
+                "objects": row.objects,
+                "review": row.to_review,
                 "version": f"v{row.newest_version}" if row.newest_version else "draft",
                 "by": row.updated_by,
                 "at": row.updated_at,
