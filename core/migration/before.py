@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import polars as pl
 
 from core.db.run_state import Failure
@@ -19,6 +20,7 @@ from core.domain.canonical import canonical
 from core.domain.normalise import equal_expr
 from core.domain.plan import OnTargetChange, Write
 from core.migration.context import RunContext
+from core.migration.idmap import Codes
 from core.migration.prepare import (
     BLANK,
     FOUND,
@@ -60,6 +62,31 @@ def keep_before(run: RunContext, step: Step, held: Prepared, *, name: str) -> No
     if changed.height:
         image = found.filter(pl.col(ID).is_in(changed.get_column(TARGET).implode()))
         run.spool.write(f"before/{step.name}/{name}", image)
+
+
+def keep_fields(run: RunContext, step: Step, rows: pl.DataFrame, *, name: str) -> None:
+    """Keeps for undo what records hold that a later pass is about to change.
+
+    Records that this run made itself need none: undo deletes them. Cost: one read of the fields of
+    those that were there before.
+    """
+    fields = [n for n in rows.columns if n in step.target.fields and n != ID]
+    codes = run.ids.encode(rows.get_column(TARGET))
+    there = rows.get_column(TARGET).filter(pl.Series(~np.isin(codes, _made(run, step))))
+    if fields and len(there):
+        run.spool.write(f"before/{step.name}/{name}", target_rows(run.target, step, there, fields))
+
+
+def _made(run: RunContext, step: Step) -> Codes:
+    """Codes of the records of a mapping that this run inserted."""
+    loads = [s for s in run.store.steps() if s.mapping_name == step.name and s.phase == "load"]
+    parts = [
+        run.ids.encode(run.spool.read(str(chunk.outcome["done"]), ["target_id"])["target_id"])
+        for load in loads
+        for chunk in run.store.chunks(load.id)
+        if chunk.operation in ("insert", "upsert") and "done" in chunk.outcome
+    ]
+    return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
 
 
 def target_rows(org: OrgClient, step: Step, ids: pl.Series, fields: Sequence[str]) -> pl.DataFrame:

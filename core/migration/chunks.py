@@ -94,7 +94,8 @@ def _by_operation(step: Step, prepared: Prepared) -> Iterator[tuple[str, pl.Data
         (delete, prepared.deletes),
     ):
         if frames:
-            yield operation, frames[0] if len(frames) == 1 else pl.concat(frames)
+            # frames of an undo may carry other fields each; what one does not name is left alone
+            yield operation, frames[0] if len(frames) == 1 else pl.concat(frames, how="diagonal")
 
 
 def _write(

@@ -12,6 +12,7 @@ import polars as pl
 from core.db.run_state import StepRow
 from core.domain.plan import KeySpec
 from core.domain.rules import compile_mapping
+from core.migration.before import keep_fields
 from core.migration.chunks import plan_chunks
 from core.migration.context import RunContext
 from core.migration.extract import source_folder
@@ -45,7 +46,10 @@ def set_finally(run: RunContext, step: Step, row: StepRow) -> None:
             if chosen.any():
                 values = rules.apply(page).frame.filter(chosen)
                 made.updates.append(_frame(run, page.filter(chosen), codes[codes != NONE], values))
-            chunks = plan_chunks(step, made, run.spool, name=f"finally-{number:06d}")
+            stem = f"finally-{number:06d}"
+            for rows in made.updates:
+                keep_fields(run, step, rows, name=stem)
+            chunks = plan_chunks(step, made, run.spool, name=stem)
             with run.store.commit() as commit:
                 commit.step(row.id, cursor={"page": number})
                 planned = commit.add_chunks(row.id, chunks)

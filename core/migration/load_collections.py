@@ -97,6 +97,8 @@ def _call(
     options = WriteOptions(
         duplicate_rules=load.duplicate_rules, assignment_rules=load.assignment_rules
     )
+    if chunk.operation == "undelete":
+        return org.undelete([str(record["Id"]) for record in records])
     if chunk.api == "graph":
         return _graph(run, step, chunk, records, options)
     together = load.all_or_none
@@ -153,8 +155,12 @@ def _node(step: Step, operation: str, number: int, record: dict[str, Any]) -> Gr
 def _already_there(
     run: RunContext, step: Step, chunk: ChunkRow, page: pl.DataFrame
 ) -> dict[int, str]:
-    """Rows of an insert that the org made in a sending whose answer was lost, by their unique
-    key."""
+    """Rows that the org wrote in a sending whose answer was lost: made ones by their unique key,
+    those that came back from the recycle bin by their id."""
+    if chunk.operation == "undelete":
+        ids = page.get_column("Id").to_list()
+        live = run.target.retrieve(step.target.name, ids, ["Id"])
+        return {row: one for row, one in enumerate(ids) if one in live}
     key = step.stamped_key
     if chunk.operation != "insert" or key is None:
         return {}

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from core.db.run_state import Failure, StepRow
+from core.migration.before import keep_fields
 from core.migration.chunks import plan_chunks
 from core.migration.context import RunContext
 from core.migration.idmap import NONE
@@ -44,7 +45,10 @@ def second_pass(run: RunContext, step: Step, row: StepRow) -> None:
                 continue
             run.pulse.check()
             made = _updates(run, step, run.spool.read(name))
-            chunks = plan_chunks(step, made, run.spool, name=f"second-{name.rsplit('/', 1)[-1]}")
+            stem = f"second-{name.rsplit('/', 1)[-1]}"
+            for rows in made.updates:
+                keep_fields(run, step, rows, name=stem)
+            chunks = plan_chunks(step, made, run.spool, name=stem)
             with run.store.commit() as commit:
                 commit.step(row.id, totals=made.totals, cursor={"page": name})
                 commit.failures(row.id, made.failures)

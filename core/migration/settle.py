@@ -215,6 +215,10 @@ def _row(page: pl.DataFrame, number: int) -> tuple[str, str | None, dict[str, st
     return row[SOURCE], row[TARGET], sent
 
 
+#: of links that an operation other than an insert leaves; a record that came back was never ours
+_ORIGINS = {"undelete": "matched"}
+
+
 def _write_links(
     run: RunContext, step: Step, chunk: ChunkRow, commit: Commit, won: pl.DataFrame
 ) -> None:
@@ -226,7 +230,7 @@ def _write_links(
     links = won.select(
         source_id=pl.col(SOURCE),
         target_id=pl.col("target_id"),
-        origin=pl.lit("inserted" if fresh else "updated"),
+        origin=pl.lit("inserted" if fresh else _ORIGINS.get(chunk.operation, "updated")),
         sent_hash=pl.col(HASH),
     )
     commit.links(set_id, links, new=fresh and chunk.attempt == 0)

@@ -22,7 +22,7 @@ from core.domain.states import CARRIED_RUNS, FINISHED_RUNS, RunState
 from core.errors import ConflictError, UserError
 from core.jobs import queue
 from core.migration.checking import with_load_options
-from core.services import approvals, plans
+from core.services import approvals, plans, undoing
 from core.services.confirming import Confirmation, check_confirmation
 
 if TYPE_CHECKING:
@@ -124,14 +124,7 @@ def make_run(
     source, target = _orgs(bridge, actor, view.row.source_org_id, view.row.target_org_id)
     _confirm(target, plan, request)
     version = _version(bridge, actor, plan_id, request)
-    needs = None
-    if request.mode != "dry-run":
-        needs = approvals.needed(
-            bridge,
-            actor,
-            target_org_id=target.id,
-            rows_to_write=lambda: _rows_in_scope(bridge, actor, plan, request, source=source.id),
-        )
+    needs = _approval(bridge, actor, plan, request, orgs_of=(source.id, target.id))
     client = bridge.org_client(actor.workspace_id, target.id)
     new = runs.NewRun(
         mode=request.mode,
@@ -143,7 +136,10 @@ def make_run(
         requested_by=actor.name,
         requested_by_id=actor.user_id,
         reason=request.reason.strip() or None,
-        options=request.options(),
+        options={
+            **request.options(),
+            "irreversible": list(undoing.irreversible(plan, request.only)),
+        },
         parent_run_id=parent_run_id,
         wrapped_key=bridge.spool.new_wrapped_key(),
         status=RunState.PENDING if needs is None else RunState.WAITING_APPROVAL,
@@ -185,8 +181,14 @@ def undo(
     roles.require(actor, Role.ANALYST, to="undo runs")
     with bridge.session(actor.workspace_id) as session:
         run = runs.run_named(session, name)
-        later = runs.writers_after(session, run)
-    _check_undoable(run, later)
+    _check_undoable(run)
+    later = () if preview else undoing.later_runs(bridge, actor, run)
+    if later:
+        raise ConflictError(
+            f"A later run, {later[0]}, wrote the same records.",
+            state="Nothing was undone.",
+            next_step="Undo the later runs first, the newest one before the others.",
+        )
     source, target = _orgs(bridge, actor, run.source_org_id, run.target_org_id)
     if not preview:
         check_confirmation(target, Confirmation(confirm, reason), act="undo in")
@@ -223,7 +225,7 @@ def undo(
     return made
 
 
-def _check_undoable(run: runs.RunRow, later: list[str]) -> None:
+def _check_undoable(run: runs.RunRow) -> None:
     if run.mode in ("undo", "dry-run") or run.status is RunState.UNDONE:
         raise ConflictError(
             f"There is nothing to undo in {run.name}.", next_step="`runs list` shows the runs."
@@ -232,12 +234,6 @@ def _check_undoable(run: runs.RunRow, later: list[str]) -> None:
         raise ConflictError(
             f"The run {run.name} is {run.status.value.lower()}.",
             next_step="Cancel it, or let it end, before it is undone.",
-        )
-    if later:
-        raise ConflictError(
-            f"A later run, {later[0]}, wrote the same objects.",
-            state="Nothing was undone.",
-            next_step="Undo the later runs first, the newest one before the others.",
         )
 
 
@@ -421,6 +417,26 @@ def _version(bridge: Orgbridge, actor: Actor, plan_id: UUID, request: LaunchRequ
         if version.number == request.version:
             return version.id
     raise UserError(f"The plan has no version {request.version}.", state="Nothing was launched.")
+
+
+def _approval(
+    bridge: Orgbridge,
+    actor: Actor,
+    plan: Plan,
+    request: LaunchRequest,
+    *,
+    orgs_of: tuple[UUID, UUID],
+) -> str | None:
+    """Why another person has to agree, or None; a dry run writes nothing and needs nobody."""
+    if request.mode == "dry-run":
+        return None
+    source, target = orgs_of
+    return approvals.needed(
+        bridge,
+        actor,
+        target_org_id=target,
+        rows_to_write=lambda: _rows_in_scope(bridge, actor, plan, request, source=source),
+    )
 
 
 def _rows_in_scope(

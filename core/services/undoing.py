@@ -1,0 +1,125 @@
+"""What an undo would take back, what it cannot, and which runs have to go first; asks no org."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from core.access import roles
+from core.db import runs
+from core.domain.plan import ObjectMapping, Operation, Plan
+from core.domain.roles import Actor, Role
+from core.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from core.bootstrap import Orgbridge
+
+#: records that are mail: what was sent stays sent
+_MAIL = frozenset({"emailmessage"})
+_INSERTS = (Operation.INSERT, Operation.UPSERT)
+
+
+@dataclass(frozen=True, slots=True)
+class UndoLine:
+    """One mapping's records by what an undo does with them, conflicts apart."""
+
+    mapping: str
+    target: str
+    delete: int
+    restore: int
+    undelete: int
+
+
+@dataclass(frozen=True, slots=True)
+class UndoOutlook:
+    """What an undo of a run is about."""
+
+    run: str
+    lines: tuple[UndoLine, ...]
+    #: what stays as it is, one sentence each
+    cannot: tuple[str, ...]
+    #: later runs that wrote the same records: they are undone before, the newest first
+    first: tuple[str, ...]
+
+
+def outlook(bridge: Orgbridge, actor: Actor, name: str) -> UndoOutlook:
+    """Figures from what the run recorded; conflicts are found by a preview (`launching.undo`)."""
+    roles.require(actor, Role.VIEWER)
+    with bridge.session(actor.workspace_id) as session:
+        run = runs.run_named(session, name)
+        lines = [_line(step) for step in runs.steps(session, run.id) if step["phase"] == "load"]
+    return UndoOutlook(
+        run=run.name,
+        lines=tuple(line for line in lines if line.delete or line.restore or line.undelete),
+        cannot=tuple(run.options.get("irreversible") or ()),
+        first=later_runs(bridge, actor, run),
+    )
+
+
+def irreversible(plan: Plan, only: Sequence[str] = ()) -> tuple[str, ...]:
+    """What no undo of a run of this plan takes back, one sentence each (rule 7.3)."""
+    chosen = [entry for entry in plan.objects if not only or entry.name in only]
+    return tuple(dict.fromkeys(sentence for entry in chosen for sentence in _lasting(entry)))
+
+
+def later_runs(bridge: Orgbridge, actor: Actor, run: runs.RunRow) -> tuple[str, ...]:
+    """Names of later runs that wrote records which this run wrote too, the newest first.
+
+    Cost: reads the lists of records of both runs, where a later run wrote the same objects at all.
+    """
+    with bridge.session(actor.workspace_id) as session:
+        later = [runs.run_named(session, name) for name in runs.writers_after(session, run)]
+    if not later:
+        return ()
+    ours = _records(bridge, actor, run)
+    if ours is None:
+        return tuple(each.name for each in later)
+    found = []
+    for each in later:
+        theirs = _records(bridge, actor, each)
+        if theirs is None or ours & theirs:
+            found.append(each.name)
+    return tuple(found)
+
+
+def _records(bridge: Orgbridge, actor: Actor, run: runs.RunRow) -> set[str] | None:
+    """Target ids that a run wrote; None when its pages are gone."""
+    with bridge.session(actor.workspace_id) as session:
+        names = {str(step["mapping_name"]) for step in runs.steps(session, run.id)}
+        try:
+            spool = bridge.spool.run(run.id, runs.wrapped_key(session, run.id))
+        except NotFoundError:
+            return None
+    return {
+        record
+        for name in names
+        for page in spool.pages(f"done/{name}", ["target_id"])
+        for record in page.get_column("target_id")
+    }
+
+
+def _line(step: Mapping[str, Any]) -> UndoLine:
+    deletes = step["operation"] == Operation.DELETE
+    is_hard = step["operation"] == Operation.HARD_DELETE
+    updated = int(step["updated"])
+    return UndoLine(
+        mapping=str(step["mapping_name"]),
+        target=str(step["target_object"]),
+        delete=int(step["inserted"]),
+        restore=0 if deletes or is_hard else updated,
+        undelete=updated if deletes else 0,
+    )
+
+
+def _lasting(entry: ObjectMapping) -> Iterable[str]:
+    name = entry.target
+    if entry.operation is Operation.HARD_DELETE:
+        yield f"{name}: rows are deleted for good; no undo brings them back."
+    if entry.operation is Operation.DELETE:
+        yield f"{name}: deleted rows come back only while they are in the recycle bin."
+    if entry.final_fields:
+        fields = ", ".join(entry.final_fields)
+        yield f"{name}: {fields} may lock a record; an activated one cannot be taken back."
+    if entry.operation in _INSERTS and name.lower() in _MAIL:
+        yield f"{name}: mail that was sent stays sent."
