@@ -126,7 +126,7 @@ def _planned(run: RunContext, step: Step, written: Written, *, links: pl.DataFra
         _deletes(run, step, plan.made, rows, links=links, leaving=leaving)
     leaving.keep()
     for rows in _parts(run, written.changed()):
-        _restores(run, step, plan, rows, written)
+        _restores(run, step, plan, rows, written=written, leaving=leaving)
     for for_good, rows in written.deleted():
         run.pulse.check()
         _bring_back(run, step, plan, rows, for_good=for_good)
@@ -183,7 +183,7 @@ def _deletes(
     made.totals["skipped"] += int(gone.sum())
     both = both.filter(~gone)
     as_found = (pl.col("#now") == pl.col("found_hash")).fill_null(value=False)
-    as_left = ~_moved(step, sent) | as_found
+    as_left = ~_moved(step, sent, leaving) | as_found
     changed = both.filter(~as_left)
     _conflict(made, changed, "UNDO_CHANGED", "The record was changed after the run wrote it.")
     both = both.filter(as_left)
@@ -199,7 +199,13 @@ def _deletes(
 
 
 def _restores(
-    run: RunContext, step: Step, plan: _Plan, rows: pl.DataFrame, written: Written
+    run: RunContext,
+    step: Step,
+    plan: _Plan,
+    rows: pl.DataFrame,
+    *,
+    written: Written,
+    leaving: _Leaving,
 ) -> None:
     made = plan.made
     made.totals["read_rows"] += rows.height
@@ -211,7 +217,7 @@ def _restores(
     both = rows.join(there, left_on="target_id", right_on=ID, how="left", suffix="#now")
     made.totals["skipped"] += int(both.get_column("#there").is_null().sum())
     both = both.filter(pl.col("#there"))
-    moved = _moved(step, sent)
+    moved = _moved(step, sent, leaving)
     _conflict(
         made, both.filter(moved), "UNDO_CHANGED", "A field was changed after the run wrote it."
     )
@@ -233,20 +239,21 @@ def _restores(
         )
 
 
-def _moved(step: Step, sent: list[str]) -> pl.Expr:
-    """Whether a field that was sent holds something else now (rule 7.1)."""
-    return pl.any_horizontal(
-        pl.lit(value=False),
-        *(
-            pl.col(n).is_not_null()
-            & ~equal_expr(
-                step.target.fields[n],
-                pl.when(pl.col(n) != BLANK).then(pl.col(n)),
-                pl.col(f"{n}#now"),
-            )
-            for n in sent
-        ),
-    )
+def _moved(step: Step, sent: list[str], leaving: _Leaving) -> pl.Expr:
+    """Whether a field that was sent holds something else now (rule 7.1).
+
+    A lookup that the org emptied because this very undo deleted its parent was moved by us.
+    """
+    gone = pl.lit(pl.Series(sorted(leaving.ids), dtype=pl.String)).implode()
+    moved = [pl.lit(value=False)]
+    for name in sent:
+        field, now = step.target.fields[name], pl.col(f"{name}#now")
+        asked = pl.when(pl.col(name) != BLANK).then(pl.col(name))
+        differs = pl.col(name).is_not_null() & ~equal_expr(field, asked, now)
+        if field.is_reference and leaving.ids:
+            differs &= ~(now.is_null() & pl.col(name).is_in(gone))
+        moved.append(differs)
+    return pl.any_horizontal(moved)
 
 
 def _bring_back(

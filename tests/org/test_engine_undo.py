@@ -135,6 +135,26 @@ def test_rule_7_1_runs_that_wrote_other_rows_need_not_go_first(pair: Pair) -> No
     assert [row["Name"] for row in live(pair.target, "Account")] == ["B"]
 
 
+def test_rule_7_1_a_lookup_emptied_by_the_undo_itself_is_no_conflict(pair: Pair) -> None:
+    """The account was there before; the one above it was made by the run and leaves first."""
+    above, known = create(pair.source, "Account", {"Name": "above"}, {"Name": "A"})
+    pair.source.json("PATCH", f"sobjects/Account/{known}", {"ParentId": above})
+    create(pair.target, "Account", {"Name": "A0", "Legacy_Id__c": known})
+    before = values(pair.target, "Account", "Name", "ParentId")
+    plan = KEYED + "    where: \"Name = '%s'\"\n"
+    split = (plan % "above") + (
+        "  - source: Account\n    as: below\n    key: {source: Id, target: Legacy_Id__c}\n"
+        "    where: \"Name = 'A'\"\n    lookups: {ParentId: {through: [account]}}\n"
+        "    defer: [ParentId]\n"
+    )
+    document = pair.run(split)
+
+    figures = undone(pair, document["run_id"])
+
+    assert figures["status"] == "Succeeded", pair.failures(figures["run_id"])
+    assert values(pair.target, "Account", "Name", "ParentId") == before
+
+
 def test_rule_7_1_automation_of_the_target_is_no_conflict(pair: Pair) -> None:
     """What the run last read back counts as what it left."""
     create(pair.source, "Account", {"Name": "A", "Website": "HTTPS://A.EXAMPLE"})
