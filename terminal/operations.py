@@ -57,6 +57,7 @@ def duplicates(
     sobject: Annotated[str, typer.Argument(metavar="OBJECT", help="Object to search.")],
     fields: Annotated[str, typer.Option(help="Fields to compare, separated by commas.")] = "",
     exact: Annotated[bool, typer.Option("--exact", help="All fields must agree.")] = False,
+    trained: Annotated[bool, typer.Option("--trained", help="By Splink, an extra.")] = False,
     across: Annotated[str, typer.Option(help="Compare with the records of this org.")] = "",
     where: Where = "",
     as_json: Json = False,
@@ -66,7 +67,7 @@ def duplicates(
         "org": org,
         "object": sobject,
         "fields": _list(fields),
-        "method": "exact" if exact else "fuzzy",
+        "method": "exact" if exact else "trained" if trained else "fuzzy",
         "across": across or None,
         "where": where or None,
     }

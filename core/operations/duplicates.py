@@ -35,7 +35,8 @@ class DuplicateParameters(Parameters):
     sobject: str = Field(alias="object")
     #: fields to compare; empty: names, e-mail, phone, dates and addresses, as far as it has them
     fields: tuple[str, ...] = ()
-    method: Literal["exact", "fuzzy"] = "fuzzy"
+    #: exact: all fields agree · fuzzy: weights estimated here · trained: by Splink, an extra
+    method: Literal["exact", "fuzzy", "trained"] = "fuzzy"
     #: a second org: only records of different orgs are compared
     across: str | None = None
     across_object: str | None = None
@@ -76,7 +77,10 @@ def carry(context: OperationContext, parameters: DuplicateParameters) -> Report:
         found = Likeness(_no_pairs(), groups, {}, 0)
     else:
         side = frame["side"] if len(sides) > 1 else None
-        found = likely_same(
+        search = likely_same
+        if parameters.method == "trained":
+            from core.operations.matching.trained import trained as search
+        found = search(
             frame, fields, side=side, accept_from=parameters.accept_from, show_from=SHOW_FROM
         )
     result = {

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 import pandas as pd
 import streamlit as st
 
+from core.services import duplicates
 from core.services.duplicates import Cluster, Comparison
-from pages.parts import boxes, export, figures, tables
+from pages.parts import boxes, confirm, export, figures, tables, visit
 from pages.parts.boxes import escaped
 
 #: clusters of one page of the list
 PAGE_CLUSTERS = 12
+METHODS = {
+    "fuzzy": "Likely the same",
+    "exact": "All fields agree exactly",
+    "trained": "Trained by Splink (an extra)",
+}
+LEVELS = ("same", "close", "similar", "different")
+#: score from which whole lists of clusters may be accepted at once
+SURE_FROM = 0.97
 STATES = {"open": "Open", "decided": "Decided", "not_duplicates": "Not duplicates"}
 COLUMNS = {
     "name": st.column_config.TextColumn("Cluster", pinned=True, width=150),
@@ -34,12 +44,14 @@ def rules() -> dict[str, object]:
             key="duplicates.fields",
             help="Separated by commas; empty: names and addresses",
         )
-        exact = st.toggle("All fields must agree exactly", key="duplicates.exact")
+        method = st.selectbox(
+            "How", list(METHODS), format_func=METHODS.__getitem__, key="duplicates.method"
+        )
         where = st.text_input("Only records where", key="duplicates.where", help="SOQL condition")
     names = [name.strip() for name in fields.split(",") if name.strip()]
     return {
         "fields": names,
-        "method": "exact" if exact else "fuzzy",
+        "method": method,
         "where": where.strip() or None,
     }
 
@@ -134,8 +146,23 @@ def why(cluster: Cluster) -> str:
     return likely + " ".join(badges)
 
 
-def side_by_side(cluster: Cluster, found: Comparison) -> str:
-    """Survivor and table; id of the survivor."""
+def weights(bits: Mapping[str, Sequence[float]]) -> None:
+    """What agreement on each field says, in bits: 10 bits are a thousand to one."""
+    if not bits:
+        return
+    with st.popover("Weights", icon=":material/balance:"):
+        st.caption("Bits for (+) and against (−) being the same; 10 bits are a thousand to one.")
+        lines = [
+            {"Field": name, **dict(zip(LEVELS, (round(one, 1) for one in told), strict=True))}
+            for name, told in sorted(bits.items(), key=lambda item: -item[1][0])
+        ]
+        st.dataframe(
+            pd.DataFrame(lines), hide_index=True, key="duplicates.weights", alt="Match weights"
+        )
+
+
+def side_by_side(cluster: Cluster, found: Comparison) -> tuple[str, dict[str, str]]:
+    """The records beside each other; the survivor's id, and field → id whose value it takes."""
     letters = dict(zip(found.record_ids, LETTERS, strict=False))
     survivor = st.segmented_control(
         "Survivor",
@@ -157,7 +184,68 @@ def side_by_side(cluster: Cluster, found: Comparison) -> str:
         alt="The records side by side",
         placeholder=figures.MISSING,
     )
-    return str(survivor)
+    return str(survivor), _values(cluster, found, letters, str(survivor))
+
+
+def _values(
+    cluster: Cluster, found: Comparison, letters: Mapping[str, str], survivor: str
+) -> dict[str, str]:
+    """Of which record the survivor takes a field's value, where it is another's."""
+    kept = cluster.decision.values if cluster.decision else {}
+    differing = [name for name, _, differs in found.fields if differs and name != "Id"]
+    if not differing:
+        return {}
+    with st.expander("Values of the survivor, field by field"):
+        edited = st.data_editor(
+            pd.DataFrame(
+                {
+                    "Field": differing,
+                    "From": [letters.get(kept.get(name, survivor), "A") for name in differing],
+                }
+            ),
+            column_config={
+                "Field": st.column_config.TextColumn("Field", disabled=True),
+                "From": st.column_config.SelectboxColumn(
+                    "Take it from", options=list(letters.values()), required=True
+                ),
+            },
+            hide_index=True,
+            key=f"duplicates.values.{cluster.key}.{survivor}",
+        )
+    by_letter = {letter: record_id for record_id, letter in letters.items()}
+    chosen = zip(edited["Field"], edited["From"], strict=True)
+    return {name: by_letter[one] for name, one in chosen if by_letter[one] != survivor}
+
+
+def sure_button(kept: Sequence[Cluster], place: tuple[UUID, str]) -> None:
+    """Accepts every sure cluster of the list at once, after a look at their number."""
+    sure = [one for one in kept if (one.probability or 0) >= SURE_FROM]
+    if len(sure) > 1 and st.button(f"Accept {len(sure)} sure ones…", key="duplicates.sure"):
+        sure_dialog(sure, place)
+
+
+@st.dialog("Accept the sure ones", icon=":material/done_all:")
+def sure_dialog(sure: Sequence[Cluster], place: tuple[UUID, str]) -> None:
+    """Keeps the first record of every cluster that is sure enough."""
+    st.markdown(
+        f"In **{figures.count(len(sure))}** groups of {escaped(place[1])} that are at least "
+        f"{SURE_FROM:.0%} likely the same, the first record survives. Each can be opened again."
+    )
+    ready = confirm.typed(str(len(sure)), key="duplicates.sure.count", what="the number")
+    if not confirm.buttons(f"Accept {len(sure)}", key="duplicates.sure.all", ready=ready):
+        return
+    for cluster in sure:
+        if not boxes.acted(
+            duplicates.decide,
+            visit.bridge(),
+            visit.actor(),
+            place,
+            record_ids=cluster.record_ids,
+            decision="keep",
+            survivor_id=cluster.record_ids[0],
+        ):
+            return
+    st.rerun()
 
 
 def decision_buttons(cluster: Cluster, survivor: str, act: Decide) -> None:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 import streamlit as st
 
 from core.domain.roles import Role
 from core.services import duplicates, operations, orgs
 from pages import registry
-from pages.parts import boxes, duplicate_parts, export, figures, rows, visit, words
+from pages.parts import (
+    boxes,
+    duplicate_cluster,
+    duplicate_parts,
+    export,
+    figures,
+    operation_form,
+    rows,
+    visit,
+    words,
+)
 from pages.parts.boxes import escaped
 
 KIND = "duplicates"
@@ -69,6 +77,8 @@ def draw() -> None:
             key="duplicates.act",
         ):
             find(*chosen, given)
+        about = {"org": chosen[0], "object": chosen[1], **given}
+        operation_form.button(KIND, given=about, key="duplicates.more")
     if entry is None:
         boxes.empty("Not searched yet", "A search reads the compared fields and changes nothing.")
         return
@@ -90,31 +100,14 @@ def result(entry: operations.LogEntry) -> None:
     left, right = st.columns([0.32, 0.68], gap="medium")
     with left:
         cluster = duplicate_parts.listed(kept)
-        export.button("duplicates", lambda: duplicate_parts.csv_of(kept), key="duplicates.csv")
+        with st.container(horizontal=True):
+            export.button("duplicates", lambda: duplicate_parts.csv_of(kept), key="duplicates.csv")
+            duplicate_parts.weights(found.get("weights", {}))
+            if visit.may(Role.ANALYST):
+                duplicate_parts.sure_button(kept, (board.org_id, board.sobject))
     if cluster is not None:
         with right, st.container(border=True):
-            one_cluster(cluster, (board.org_id, board.sobject))
-
-
-def one_cluster(cluster: duplicates.Cluster, place: tuple[UUID, str]) -> None:
-    """Side by side, with the decision."""
-    st.markdown(f"**{escaped(duplicate_parts.title(cluster))}**  {duplicate_parts.why(cluster)}")
-    found = duplicates.compared(visit.bridge(), visit.actor(), place, record_ids=cluster.record_ids)
-    survivor = duplicate_parts.side_by_side(cluster, found)
-    st.caption("Decisions are kept here and exported. Nothing is merged in the org from this page.")
-
-    def act(decision: str, chosen: str | None) -> None:
-        duplicates.decide(
-            visit.bridge(),
-            visit.actor(),
-            place,
-            record_ids=cluster.record_ids,
-            decision=decision,  # type: ignore[arg-type]  # one of the three buttons
-            survivor_id=chosen,
-        )
-
-    if visit.may(Role.ANALYST):
-        duplicate_parts.decision_buttons(cluster, survivor, act)
+            duplicate_cluster.draw(cluster, (board.org_id, board.sobject))
 
 
 boxes.acted(draw)
