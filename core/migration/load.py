@@ -25,6 +25,7 @@ from core.migration.before import keep_before
 from core.migration.buckets import Buckets
 from core.migration.chunks import plan_chunks, requests_for
 from core.migration.context import RunContext, StopRequested
+from core.migration.deciding import DecisionNeeded
 from core.migration.extract import source_folder
 from core.migration.load_bulk import JobGoneError, load_by_bulk
 from core.migration.load_collections import load_by_collections
@@ -60,11 +61,13 @@ class Lane:
         self._waiting: list[ChunkRow] = []
         self._flying: dict[Future[list[ChunkRow]], ChunkRow] = {}
         self._stop: BaseException | None = None
+        #: rows met a lock: one chunk at a time from now on, cut at parent boundaries (rule 3.11)
+        self.is_gentle = False
 
     def add(self, chunks: list[ChunkRow]) -> None:
         """Hands chunks over; returns as soon as they wait or fly, blocks while enough wait
         already."""
-        self._waiting.extend(chunk for chunk in chunks if chunk.state not in _ENDED)
+        self._take(chunks)
         self._launch()
         while len(self._waiting) > self._width and self._stop is None:
             self._land()
@@ -75,7 +78,8 @@ class Lane:
         Raises:
             what stopped a chunk, after all chunks in flight have come to their own end.
         """
-        while self._flying or (self._waiting and self._stop is None):
+        self._launch()
+        while self._flying:
             self._land()
         if self._stop is not None:
             raise self._stop
@@ -84,16 +88,29 @@ class Lane:
         """Ends the threads."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
+    def _take(self, chunks: list[ChunkRow]) -> None:
+        open_chunks = [chunk for chunk in chunks if chunk.state not in _ENDED]
+        self._waiting.extend(open_chunks)
+        if any(chunk.outcome.get("advice") == RowAdvice.LOCKED for chunk in chunks):
+            self.is_gentle, self._width = True, 1
+
     def _launch(self) -> None:
-        while self._waiting and len(self._flying) < self._width and self._stop is None:
-            chunk = self._waiting.pop(0)
-            # rows that met a lock go alone: nothing else of this object is in flight (rule 3.11)
-            if chunk.outcome.get("advice") == RowAdvice.LOCKED and self._flying:
-                self._waiting.insert(0, chunk)
+        while len(self._flying) < self._width:
+            chunk = self._next()
+            if chunk is None:
                 return
             self._flying[self._pool.submit(self._carry, chunk)] = chunk
-            if chunk.outcome.get("advice") == RowAdvice.LOCKED:
-                return
+
+    def _next(self) -> ChunkRow | None:
+        """The next chunk to carry; while stopping only those whose job the org has (rule 3.10)."""
+        if self._stop is None:
+            return self._waiting.pop(0) if self._waiting else None
+        if not isinstance(self._stop, StopRequested | DecisionNeeded):
+            return None
+        sent = next((c for c in self._waiting if c.state is ChunkState.CLOSED), None)
+        if sent is not None:
+            self._waiting.remove(sent)
+        return sent
 
     def _land(self) -> None:
         self._launch()
@@ -104,7 +121,7 @@ class Lane:
             self._flying.pop(future)
             stop = future.exception()
             if stop is None:
-                self._waiting.extend(future.result())
+                self._take(future.result())
             else:  # raised by drain once the others landed
                 self._stop = self._stop or stop
         self._launch()
@@ -204,12 +221,20 @@ def _generation(run: RunContext, step: Step, row: StepRow, *, part: _Part, lane:
         if several and not chosen.all():
             mask = pl.Series(chosen)
             page, rows = page.filter(mask), rows.where(chosen)
-        made = prepare(step, page, rows, rules=rules, translator=run.translator, ids=run.ids)
+        made = prepare(
+            step,
+            page,
+            rows,
+            rules=rules,
+            translator=run.translator,
+            ids=run.ids,
+            foresee=not run.writes,
+        )
         buffer.add(number, made)
         if buffer.is_full:
-            lane.add(buffer.flush())
+            lane.add(buffer.flush(is_gentle=lane.is_gentle))
     buffer.number = pages
-    lane.add(buffer.flush())
+    lane.add(buffer.flush(is_gentle=lane.is_gentle))
 
 
 class _Buffer:
@@ -244,7 +269,7 @@ class _Buffer:
         self.number = number
         self._pages += 1
 
-    def flush(self) -> list[ChunkRow]:
+    def flush(self, *, is_gentle: bool) -> list[ChunkRow]:
         """Plans chunks for all that is held: pages first, then one commit."""
         run, step, held = self._run, self._step, self._held
         self._held, self._pages = Prepared(), 0
@@ -255,7 +280,7 @@ class _Buffer:
         self._buckets.add(held, requests_for(step, held))
         chunks: list[NewChunk] = []
         if run.writes:
-            chunks = plan_chunks(step, held, run.spool, name=name)
+            chunks = plan_chunks(step, held, run.spool, name=name, is_gentle=is_gentle)
         else:
             self._pretend(held)
         if held.waiting:

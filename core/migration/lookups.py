@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from core.domain.describe import SObject
+from core.domain.describe import RecordType, SObject
 from core.domain.hidden_ids import Rewritten, ids_in_text, rewritten
 from core.migration.idmap import NONE, Codes, IdCodes, IdMap
 from core.migration.match_tables import SEVERAL, MatchTables
@@ -145,12 +145,8 @@ class Translator:
         return None if missing in ("reject", "blank") else missing
 
     def _record_types(self, step: Step, lookup: Lookup, values: pl.Series) -> pl.Series:
-        renamed = dict(lookup.policy.map)
-        table: dict[str, str | None] = {}
-        for kind in step.source.record_types:
-            wanted = renamed.get(kind.developer_name, renamed.get(kind.name, kind.developer_name))
-            if not kind.master and wanted is not None:
-                table[kind.record_type_id[:15]] = _record_type(step.target, wanted, kind.name)
+        kinds = record_types(step, lookup)
+        table = {key: None if kind is None else kind.record_type_id for key, kind in kinds.items()}
         return values.str.slice(0, 15).replace_strict(table, default=None, return_dtype=pl.String)
 
     def _beyond_the_plan(
@@ -171,7 +167,18 @@ class Translator:
         return found, ambiguous & found.is_null().to_numpy()
 
 
-def _record_type(target: SObject, wanted: str, label: str) -> str | None:
+def record_types(step: Step, lookup: Lookup) -> dict[str, RecordType | None]:
+    """Record types of the source (id of 15 characters) → those of the target; None without."""
+    renamed = dict(lookup.policy.map)
+    table: dict[str, RecordType | None] = {}
+    for kind in step.source.record_types:
+        wanted = renamed.get(kind.developer_name, renamed.get(kind.name, kind.developer_name))
+        if not kind.master and wanted is not None:
+            table[kind.record_type_id[:15]] = _record_type(step.target, wanted, kind.name)
+    return table
+
+
+def _record_type(target: SObject, wanted: str, label: str) -> RecordType | None:
     """The target's record type of a developer name or label; where several packages brought one of
     that name, the one with the same label."""
     known = [kind for kind in target.record_types if not kind.master]
@@ -180,4 +187,4 @@ def _record_type(target: SObject, wanted: str, label: str) -> str | None:
     ]
     if len(named) > 1:
         named = [kind for kind in named if kind.name == label]
-    return named[0].record_type_id if len(named) == 1 else None
+    return named[0] if len(named) == 1 else None

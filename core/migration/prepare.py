@@ -22,6 +22,7 @@ import polars as pl
 from core.db.run_state import Failure
 from core.domain.hashing import field_hashes, row_hashes
 from core.domain.plan import Blanks, OnTargetMissing, Operation
+from core.migration.foreseen import refusals
 from core.migration.idmap import IdCodes
 from core.migration.lookups import MASTER_RECORD_TYPE, Translated, Translator
 from core.migration.match import Match, Matches
@@ -100,8 +101,13 @@ def prepare(
     rules: StepRules,
     translator: Translator,
     ids: IdCodes,
+    foresee: bool = False,
 ) -> Prepared:
-    """Buckets of one page."""
+    """Buckets of one page.
+
+    Args:
+        foresee: rows with values that the target would refuse are blocked (a dry run asks nobody).
+    """
     work = _Page(step, page, matches, ids)
     work.totals["read_rows"] = page.height
     work.block_matches()
@@ -114,7 +120,7 @@ def prepare(
     work.rewrite_ids(rules, translator)
     for lookup in step.lookups:
         work.look_up(lookup, translator)
-    return work.buckets()
+    return work.buckets(foresee=foresee)
 
 
 class _Page:
@@ -295,7 +301,18 @@ class _Page:
             made.deletes.append(rows.with_columns(Id=pl.col(TARGET)))
         return made
 
-    def buckets(self) -> Prepared:
+    def _foresee(self, frame: pl.DataFrame, rows: Mask, *, inserting: bool) -> None:
+        """Takes rows out whose values would be refused, with the platform's code."""
+        places = np.flatnonzero(rows & self.open)
+        if not len(places):
+            return
+        found = refusals(self.step, frame[places], inserting=inserting)
+        for row, name, code, message in found.iter_rows():
+            mask = np.zeros(self.page.height, dtype=np.bool_)
+            mask[places[row]] = True
+            self.block(mask, code, message, fields=(name,))
+
+    def buckets(self, *, foresee: bool) -> Prepared:
         """Insert, update or unchanged."""
         columns = list(self.step.columns)
         frame = pl.DataFrame({name: self.columns[name] for name in columns})
@@ -309,6 +326,9 @@ class _Page:
         if self.step.inserts_by_bulk_only:
             says_na = says_null_mark(frame).to_numpy() & ~found
             self.block(says_na, "TEXT_MEANS_NULL", NA_SENTENCE)
+        if foresee:
+            self._foresee(frame, ~found, inserting=True)
+            self._foresee(frame, found, inserting=False)
         made = self._prepared()
         extra = self._engine_columns(np.ones(self.page.height, dtype=np.bool_)).with_columns(
             hashes.alias(HASH)

@@ -14,6 +14,7 @@ from core.domain.roles import Role
 from core.errors import UserError
 from core.migration.checking import document as finding_document
 from core.migration.preflight import PreflightInput, PreflightReport, preflight
+from core.migration.preflight.inputs import SCAN_ROWS
 from core.migration.preflight.schema import schema_findings
 from core.services import plans
 
@@ -53,8 +54,12 @@ class Report:
         }
 
 
-def check(bridge: Orgbridge, actor: Actor, plan_id: UUID) -> Report:
+def check(bridge: Orgbridge, actor: Actor, plan_id: UUID, *, scan_rows: int = SCAN_ROWS) -> Report:
     """Runs every check on the plan's draft; reads only.
+
+    Args:
+        scan_rows: rows of one object whose values are looked at; beyond, findings say that they
+            saw a part (rule 8.6).
 
     Cost: about ten calls and a few per object; see core.migration.preflight.
 
@@ -80,5 +85,7 @@ def check(bridge: Orgbridge, actor: Actor, plan_id: UUID) -> Report:
             target=bridge.org_client(actor.workspace_id, target_id),
             other_runs=others,
             is_read_only=target.read_only,
+            scan_rows=scan_rows,
+            refresh=True,
         )
     return Report(view.row.name, preflight(given, schema_checks=schema_findings))

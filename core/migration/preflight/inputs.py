@@ -12,8 +12,12 @@ from core.errors import OrgbridgeError
 from core.salesforce.client import OrgClient
 from core.salesforce.source import RowSource
 
-#: rows of one object that the data checks read in full; beyond, they look at a sample and say so
+#: rows of one object that the checks of a plan look at; beyond, they say that they saw a part
 SCAN_ROWS = 50_000
+#: the same when a run checks itself: what the plan's check found is not looked for at length again
+RUN_SCAN_ROWS = 2_000
+#: rows that fall to one owner or parent: more of them wait for each other (rule 3.12)
+CROWD_ROWS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,8 @@ class Sides:
 
     source: SObject
     target: SObject
+    #: fields that came or went since the describes were last read
+    changed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,11 @@ class PreflightInput:
     other_runs: tuple[str, ...] = ()
     #: the target refuses writes by a switch of ours
     is_read_only: bool = False
-    scan_rows: int = SCAN_ROWS
+    scan_rows: int = RUN_SCAN_ROWS
+    #: rows below one parent or owner from which on it is named
+    crowd_rows: int = CROWD_ROWS
+    #: describes are asked for anew, and what changed in them is told
+    refresh: bool = False
 
     def described(self) -> tuple[tuple[ObjectMapping, Sides], ...]:
         """The object mappings that can be checked, with their describes."""

@@ -6,8 +6,8 @@ are answered with *unknown*: the run itself blocks repeated keys all the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from core.domain.describe import SObject
 from core.domain.findings import SAMPLE_IDS_MAX, Finding, Fix, Severity
@@ -32,8 +32,12 @@ class _Side:
     where: str | None
 
 
-def key_findings(given: PreflightInput) -> Iterator[Finding]:
-    """Blank and repeated keys per mapping, and keys that the org does not hold to be unique."""
+def key_findings(given: PreflightInput, rows: Mapping[str, int]) -> Iterator[Finding]:
+    """Blank and repeated keys per mapping, and keys that the org does not hold to be unique.
+
+    Args:
+        rows: rows in scope by mapping.
+    """
     for entry, sides in given.described():
         if entry.key.is_ledger:
             continue
@@ -48,7 +52,8 @@ def key_findings(given: PreflightInput) -> Iterator[Finding]:
         # a key made by an expression is not a field of the source: its parts need not be unique
         checked = (target,) if entry.key.value else (source, target)
         for side in checked:
-            yield from _side_findings(entry, side)
+            for finding in _side_findings(entry, side):
+                yield _blocking(entry, finding, rows.get(entry.name, 0))
 
 
 def _uniqueness_by_describe(entry: ObjectMapping, target: SObject) -> Iterator[Finding]:
@@ -132,6 +137,16 @@ def _repeated_finding(entry: ObjectMapping, side: _Side, sizes: list[int]) -> Fi
         is_sampled=is_floor,
         fix=Fix.KEY,
     )
+
+
+def _blocking(entry: ObjectMapping, finding: Finding, rows: int) -> Finding:
+    """Too large a share of repeated keys keeps the whole plan back (rule 2.3)."""
+    limit = entry.duplicates.block_above
+    share = (finding.rows or 0) / rows if rows else 0.0
+    if finding.code != "key_repeated_source" or share <= limit:
+        return finding
+    sentence = f"{finding.sentence} That is {share:.1%}, more than the {limit:.1%} allowed."
+    return replace(finding, severity=Severity.BLOCKER, sentence=sentence)
 
 
 def _is_groupable(sobject: SObject, path: str) -> bool:

@@ -40,6 +40,16 @@ def object_findings(given: PreflightInput) -> Iterator[Finding]:
         if not sides.source.queryable:
             yield _refused(entry, f"{entry.source} cannot be queried in {given.plan.source}")
         yield from _operation_allowed(given, entry, sides.target)
+        if sides.changed:
+            yield Finding(
+                Severity.NOTE,
+                "describe_was_stale",
+                f"Fields came or went since {entry.source} and {entry.target} were last described: "
+                f"{', '.join(sides.changed[:4])}{'…' if len(sides.changed) > 4 else ''}. The plan "
+                "was checked against the new ones.",
+                mapping=entry.name,
+                fix=Fix.FIELD,
+            )
 
 
 def row_counts(given: PreflightInput) -> dict[str, int]:
@@ -79,13 +89,17 @@ def count_findings(given: PreflightInput, counts: dict[str, int]) -> Iterator[Fi
 
 def _described(given: PreflightInput, entry: ObjectMapping) -> Sides | Finding:
     found: list[SObject] = []
+    changed: list[str] = []
     asked: tuple[tuple[RowSource, str, str], ...] = (
         (given.source, entry.source, given.plan.source),
         (given.target, entry.target, given.plan.target),
     )
     for client, sobject, org in asked:
         try:
-            found.append(client.describe(sobject))
+            known = client.describe(sobject)
+            now = client.describe(sobject, refresh=True) if given.refresh else known
+            changed += [f"{org}.{name}" for name in sorted(set(known.fields) ^ set(now.fields))]
+            found.append(now)
         except OrgbridgeError as error:
             return Finding(
                 Severity.BLOCKER,
@@ -94,7 +108,7 @@ def _described(given: PreflightInput, entry: ObjectMapping) -> Sides | Finding:
                 mapping=entry.name,
                 fix=Fix.OBJECTS,
             )
-    return Sides(found[0], found[1])
+    return Sides(found[0], found[1], tuple(changed))
 
 
 def _operation_allowed(

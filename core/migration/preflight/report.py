@@ -8,9 +8,19 @@ from dataclasses import dataclass, field
 from core.domain.findings import Finding, Fix, Severity, by_weight, is_ready
 from core.domain.ordering import LoadOrder, load_order
 from core.errors import UserError
-from core.migration.preflight import automation, keys, objects, orgs, values
+from core.migration.preflight import (
+    automation,
+    keys,
+    objects,
+    orgs,
+    people,
+    platform,
+    samples,
+    values,
+)
 from core.migration.preflight.inputs import PreflightInput
 from core.migration.resolve import Resolved, resolve
+from core.plans.row_tests import row_test_findings
 
 #: rows of one collections call
 _CALL_ROWS = 200
@@ -49,8 +59,9 @@ def preflight(given: PreflightInput, *, schema_checks: SchemaChecks) -> Prefligh
     Args:
         schema_checks: the pure checks of one schema against the other.
 
-    Cost: about 10 calls, two per keyed mapping and side, one per copied picklist, and one per
-    twelve lookups.
+    Cost: about 10 calls, two per keyed mapping and side, one per copied picklist and per lookup
+    that leads out of the plan, one per twelve lookups inside it, and one reading of at most
+    `scan_rows` rows per mapping.
     """
     described, missing = objects.with_describes(given)
     targets = {entry.target: sides.target for entry, sides in described.described()}
@@ -60,8 +71,8 @@ def preflight(given: PreflightInput, *, schema_checks: SchemaChecks) -> Prefligh
         *missing,
         *objects.object_findings(described),
         *objects.count_findings(described, rows),
-        *_rule_findings(described, schema_checks, complete=not missing),
-        *keys.key_findings(described),
+        *_rule_findings(described, schema_checks, rows=None if missing else rows),
+        *keys.key_findings(described, rows),
         *values.lookup_findings(described),
         *automation.automation_findings(described),
         *orgs.org_findings(described, rows=sum(rows.values()), calls=calls),
@@ -75,10 +86,10 @@ def preflight(given: PreflightInput, *, schema_checks: SchemaChecks) -> Prefligh
 
 
 def _rule_findings(
-    given: PreflightInput, schema_checks: SchemaChecks, *, complete: bool
+    given: PreflightInput, schema_checks: SchemaChecks, *, rows: Mapping[str, int] | None
 ) -> Iterable[Finding]:
-    """Checks of the rules as they will be applied; none while an object is missing."""
-    if not complete:
+    """Checks of the rules as they will be applied; none while an object is missing (None)."""
+    if rows is None:
         return ()
     sources = {entry.source.lower(): sides.source for entry, sides in given.described()}
     targets = {entry.target.lower(): sides.target for entry, sides in given.described()}
@@ -96,6 +107,14 @@ def _rule_findings(
         *cycles,
         *schema_checks(given, resolved),
         *values.picklist_findings(given, rules),
+        *platform.platform_findings(given, resolved),
+        *people.people_findings(given, resolved),
+        *samples.sample_findings(given, resolved, rows),
+        *(
+            finding
+            for step in resolved.steps
+            for finding in row_test_findings(step.mapping, step.source, step.target)
+        ),
     ]
 
 
