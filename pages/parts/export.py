@@ -10,6 +10,8 @@ from typing import Any
 
 import streamlit as st
 
+from pages.parts import visit
+
 #: a spreadsheet runs a cell that starts so as a formula (OWASP, CSV Injection)
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 BOM = "\ufeff"
@@ -27,7 +29,7 @@ def button(
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M")
     st.download_button(
         label,
-        data=make,
+        data=visit.kept(make),
         file_name=f"{name}-{stamp}.csv",
         mime="text/csv",
         on_click="ignore",
@@ -43,7 +45,7 @@ def page(name: str, make: Callable[[], bytes], *, key: str, label: str, help: st
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M")
     st.download_button(
         label,
-        data=make,
+        data=visit.kept(make),
         file_name=f"{name}-{stamp}.html",
         mime="text/html",
         on_click="ignore",

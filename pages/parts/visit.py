@@ -7,6 +7,9 @@ session on the person's next click, although their WebSocket is still open.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import TypeVar
 
 import streamlit as st
 
@@ -14,8 +17,13 @@ from core.api import process
 from core.api.cookies import SESSION_COOKIE
 from core.bootstrap import Orgbridge
 from core.domain.roles import Actor, Role
+from core.errors import NotAllowedError
 from core.services import people
 from pages.parts import state
+
+T = TypeVar("T")
+#: the session token of whoever asked for a file, while it is made
+_LENT: ContextVar[str] = ContextVar("lent", default="")
 
 
 def bridge() -> Orgbridge:
@@ -28,8 +36,29 @@ def token() -> str:
 
     Page tests have no browser and lay it into the session state, which nobody outside can write.
     """
+    if _LENT.get():
+        return _LENT.get()
     shown = st.context.cookies.get(SESSION_COOKIE)
     return shown if isinstance(shown, str) else str(st.session_state.get(state.TOKEN, ""))
+
+
+def kept(act: Callable[[], T]) -> Callable[[], T]:
+    """The act as this visitor, for a thread of its own: a file that is made on the click.
+
+    There the browser's cookies are out of reach (Streamlit 1.67 makes such files outside the
+    script's context); the session is looked up again all the same, so that one that has ended
+    gets nothing.
+    """
+    shown = token()
+
+    def acted() -> T:
+        mark = _LENT.set(shown)
+        try:
+            return act()
+        finally:
+            _LENT.reset(mark)
+
+    return acted
 
 
 def visitor() -> people.Visitor | None:
@@ -41,6 +70,8 @@ def visitor() -> people.Visitor | None:
 def actor() -> Actor:
     """On whose behalf the page acts; stops the run when the session has just ended."""
     here = visitor()
+    if here is None and _LENT.get():
+        raise NotAllowedError("Your session has ended.", next_step="Sign in again.")
     if here is None:
         draw_signed_out()
         st.stop()
