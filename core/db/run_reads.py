@@ -343,6 +343,21 @@ def in_flight(session: Session, run_id: UUID) -> InFlight:
     return InFlight(int(row[0]), int(row[1]))
 
 
+def rows_to_retry(session: Session, run_id: UUID) -> int:
+    """Rows that did not arrive and have not since, as `core.db.retries.rows_left` chooses them."""
+    return int(
+        session.scalar(
+            text(
+                "SELECT count(DISTINCT (step_id, source_id)) FROM row_failure WHERE run_id = :id"
+                " AND source_id IS NOT NULL AND resolved_by_run IS NULL"
+                " AND kind IN ('blocked', 'failed', 'not_processed') AND code <> 'ANSWER_LOST'"
+            ),
+            {"id": run_id},
+        )
+        or 0
+    )
+
+
 def relatives(session: Session, run_id: UUID) -> list[Relative]:
     """The run that this one undoes or retries, then those that undo or retry this one."""
     found = session.execute(

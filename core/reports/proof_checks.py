@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from core.db.runs import RunRow
+from core.domain.states import FINISHED_RUNS
 from core.reports.proof import HARMLESS, Check, CountProof, ObjectProof, Verdict
 
 
@@ -18,6 +19,10 @@ def checks_of(
 def _checks(
     run: RunRow, objects: Sequence[ObjectProof], counts: Sequence[CountProof]
 ) -> Iterable[Check]:
+    if run.status not in FINISHED_RUNS:
+        said = f"The run is {run.status.value.lower()}: its figures are not final."
+        yield Check("The run has ended", Verdict.OPEN, said)
+        return
     yield _totals(objects)
     yield _arrived(objects)
     if run.mode == "undo":

@@ -186,6 +186,13 @@ def in_flight(bridge: Orgbridge, actor: Actor, name: str) -> InFlight:
         return run_reads.in_flight(session, runs.run_named(session, name).id)
 
 
+def rows_to_retry(bridge: Orgbridge, actor: Actor, name: str) -> int:
+    """How many rows a retry of everything would read again."""
+    roles.require(actor, Role.VIEWER)
+    with bridge.session(actor.workspace_id) as session:
+        return run_reads.rows_to_retry(session, runs.run_named(session, name).id)
+
+
 def relatives(bridge: Orgbridge, actor: Actor, name: str) -> tuple[Relative, ...]:
     """Runs that this one undoes or retries, and those that undo or retry this one."""
     roles.require(actor, Role.VIEWER)

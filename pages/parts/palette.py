@@ -41,6 +41,11 @@ def shades() -> dict[str, str]:
 
 def draw(figure: go.Figure, *, key: str, alt: str, height: int = 260, **options: Any) -> Any:
     """Draw a figure as all are: no tool bar, tight margins, legend on top, read out by ``alt``."""
+    return place(shaped(figure, height=height), key=key, alt=alt, **options)
+
+
+def shaped(figure: go.Figure, *, height: int) -> go.Figure:
+    """The figure in the look that all have; what `place` draws any number of times."""
     figure.update_layout(
         height=height,
         margin={"l": 8, "r": 8, "t": 28, "b": 8},
@@ -50,7 +55,11 @@ def draw(figure: go.Figure, *, key: str, alt: str, height: int = 260, **options:
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
     )
-    figure.update_yaxes(gridcolor=shades()["grid"], zeroline=False)
+    return figure.update_yaxes(gridcolor=shades()["grid"], zeroline=False)
+
+
+def place(figure: go.Figure, *, key: str, alt: str, **options: Any) -> Any:
+    """Draw a figure that was shaped before."""
     return st.plotly_chart(
         figure, key=key, alt=alt, config={"displayModeBar": False}, width="stretch", **options
     )

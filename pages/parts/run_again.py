@@ -9,11 +9,13 @@ import streamlit as st
 
 from core.domain.states import FINISHED_RUNS, RunState
 from core.errors import OrgbridgeError
-from core.services import launching, plans, retrying, run_reads
+from core.services import launching, plans, retrying, run_reads, undoing
 from pages import registry
 from pages.parts import boxes, confirm, figures, state, visit, words
 from pages.parts.boxes import escaped
 
+#: beyond, a table in a dialog scrolls
+MANY_OBJECTS = 6
 #: modes that brought nothing: there is nothing to try again or to take back
 NOTHING_BROUGHT = frozenset({"undo", "dry-run", "trial"})
 
@@ -28,7 +30,7 @@ def rows_left(view: run_reads.RunView) -> int:
     """Rows that did not arrive and have not since; 0 where none may be tried again."""
     if not can_retry(view) or not view.totals.failed:
         return 0
-    return sum(retrying.rows_left(visit.bridge(), visit.actor(), view.row.name).values())
+    return run_reads.rows_to_retry(visit.bridge(), visit.actor(), view.row.name)
 
 
 def can_undo(view: run_reads.RunView) -> bool:
@@ -98,22 +100,51 @@ def _by_which_plan(row: run_reads.RunRow) -> str:
 @st.dialog("Undo run", width="medium", icon=":material/warning:")
 def undo_dialog(view: run_reads.RunView) -> None:
     """Says what is taken back; a preview sends nothing. Asks for the org's name."""
-    target = view.row.target_name or ""
-    st.markdown(
-        f"In {words.org_badge(target, view.row.target_environment)} the rows that this run created "
-        f"are deleted, children first, and the rows that it changed get back what they held. Rows "
-        f"that others changed since are listed and left alone."
-    )
-    if st.button("Preview", icon=":material/visibility:", key="run.undo.preview"):
-        follow(lambda: launching.undo(visit.bridge(), visit.actor(), view.row.name, preview=True))
+    row = view.row
+    target = row.target_name or ""
+    found = undoing.outlook(visit.bridge(), visit.actor(), row.name)
+    st.markdown(f"In {words.org_badge(target, row.target_environment)}, children first:")
+    _outlook(found)
+    if found.first:
+        later = ", ".join(escaped(name) for name in found.first)
+        st.markdown(
+            f":orange[:material/warning:] Undo later runs of the same records first: {later}."
+        )
+        return
+    if st.button(
+        "Preview",
+        icon=":material/visibility:",
+        key="run.undo.preview",
+        help="Reads the target and lists what others changed since; nothing is sent",
+    ):
+        follow(lambda: launching.undo(visit.bridge(), visit.actor(), row.name, preview=True))
     ready = confirm.typed(target, key="run.undo.name", what="the target org name")
     reason = st.text_input("Reason (goes into the audit trail)", key="run.undo.reason", live=True)
     if confirm.buttons("Undo run", key="run.undo", ready=ready and bool((reason or "").strip())):
         follow(
             lambda: launching.undo(
-                visit.bridge(), visit.actor(), view.row.name, confirm=target, reason=reason or ""
+                visit.bridge(), visit.actor(), row.name, confirm=target, reason=reason or ""
             )
         )
+
+
+def _outlook(found: undoing.UndoOutlook) -> None:
+    """Counts per object, and what stays."""
+    kinds = {"delete": "Deleted", "restore": "Get back what they held", "undelete": "Undeleted"}
+    shown = [kind for kind in kinds if any(getattr(line, kind) for line in found.lines)]
+    st.dataframe(
+        {
+            "Object": [line.mapping for line in found.lines],
+            **{kinds[kind]: [getattr(line, kind) for line in found.lines] for kind in shown},
+        },
+        hide_index=True,
+        height="content" if len(found.lines) <= MANY_OBJECTS else 260,
+        key="run.undo.outlook",
+        alt="What an undo takes back, by object",
+    )
+    st.caption("Records that others changed since are listed and left alone.")
+    for sentence in found.cannot:
+        st.caption(f":orange[:material/warning: {escaped(sentence)}]")
 
 
 def _confirmed(row: run_reads.RunRow, *, key: str) -> tuple[bool, str]:

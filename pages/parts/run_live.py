@@ -31,13 +31,13 @@ PASSES = {
     "undo": " (undo)",
 }
 COLUMNS = {
-    "object": st.column_config.TextColumn("Object", pinned=True, width=125),
-    "status": words.pills("Status", words.STATUSES.values(), width=95),
-    "done": tables.share_column("Progress", width=105),
-    "written": tables.rows_column("Written", width=65),
-    "failed": tables.rows_column("Failed", width=55),
-    "rows": tables.rows_column("Rows", width=65),
-    "took": st.column_config.TextColumn("Took", width=60),
+    "object": st.column_config.TextColumn("Object", pinned=True, width=165),
+    "status": words.pills("Status", words.STATUSES.values(), width=90),
+    "done": tables.share_column("Progress", width=90),
+    "written": tables.rows_column("Written", width=62),
+    "failed": tables.rows_column("Failed", width=50),
+    "rows": tables.rows_column("Rows", width=60),
+    "took": st.column_config.TextColumn("Took", width=55),
 }
 
 
@@ -49,7 +49,8 @@ def draw(row: run_reads.RunRow) -> None:
 
     @st.fragment(run_every=tick, key="run.live")
     def part() -> None:
-        view, ticks = _now(visit.bridge(), visit.actor(), row.name, str(row.workspace_id))
+        here = str(row.workspace_id)
+        view = _now(visit.bridge(), visit.actor(), row.name, here)
         if view.row.status is not known:
             st.rerun()
         _progress(view)
@@ -63,20 +64,24 @@ def draw(row: run_reads.RunRow) -> None:
                 alt="Progress of every object of this run",
             )
         with right:
-            _throughput(ticks)
+            look = (str(st.context.theme.type), str(st.context.timezone), known.value)
+            figure = _throughput(visit.bridge(), visit.actor(), row.name, (here, *look))
+            if figure is None:
+                st.caption("Throughput appears with the first rows.")
+            else:
+                told = "Rows written and failed per second"
+                palette.place(figure, key="run.throughput", alt=told)
 
     part()
 
 
 @st.cache_data(ttl="1s", max_entries=100, show_spinner=False)
-def _now(
-    _bridge: Orgbridge, _actor: Actor, name: str, workspace: str
-) -> tuple[run_reads.RunView, tuple[run_reads.Tick, ...]]:
+def _now(_bridge: Orgbridge, _actor: Actor, name: str, workspace: str) -> run_reads.RunView:
     """The run as it stands, read once a second however many people look at it.
 
     ``workspace`` is part of the cache's key: a name alone must not answer across workspaces.
     """
-    return run_reads.shown(_bridge, _actor, name), run_reads.throughput(_bridge, _actor, name)
+    return run_reads.shown(_bridge, _actor, name)
 
 
 def steps_frame(steps: Sequence[run_reads.StepLine]) -> pd.DataFrame:
@@ -183,10 +188,17 @@ def _ends(row: run_reads.RunRow) -> str:
     return "not started" if row.started_at is None else f"since {figures.when(row.started_at)}"
 
 
-def _throughput(ticks: Sequence[run_reads.Tick]) -> None:
+@st.cache_resource(ttl="10s", max_entries=100, show_spinner=False)
+def _throughput(
+    _bridge: Orgbridge, _actor: Actor, name: str, look: tuple[str, ...]
+) -> go.Figure | None:
+    """Rows and failures per second, made every ten seconds for all who look; never changed.
+
+    ``look`` is what the figure depends on beside the run: workspace, theme, time zone, state.
+    """
+    ticks = run_reads.throughput(_bridge, _actor, name)
     if not ticks:
-        st.caption("Throughput appears with the first rows.")
-        return
+        return None
     shades = palette.shades()
     at = [tick.at.astimezone(figures.zone()) for tick in ticks]
     figure = go.Figure()
@@ -204,4 +216,4 @@ def _throughput(ticks: Sequence[run_reads.Tick]) -> None:
     )
     figure.update_layout(title={"text": "Throughput", "font": {"size": 13}, "x": 0})
     figure.update_yaxes(rangemode="tozero")
-    palette.draw(figure, key="run.throughput", alt="Rows written and failed per second", height=300)
+    return palette.shaped(figure, height=300)

@@ -25,8 +25,8 @@ CLEAN = {
 READERS = {role: {"user": f"{role}@x.example", "sees_all": True} for role in ("source", "target")}
 
 
-def row(*, mode: str = "full", **summary: Any) -> RunRow:
-    """A finished run of one object."""
+def row(*, mode: str = "full", status: RunState = RunState.SUCCEEDED, **summary: Any) -> RunRow:
+    """A run of one object."""
     values: dict[str, Any] = dict.fromkeys(RunRow.__dataclass_fields__)
     stored = {
         "proof": {"account": CLEAN},
@@ -37,7 +37,7 @@ def row(*, mode: str = "full", **summary: Any) -> RunRow:
     }
     said = {"name": "x-1", "mode": mode, "requested_by": "mira", "target_name": "New"}
     kept = {"options": {}, "summary": stored, "buckets": {"account": {"insert": 2}}}
-    return RunRow(**{**values, **said, **kept, "status": RunState.SUCCEEDED})
+    return RunRow(**{**values, **said, **kept, "status": status})
 
 
 def proven(*, compared: dict[str, Any] | None = None, **given: Any) -> Proof:
@@ -103,6 +103,13 @@ def test_what_was_not_compared_is_never_called_proven() -> None:
 
     assert found.verdict is Verdict.OPEN
     assert "dry run" in found.checks[-1].sentence
+
+
+def test_a_run_that_has_not_ended_proves_nothing_yet() -> None:
+    waiting = proof_of(row(status=RunState.WAITING_DECISION), [step(read_rows=9, inserted=2)], [])
+
+    assert waiting.verdict is Verdict.OPEN
+    assert [check.title for check in waiting.checks] == ["The run has ended"]
 
 
 def test_lookups_left_blank_are_named_by_field() -> None:
