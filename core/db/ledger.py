@@ -145,6 +145,29 @@ def add_links(
         cursor.execute("RELEASE SAVEPOINT new_links")
 
 
+def add_known(
+    session: Session, frame: pl.DataFrame, *, set_id: int, workspace_id: UUID, run_id: UUID
+) -> None:
+    """Adds links of records that were recognised and not written; those that are there stay."""
+    if frame.is_empty():
+        return
+    session.execute(
+        text(
+            "INSERT INTO record_link (link_set_id, source_id, workspace_id, target_id, origin,"
+            " run_id) SELECT :set, s, :workspace, t, 'matched', :run FROM"
+            " unnest(CAST(:sources AS text[]), CAST(:targets AS text[])) AS f (s, t)"
+            " ON CONFLICT DO NOTHING"
+        ),
+        {
+            "set": set_id,
+            "workspace": workspace_id,
+            "run": run_id,
+            "sources": frame.get_column("source_id").to_list(),
+            "targets": frame.get_column("target_id").to_list(),
+        },
+    )
+
+
 def forget_links(session: Session, set_id: int, source_ids: list[str]) -> None:
     """Removes links, as undo and a target row that is gone for good ask for."""
     session.execute(

@@ -449,6 +449,17 @@ class Commit:
             run_id=self._store.run_id,
         )
 
+    def known_links(self, set_id: int, frame: pl.DataFrame) -> None:
+        """Notes which record a source row is, unless that is known: ``source_id``,
+        ``target_id``."""
+        ledger.add_known(
+            self.session,
+            frame,
+            set_id=set_id,
+            workspace_id=self._store.workspace_id,
+            run_id=self._store.run_id,
+        )
+
     def forget_links(self, set_id: int, source_ids: list[str]) -> None:
         """Removes links whose target is gone by our doing."""
         ledger.forget_links(self.session, set_id, source_ids)

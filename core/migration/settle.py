@@ -19,7 +19,7 @@ import polars as pl
 from core.db.run_state import ChunkRow, Commit, Failure, NewChunk
 from core.domain.states import ChunkState
 from core.errors import DailyLimitError, RefusedError
-from core.migration.chunks import may_use_collections
+from core.migration.chunks import gentle, may_use_collections
 from core.migration.context import RunContext
 from core.migration.outcomes import ROW, Outcomes, Refusal
 from core.migration.prepare import BLANK, ENGINE_COLUMNS, HASH, SOURCE, TARGET
@@ -58,57 +58,70 @@ UNDO = Phase("undo", lambda _: "updated")
 FINALLY = Phase("finally", lambda _: "updated", links=False)
 
 
-def settle(
-    run: RunContext,
-    step: Step,
-    chunk: ChunkRow,
-    page: pl.DataFrame,
-    outcomes: Outcomes,
-    phase: Phase,
-) -> list[ChunkRow]:
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A chunk that was sent, its rows, and what the org made of them."""
+
+    chunk: ChunkRow
+    page: pl.DataFrame
+    outcomes: Outcomes
+
+
+def settle(run: RunContext, step: Step, sent: Sent, phase: Phase) -> list[ChunkRow]:
     """Commits what became of a chunk; the new chunks for rows to be sent again.
 
     Raises:
         DailyLimitError, RefusedError: after the commit, when no further row could fare better.
     """
-    sorted_out = _sort_out(step, chunk, outcomes)
-    totals: Counter[str] = Counter()
-    totals[phase.won(chunk.operation)] += outcomes.accepted.height
-    totals[phase.lost] += len(sorted_out.final)
-    totals[phase.left] += len(sorted_out.given_up)
-    totals["twins"] += outcomes.twins
-    won = _won(page, outcomes)
+    chunk, page = sent.chunk, sent.page
+    sorted_out = _sort_out(step, chunk, sent.outcomes)
+    won = _won(page, sent.outcomes)
     done_page = f"done/{step.name}/{phase.name}-{chunk.number:06d}"
     run.spool.write(done_page, won.select(SOURCE, "target_id", ROW))
     again = _again(run, step, chunk, page, sorted_out.again)
+    refused = _recognised(chunk, page, sorted_out.final)
+    set_id = run.link_sets[step.name]
     with run.store.commit() as commit:
-        commit.chunk(
-            chunk.id,
-            ChunkState.DONE,
-            outcome={
-                "ok": outcomes.accepted.height,
-                "failed": len(sorted_out.final),
-                "not_processed": len(sorted_out.given_up),
-                "again": sum(new.rows for new in again),
-                "done": done_page,
-            },
-        )
-        commit.step(chunk.step_id, totals=totals)
-        commit.failures(
-            chunk.step_id, _failures(page, sorted_out, outcomes.reason), chunk_id=chunk.id
-        )
+        told = _figures(sent, sorted_out, again)
+        commit.chunk(chunk.id, ChunkState.DONE, outcome={**told, "done": done_page})
+        commit.step(chunk.step_id, totals=_totals(sent, sorted_out, phase))
+        failures = _failures(page, sorted_out, sent.outcomes.reason)
+        commit.failures(chunk.step_id, failures, chunk_id=chunk.id)
         new_chunks = commit.add_chunks(chunk.step_id, again)
         if phase.links:
             _write_links(run, step, chunk, commit, won)
+        commit.known_links(set_id, refused)
         if sorted_out.final and phase.name in ("second_pass", "finally"):
             # the record is not as sent: the next run looks at it again
             names = page.get_column(SOURCE).gather([r.row for r in sorted_out.final]).to_list()
-            commit.unsettle(run.link_sets[step.name], names)
+            commit.unsettle(set_id, names)
     if phase.links:
         _remember(run, step, chunk, won)
+    run.maps[step.name].add(
+        run.ids.encode(refused.get_column("source_id")),
+        run.ids.encode(refused.get_column("target_id")),
+    )
     if sorted_out.stop is not None:
         raise _stopped(step, sorted_out.stop)
     return new_chunks
+
+
+def _figures(sent: Sent, sorted_out: _SortedOut, again: list[NewChunk]) -> dict[str, int]:
+    return {
+        "ok": sent.outcomes.accepted.height,
+        "failed": len(sorted_out.final),
+        "not_processed": len(sorted_out.given_up),
+        "again": sum(new.rows for new in again),
+    }
+
+
+def _totals(sent: Sent, sorted_out: _SortedOut, phase: Phase) -> Counter[str]:
+    totals: Counter[str] = Counter()
+    totals[phase.won(sent.chunk.operation)] += sent.outcomes.accepted.height
+    totals[phase.lost] += len(sorted_out.final)
+    totals[phase.left] += len(sorted_out.given_up)
+    totals["twins"] += sent.outcomes.twins
+    return totals
 
 
 @dataclass(slots=True)
@@ -127,8 +140,9 @@ def _sort_out(step: Step, chunk: ChunkRow, outcomes: Outcomes) -> _SortedOut:
     for refusal in outcomes.refused:
         advice = row_advice(refusal.code, refusal.message)
         if advice is RowAdvice.STOP:
+            # sent again when the run is resumed, which is when there is room
             made.stop = refusal
-            made.given_up.append(refusal.row)
+            made.again.setdefault(advice, []).append(refusal.row)
         elif advice is RowAdvice.REJECT or last:
             made.final.append(refusal)
         elif advice is RowAdvice.VICTIM and step.mapping.load.all_or_none:
@@ -159,14 +173,17 @@ def _again(
     made = []
     for advice, rows in again.items():
         part = page[sorted(rows)]
-        api, size = chunk.api, part.height
-        if advice is RowAdvice.SMALLER and may_use_collections(step, chunk.operation):
-            api, size = "collections", SMALLER[min(chunk.attempt, len(SMALLER) - 1)]
+        api, pieces = chunk.api, iter((part,))
+        if advice is RowAdvice.SMALLER:
+            # a job of few rows gives automation as few at a time as a request does
+            if may_use_collections(step, chunk.operation):
+                api = "collections"
+            size = SMALLER[min(chunk.attempt, len(SMALLER) - 1)]
+            pieces = part.iter_slices(size)
         elif advice is RowAdvice.LOCKED:
-            part = part.sort(_parents(step, part), nulls_last=True)
-        for number, start in enumerate(range(0, part.height, size)):
+            pieces = gentle(step, part, api)
+        for number, piece in enumerate(pieces):
             name = f"{chunk.page}~{advice.value}{number}"
-            piece = part.slice(start, size)
             run.spool.write(name, piece)
             made.append(
                 NewChunk(
@@ -174,16 +191,11 @@ def _again(
                     operation=chunk.operation,
                     rows=piece.height,
                     page=name,
-                    attempt=chunk.attempt + 1,
+                    attempt=chunk.attempt + (advice is not RowAdvice.STOP),
                     outcome={"advice": advice.value},
                 )
             )
     return made
-
-
-def _parents(step: Step, page: pl.DataFrame) -> list[str]:
-    named = [lookup.field.name for lookup in step.lookups if lookup.field.name in page.columns]
-    return named or [SOURCE]
 
 
 def _won(page: pl.DataFrame, outcomes: Outcomes) -> pl.DataFrame:
@@ -234,6 +246,13 @@ def _write_links(
         sent_hash=pl.col(HASH),
     )
     commit.links(set_id, links, new=fresh and chunk.attempt == 0)
+
+
+def _recognised(chunk: ChunkRow, page: pl.DataFrame, final: list[Refusal]) -> pl.DataFrame:
+    """Links of records whose update the org refused: they are in the target all the same, and
+    lookups lead to them."""
+    rows = [refusal.row for refusal in final] if chunk.operation == "update" else []
+    return page[rows].select(source_id=pl.col(SOURCE), target_id=pl.col(TARGET))
 
 
 def _remember(run: RunContext, step: Step, chunk: ChunkRow, won: pl.DataFrame) -> None:

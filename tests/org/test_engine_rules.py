@@ -9,8 +9,9 @@ from sqlalchemy import text
 
 from core.bootstrap import Orgbridge
 from core.domain.states import RunState
+from core.errors import RefusedError
 from core.services import launching
-from tests.org.engine import SCHEMA, Pair, check_identity, connect, line
+from tests.org.engine import PLAN, SCHEMA, Pair, check_identity, connect, line
 from tests.orgs import PracticeOrg, PracticeOrgs
 
 KEYED = """
@@ -448,3 +449,36 @@ def test_rule_2_7_preserve_writes_nothing_and_children_find_the_parents(pair: Pa
     assert [row["Name"] for row in live(pair.target, "Account")] == ["A there"]
     assert live(pair.target, "Contact")[0]["AccountId"] == there
     assert line(document, "account")["unchanged"] == 1
+
+
+def test_a_full_org_stops_a_run_and_resuming_it_sends_what_was_refused(pair: Pair) -> None:
+    """Rows refused for want of storage are sent again when there is room, not given up."""
+    create(pair.source, "Account", *({"Name": f"A{n}"} for n in range(5)))
+    name = pair.launch(KEYED)
+    pair.target.plant({"kind": "row", "preset": "storage", "times": 1})
+
+    with pytest.raises(RefusedError, match="storage"):
+        pair.carry(name)
+    state = pair.carry(name)
+
+    assert state is RunState.SUCCEEDED
+    assert (
+        line(pair.document(name), "account")["inserted"] == len(live(pair.target, "Account")) == 5
+    )
+
+
+def test_rule_5_1_lookups_lead_to_records_whose_update_was_refused(pair: Pair) -> None:
+    """The parent is in the target and recognised by its key; that it could not be updated is a
+    failure of its own."""
+    (parent,) = create(pair.source, "Account", {"Name": "New name"})
+    create(pair.source, "Contact", {"LastName": "Child", "AccountId": parent})
+    (there,) = create(pair.target, "Account", {"Name": "Old name", "Legacy_Id__c": parent})
+    pair.target.plant(
+        {"kind": "row", "object": "Account", "code": "DELETED_BY_RULE", "message": "no", "times": 0}
+    )
+
+    document = pair.run(PLAN)
+
+    pair.target.clear_faults()
+    assert line(document, "account")["failed"] == 1
+    assert [row["AccountId"] for row in live(pair.target, "Contact")] == [there]
