@@ -35,6 +35,7 @@ def _checks(
     yield _lookups(objects)
     yield _counted(counts)
     yield _kept_promises(objects)
+    yield from _moving_source(run)
 
 
 def _why_not_compared(run: RunRow) -> str:
@@ -136,6 +137,20 @@ def _kept_promises(objects: Sequence[ObjectProof]) -> Check:
         return Check(title, Verdict.PROVEN, "Each bucket came out as it was foreseen.")
     shown = ", ".join(apart[:6]) + (" …" if len(apart) > 6 else "")
     return Check(title, Verdict.NOTE, f"Otherwise than foreseen: {shown}.")
+
+
+def _moving_source(run: RunRow) -> Iterable[Check]:
+    """What happened in the source meanwhile: drift is no loss, but no secret either (rule 1.1)."""
+    lines = run.summary.get("objects", {}).values()
+    drift = sum(int(line.get("drift", 0)) for line in lines)
+    deleted = sum(int(line.get("deleted_in_source", 0)) for line in lines)
+    said = []
+    if drift:
+        said.append(f"{_rows(drift)} changed in the source after reading began; a delta brings it")
+    if deleted:
+        said.append(f"{_rows(deleted)} left the source since the last run; the copies stay")
+    if said:
+        yield Check("The source meanwhile", Verdict.NOTE, f"{'. '.join(said)}.")
 
 
 def _rows(number: int) -> str:

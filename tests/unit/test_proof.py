@@ -112,6 +112,14 @@ def test_a_run_that_has_not_ended_proves_nothing_yet() -> None:
     assert [check.title for check in waiting.checks] == ["The run has ended"]
 
 
+def test_rule_1_1_drift_of_the_source_is_told_and_is_no_loss() -> None:
+    moved = proven(objects={"account": {"drift": 2, "deleted_in_source": 1}})
+
+    assert moved.verdict is Verdict.NOTE
+    assert "2 rows changed in the source" in moved.checks[-1].sentence
+    assert "1 row left the source" in moved.checks[-1].sentence
+
+
 def test_lookups_left_blank_are_named_by_field() -> None:
     behind = LookupLine("account", "ParentId", 1, 2)
     found = proof_of(row(), [step(read_rows=2, inserted=2)], [behind])
