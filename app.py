@@ -22,7 +22,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 
 from core import bootstrap, config, log, practice
-from core.api import door, downloads, process, rest
+from core.api import door, downloads, oidc, process, rest
 from core.api.gate import Gate
 from core.bootstrap import Orgbridge
 from core.config import Settings
@@ -82,7 +82,7 @@ def _greet(bridge: Orgbridge) -> None:
 
 app = st.App(
     FRAME,
-    routes=[*rest.routes(), *downloads.routes(), *door.routes()],
+    routes=[*rest.routes(), *downloads.routes(), *oidc.routes(), *door.routes()],
     lifespan=lifespan,
     middleware=[Middleware(Gate, is_signed_in=door.is_signed_in)],
     on_script_error=on_script_error,

@@ -12,10 +12,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -31,6 +32,7 @@ from core.db.engine import app_engine, check_server, database_url, owner_engine
 from core.errors import NotFoundError
 
 if TYPE_CHECKING:
+    from core.access.oidc import Speaker
     from core.access.secrets import Vault
     from core.salesforce.client import OrgClient
     from core.salesforce.source import RowSource
@@ -100,6 +102,21 @@ class Orgbridge:
                 place = self.settings.spool_url or str(self.settings.home / "spool")
                 self._spool = open_spool(place, vault)
             return self._spool
+
+    @cached_property
+    def speakers(self) -> Mapping[str, Speaker]:
+        """Identity providers for single sign-on by name, in the operator's order.
+
+        Raises:
+            ConfigError: the file that names them is not as it must be.
+        """
+        path = self.settings.oidc_file or self.settings.home / "oidc.yaml"
+        if not path.is_file():
+            return {}
+        from core.access.oidc import Speaker
+        from core.access.providers import read_providers
+
+        return {each.name: Speaker(each) for each in read_providers(path)}
 
     @contextmanager
     def session(self, workspace_id: UUID) -> Iterator[Session]:
@@ -202,6 +219,7 @@ def build(
     try:
         with _opened(settings, server) as database:
             bridge = Orgbridge(settings, database, clock=clock or utc_now, sleep=sleep)
+            _ = bridge.speakers
             _ = bridge.vault  # a wrong or missing key is found out now, not at the first secret
             yield bridge
     finally:

@@ -7,6 +7,7 @@
 | ``ORGBRIDGE_KEY`` | keys of the secrets, newest first, commas | a 0600 file in the home folder |
 | ``ORGBRIDGE_HOST``, ``ORGBRIDGE_PORT`` | where the app listens | 127.0.0.1, 8501 |
 | ``ORGBRIDGE_SPOOL_URL`` | folder or fsspec URL of all workers | a folder in the home folder |
+| ``ORGBRIDGE_OIDC_FILE`` | identity providers (core.access.providers) | ``oidc.yaml`` in the home |
 | ``ORGBRIDGE_TRUSTED_PROXIES`` | reverse proxies whose ``X-Forwarded-For`` counts, commas | none |
 | ``ORGBRIDGE_WORKER`` | ``off``: the app starts no worker of its own | ``on`` |
 """
@@ -45,6 +46,8 @@ class Settings:
     port: int = 8501
     #: where extracted rows and before-images lie; None: ``home/spool``
     spool_url: str | None = None
+    #: identity providers; None: ``home/oidc.yaml``, if there is one
+    oidc_file: Path | None = None
     #: addresses or networks of reverse proxies; only they may say for whom they ask
     trusted_proxies: tuple[str, ...] = ()
     #: the app starts a worker as its child
@@ -70,6 +73,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         host=env.get("ORGBRIDGE_HOST", "").strip() or "127.0.0.1",
         port=_port(env.get("ORGBRIDGE_PORT", "").strip()),
         spool_url=env.get("ORGBRIDGE_SPOOL_URL", "").strip() or None,
+        oidc_file=_file(env.get("ORGBRIDGE_OIDC_FILE", "")),
         trusted_proxies=_proxies(env.get("ORGBRIDGE_TRUSTED_PROXIES", "")),
         worker_in_app=_switch("ORGBRIDGE_WORKER", env.get("ORGBRIDGE_WORKER", "on")),
     )
@@ -85,6 +89,7 @@ def child_environ(settings: Settings) -> dict[str, str]:
         "DATABASE_URL": settings.database_url,
         "ORGBRIDGE_KEY": settings.key.reveal() if settings.key else None,
         "ORGBRIDGE_SPOOL_URL": settings.spool_url,
+        "ORGBRIDGE_OIDC_FILE": str(settings.oidc_file) if settings.oidc_file else None,
         "ORGBRIDGE_TRUSTED_PROXIES": ",".join(settings.trusted_proxies) or None,
     }
     for name, value in given.items():
@@ -135,6 +140,15 @@ def _port(text: str) -> int:
             f"ORGBRIDGE_PORT is {text!r}.", next_step="Set it to a port number, 0 for a free one."
         )
     return int(text)
+
+
+def _file(text: str) -> Path | None:
+    if not text.strip():
+        return None
+    path = Path(text.strip()).expanduser().absolute()
+    if not path.is_file():
+        raise ConfigError(f"ORGBRIDGE_OIDC_FILE names {path}, which is not there.")
+    return path
 
 
 def _proxies(text: str) -> tuple[str, ...]:

@@ -2,8 +2,8 @@
 
 Wrong names and wrong passwords are answered alike and take equally long. Attempts count twice:
 per person (lockout that grows with each wrong password) and per origin (throttle), both with the
-time after which it works again. Single sign-on will find people by `oidc_issuer` and
-`oidc_subject`; such people have no password.
+time after which it works again. Single sign-on finds people by `oidc_issuer` and `oidc_subject`;
+who came that way alone has no password.
 """
 
 from __future__ import annotations
@@ -197,6 +197,28 @@ def by_email(session: Session, email: str, *, lock: bool = False) -> AppUser | N
     """The person of that address, whatever its case."""
     statement = select(AppUser).where(func.lower(AppUser.email) == email.strip().lower())
     return session.scalar(statement.with_for_update() if lock else statement)
+
+
+def by_identity(session: Session, issuer: str, subject: str) -> AppUser | None:
+    """The person whom a provider knows by this subject."""
+    return session.scalar(
+        select(AppUser)
+        .where(AppUser.oidc_issuer == issuer, AppUser.oidc_subject == subject)
+        .with_for_update()
+    )
+
+
+def link(person: AppUser, issuer: str, subject: str) -> None:
+    """Let a provider's subject sign in as this person; an open invitation is void then."""
+    person.oidc_issuer, person.oidc_subject = issuer, subject
+    person.invite_hash = None
+    person.invite_expires_at = None
+
+
+def is_member(session: Session, user_id: UUID) -> bool:
+    """Whether somebody belongs to this session's workspace, active or not."""
+    found = session.scalar(select(Membership.user_id).where(Membership.user_id == user_id))
+    return found is not None
 
 
 def by_id(session: Session, user_id: UUID) -> tuple[AppUser, Membership]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -23,7 +23,7 @@ from core.api import cookies, csrf, gate, process, screens
 from core.api.health import health
 from core.api.screens import Screen
 from core.errors import NotFoundError, OrgbridgeError, UserError
-from core.services import failures, orgs, people
+from core.services import failures, orgs, people, single_sign_on
 
 log = logging.getLogger(__name__)
 
@@ -226,8 +226,16 @@ def _form(
 ) -> Response:
     value, signed = csrf.new_token(request)
     sent = typed or {}
-    hidden = {"next": wanted or sent.get("next", ""), "token": token or sent.get("token", "")}
-    html = screens.form_page(screen, csrf=signed, typed=typed, hidden=hidden, problem=problem)
+    goes_to = wanted or sent.get("next", "")
+    ways = single_sign_on.offered(process.bridge()) if screen is screens.SIGN_IN else ()
+    links = {
+        f"/oidc/{quote(way.name)}?next={quote(goes_to, safe='')}": f"Sign in with {way.title}"
+        for way in ways
+    }
+    hidden = {"next": goes_to, "token": token or sent.get("token", "")}
+    html = screens.form_page(
+        screen, csrf=signed, typed=typed, hidden=hidden, problem=problem, links=links
+    )
     response = HTMLResponse(html, status_code=400 if problem else 200)
     response.headers["cache-control"] = "no-store"
     csrf.lay_cookie(response, value, request)

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 OPEN_PATHS = frozenset({"/login", "/setup", "/invite", "/oauth/callback", "/health"})
 #: style, fonts and logo of the sign-in page
 OPEN_PREFIX = "/door/"
+#: single sign-on: on the way to a provider and back nobody has a session
+SIGN_ON_PREFIX = "/oidc/"
 #: asks for an API key itself and takes no cookie
 KEY_PREFIX = "/api/v1/"
 WS_POLICY_VIOLATION = 1008  # RFC 6455, 7.4.1
@@ -97,7 +99,7 @@ def is_open(path: str) -> bool:
     """Whether a path answers without a session."""
     if ".." in path:
         return False
-    return path in OPEN_PATHS or path.startswith((OPEN_PREFIX, KEY_PREFIX))
+    return path in OPEN_PATHS or path.startswith((OPEN_PREFIX, SIGN_ON_PREFIX, KEY_PREFIX))
 
 
 def is_same_origin(connection: HTTPConnection) -> bool:

@@ -85,8 +85,12 @@ def form_page(
     typed: Mapping[str, str] | None = None,
     hidden: Mapping[str, str] | None = None,
     problem: OrgbridgeError | None = None,
+    links: Mapping[str, str] | None = None,
 ) -> str:
-    """A whole HTML page with one form; ``typed`` refills it, save for passwords and codes."""
+    """A whole HTML page with one form; ``typed`` refills it, save for passwords and codes.
+
+    ``links`` (text by address) stand below it as other ways in.
+    """
     inputs = [
         _hidden(name, text) for name, text in {FORM_FIELD: csrf, **(hidden or {})}.items() if text
     ]
@@ -96,7 +100,7 @@ def form_page(
         screen.title,
         f"{intro}{_problem(problem)}"
         f'<form method="post" action="{escape(screen.action)}">{"".join(inputs)}'
-        f'<button type="submit">{escape(screen.button)}</button></form>',
+        f'<button type="submit">{escape(screen.button)}</button></form>{_links(links or {})}',
     )
 
 
@@ -108,6 +112,11 @@ def problem_page(title: str, problem: OrgbridgeError, *, link: str, link_text: s
 
 def _page(title: str, body: str) -> str:
     return _PAGE.substitute(title=escape(title), body=body)
+
+
+def _links(links: Mapping[str, str]) -> str:
+    drawn = [f'<a class="way" href="{escape(to)}">{escape(text)}</a>' for to, text in links.items()]
+    return f'<div class="ways"><p>or</p>{"".join(drawn)}</div>' if drawn else ""
 
 
 def _hidden(name: str, text: str) -> str:
