@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from core.bootstrap import Orgbridge
     from core.domain.roles import Actor
 
+__all__ = ["Reason"]
+
 #: rows that a run of their own takes by id; beyond, a run of the whole mapping is cheaper
 ROWS_MAX = 50_000
 #: reasons that another try can mend; the filter is the plan's word, a deletion is a person's

@@ -11,6 +11,7 @@ from typing import Any
 
 import streamlit as st
 
+from core.domain.roles import Role
 from core.services import operations, schedules
 from pages.parts import boxes, state, visit
 
@@ -46,7 +47,9 @@ def _field(schema: Mapping[str, Any], label: str, now: Any, *, key: str) -> str:
 
 def button(kind: str, *, given: Mapping[str, Any], key: str) -> None:
     """Opens the drawer of an operation, filled with what the page shows."""
-    if st.button("More…", icon=":material/tune:", key=key, help="Other parameters, or a schedule"):
+    if visit.may(Role.ANALYST) and st.button(
+        "More…", icon=":material/tune:", key=key, help="Other parameters, or a schedule"
+    ):
         drawer(kind, given)
 
 

@@ -10,7 +10,18 @@ import streamlit as st
 from core.domain.roles import Role
 from core.services import operations, orgs, plans
 from pages import registry
-from pages.parts import boxes, count_parts, export, figures, rows, visit, words
+from pages.parts import (
+    boxes,
+    count_history,
+    count_parts,
+    export,
+    figures,
+    missing_acts,
+    operation_form,
+    rows,
+    visit,
+    words,
+)
 from pages.parts.boxes import escaped
 
 KIND = "record_counts"
@@ -70,6 +81,7 @@ def draw() -> None:
             key="counts.act",
         ):
             count(row)
+        operation_form.button(KIND, given={"plan": row.name}, key="counts.more")
     if entry is None:
         boxes.empty(
             "Not counted yet",
@@ -99,13 +111,10 @@ def result(row: plans.PlanRow, entry: operations.LogEntry, *, may_count: bool) -
     if chosen is not None:
         reasons = found.get("missing", {}).get(chosen["name"])
         count_parts.drill_down(chosen, reasons)
-        if (
-            may_count
-            and reasons is None
-            and chosen["missing"]
-            and st.button(f"List the missing rows of {chosen['name']}", key="counts.explain")
-        ):
-            count(row, explain=(chosen["name"],))
+        if may_count:
+            if missing_acts.buttons(row.name, chosen, is_told=reasons is not None):
+                count(row, explain=(chosen["name"],))
+        count_history.draw(row.name, chosen["name"])
 
 
 boxes.acted(draw)

@@ -10,7 +10,16 @@ import streamlit as st
 from core.domain.roles import Role
 from core.services import operations, orgs
 from pages import registry
-from pages.parts import boxes, difference_parts, export, figures, rows, visit, words
+from pages.parts import (
+    boxes,
+    difference_parts,
+    export,
+    figures,
+    operation_form,
+    rows,
+    visit,
+    words,
+)
 from pages.parts.boxes import escaped
 
 KIND = "field_differences"
@@ -69,6 +78,8 @@ def draw() -> None:
             key="differences.act",
         ):
             compare(pair)
+        about = {"source": pair[0], "target": pair[1]}
+        operation_form.button(KIND, given=about, key="differences.more")
     if entry is None:
         boxes.empty(
             "Not compared yet",

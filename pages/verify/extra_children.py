@@ -10,7 +10,7 @@ import streamlit as st
 from core.domain.roles import Role
 from core.services import operations, plans
 from pages import registry
-from pages.parts import boxes, export, figures, rows, tables, visit
+from pages.parts import boxes, child_acts, figures, operation_form, rows, tables, visit
 from pages.parts.boxes import escaped
 
 KIND = "extra_child_records"
@@ -70,14 +70,15 @@ def draw() -> None:
             "Look again" if entry else "Look now", type="primary", key="extra.act"
         ):
             look(plan)
+        operation_form.button(KIND, given={"plan": plan}, key="extra.more")
     if entry is None:
         boxes.empty("Not looked at yet", "Reads ids and parents in the target, changes nothing.")
         return
     rows.facts(f"looked at {figures.when(entry.finished_at)}", escaped(entry.message))
-    result(entry.result["children"])
+    result(plan, entry.result["children"])
 
 
-def result(found: Sequence[Row]) -> None:
+def result(plan: str, found: Sequence[Row]) -> None:
     """Lookups with extra children, and the ids under one of them."""
     if not found:
         boxes.empty(
@@ -101,7 +102,9 @@ def result(found: Sequence[Row]) -> None:
         key=f"extra.rows.{row['child']}.{row['lookup']}",
         alt=f"Extra {row['child_object']} records",
     )
-    export.button("extra-children", lambda: export.csv_bytes(list(names), _pairs(row)), key="x.csv")
+    if row["rows"] > len(row["ids"]):
+        st.caption(f"{figures.count(len(row['ids']))} of {figures.count(row['rows'])} are listed.")
+    child_acts.buttons(plan, row)
 
 
 def _pairs(row: Row) -> Iterable[tuple[str, str]]:

@@ -88,3 +88,15 @@ def opened(token_of: Signed) -> Opened:
         return app.run()
 
     return run
+
+
+@pytest.fixture
+def drawn(token_of: Signed) -> Opened:
+    """Run a piece of page code as a person of a role: dialogs stay open between clicks so."""
+
+    def run(script: str, *, role: Role = Role.ADMIN) -> AppTest:
+        app = AppTest.from_string(script, default_timeout=30)
+        app.session_state[state.TOKEN] = token_of(role)
+        return app.run()
+
+    return run

@@ -8,6 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.bootstrap import Orgbridge
+from core.db import operation_logs, runs
 from core.domain.plan import parse_plan
 from core.domain.roles import Actor, Role
 from core.services import duplicates, operations, plans
@@ -100,10 +101,81 @@ def test_a_decision_takes_the_cluster_off_the_open_list(
 def test_extra_children_are_listed_after_a_look(
     opened: Opened, bridge: Orgbridge, actor: Actor, pair: tuple[ScriptedData, ScriptedData]
 ) -> None:
-    plan = "orgbridge: 1\nname: p\nsource: Legacy\ntarget: New\nobjects:\n  - source: Contact\n"
-    plans.create(bridge, actor, parse_plan(plan))
+    plans.create(bridge, actor, parse_plan(PLAN))
     page = opened("verify/extra_children.py", role=Role.ANALYST)
     page.button(key="extra.act").click().run()
 
     assert not page.exception and not page.error
     assert any("No extra children" in box.value for box in page.markdown)
+
+
+PLAN = "orgbridge: 1\nname: p\nsource: Legacy\ntarget: New\nobjects:\n  - source: Contact\n"
+
+
+def test_missing_rows_are_listed_launched_and_followed_over_time(
+    opened: Opened,
+    drawn: Opened,
+    bridge: Orgbridge,
+    actor: Actor,
+    pair: tuple[ScriptedData, ScriptedData],
+) -> None:
+    _, target = pair
+    target.rows = {"Contact": []}
+    plans.create(bridge, actor, parse_plan(PLAN))
+    page = opened("verify/counts.py", role=Role.ANALYST)
+    page.button(key="counts.act").click().run()
+    page.button(key="counts.act").click().run()
+    assert not page.exception and not page.error
+    assert any("Last 2 counts" in box.value for box in page.caption)
+
+    page.button(key="counts.explain").click().run()
+    assert not page.exception and not page.error
+    assert any("No run has sent it yet" in box.value for box in page.markdown)
+    dialog = drawn(
+        "from pages.parts import missing_acts\nmissing_acts.launch_dialog('p', 'contact')"
+    )
+    dialog.button(key="counts.launch.do.act").click().run()
+
+    assert not dialog.error
+    with bridge.session(actor.workspace_id) as session:
+        (run,) = runs.runs(session, limit=5)
+    assert run.mode == "retry"
+    assert len(run.options["rows"]["contact"]) == 4
+
+
+def test_extra_children_need_their_number_typed(
+    opened: Opened,
+    drawn: Opened,
+    bridge: Orgbridge,
+    actor: Actor,
+    pair: tuple[ScriptedData, ScriptedData],
+) -> None:
+    """A log row of an earlier look is enough to draw; the act looks again and says what differs."""
+    plans.create(bridge, actor, parse_plan(PLAN))
+    log_id = operations.lay(bridge, actor, "extra_child_records", given={"plan": "p"})
+    found = {
+        "parent": "contact", "parent_object": "Contact", "child": "contact",
+        "child_object": "<b>Contact</b>", "lookup": "ReportsToId", "rows": 3, "newest": "=1+1",
+        "ids": ["003000000000001AAA"], "parents": ["003000000000002AAA"],
+    }  # fmt: skip
+    values = {
+        "status": "succeeded", "finished_at": bridge.clock(), "message": "3 extra",
+        "result": {"plan": "p", "target": "New", "children": [found]},
+    }  # fmt: skip
+    with bridge.session(actor.workspace_id) as session:
+        operation_logs.finish(session, "extra_child_records_log", log_id=log_id, values=values)
+    page = opened("verify/extra_children.py", role=Role.ANALYST)
+    assert not page.exception and not page.error
+
+    page = drawn(
+        "from pages.parts import child_acts\nfrom core.services.extra_children import Place\n"
+        f"child_acts.delete_dialog(Place('p', 'contact', 'ReportsToId'), {found!r})"
+    )
+    assert page.button(key="extra.delete.do.act").disabled
+    page.text_input(key="extra.delete.count").set_value("3").run()
+    page.text_input(key="extra.delete.org").set_value("New").run()
+    page.text_input(key="extra.delete.reason").set_value("made twice by hand").run()
+    page.button(key="extra.delete.do.act").click().run()
+
+    assert not page.exception
+    assert "moves no parents" in page.error[0].proto.title + page.error[0].value

@@ -1,0 +1,49 @@
+"""How the counts of one object went over time: a line per org, a point per count."""
+
+from __future__ import annotations
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from core.services import operations
+from pages.parts import figures, palette, visit
+
+KIND = "record_counts"
+#: counts that the line goes back
+POINTS = 30
+
+
+def draw(plan: str, name: str) -> None:
+    """The line of one object of a plan; nothing before the second count."""
+    points = [
+        (entry.finished_at, row["source"], row["target"])
+        for entry in operations.entries(visit.bridge(), visit.actor(), KIND, limit=200)
+        if entry.parameters.get("plan") == plan and entry.finished_at is not None
+        for row in entry.result.get("objects", ())
+        if row["name"] == name
+    ][:POINTS]
+    if len(points) < 2:
+        return
+    times = [at for at, _, _ in points]
+    first, last = points[-1], points[0]
+    drift = (last[2] or 0) - (last[1] or 0)
+    st.caption(
+        f"Last {len(points)} counts since {figures.when(first[0])}; the target is now "
+        + ("level with the source" if not drift else f"{drift:+,} rows off the source")
+    )
+    shades = palette.shades()
+    figure = go.Figure()
+    figure.add_scatter(
+        x=times, y=[one[1] for one in points], name="Source", line={"color": shades["gray"]}
+    )
+    figure.add_scatter(
+        x=times,
+        y=[one[2] for one in points],
+        name="Target",
+        line={"color": shades["blue"]},
+        mode="lines+markers",
+    )
+    figure.update_layout(hovermode="x unified")
+    palette.draw(
+        figure, key=f"counts.history.{name}", alt=f"Counts of {name} over time", height=180
+    )
