@@ -9,7 +9,7 @@ inserts therefore never go by collections (rule 2.5).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import polars as pl
 
@@ -26,29 +26,39 @@ COLLECTION_ROWS = 200
 GRAPH_ROWS = 500
 #: rows of one job: full internal batches of 10,000 (Bulk API 2.0, Limits)
 BULK_ROWS = 20_000
+#: rows of a job after rows met a lock (rule 3.11)
+GENTLE_ROWS = 10_000
 #: bytes of a frame whose CSV surely stays under the limit of one job
 BULK_BYTES = 80_000_000
 
 
-def plan_chunks(step: Step, prepared: Prepared, spool: RunSpool, *, name: str) -> list[NewChunk]:
+def plan_chunks(
+    step: Step, prepared: Prepared, spool: RunSpool, *, name: str, is_gentle: bool = False
+) -> list[NewChunk]:
     """Writes the pages of all chunks and returns what the database must know of them.
 
     Args:
         name: stem of the pages; the same rows under the same name replace themselves.
+        is_gentle: rows met a lock: smaller jobs, in which rows of one parent stay together.
     """
-    return [
-        chunk
-        for operation, rows in _by_operation(step, prepared)
-        for chunk in _write(step, spool, rows, operation, f"{name}-{operation}")
-    ]
+    chunks = []
+    cut_up = gentle if is_gentle else cut
+    for operation, rows in _by_operation(step, prepared):
+        groups = _by_api(step, rows, operation)
+        parts = ((api, part) for api, group in groups for part in cut_up(step, group, api))
+        for number, (api, part) in enumerate(parts):
+            page = f"load/{step.name}/{name}-{operation}-{number:05d}"
+            spool.write(page, part)
+            chunks.append(NewChunk(api=api, operation=operation, rows=part.height, page=page))
+    return chunks
 
 
 def requests_for(step: Step, prepared: Prepared) -> dict[str, dict[str, int]]:
     """Chunks by operation and API that the rows would travel in: the choice by cost."""
     found = {}
     for operation, rows in _by_operation(step, prepared):
-        api = api_for(step, operation, rows.height)
-        found[operation] = {api: sum(1 for _ in cut(step, rows, api))}
+        groups = _by_api(step, rows, operation)
+        found[operation] = {api: sum(1 for _ in cut(step, group, api)) for api, group in groups}
     return found
 
 
@@ -98,26 +108,49 @@ def _by_operation(step: Step, prepared: Prepared) -> Iterator[tuple[str, pl.Data
             yield operation, frames[0] if len(frames) == 1 else pl.concat(frames, how="diagonal")
 
 
-def _write(
-    step: Step, spool: RunSpool, rows: pl.DataFrame, operation: str, name: str
-) -> Iterator[NewChunk]:
+def _by_api(step: Step, rows: pl.DataFrame, operation: str) -> list[tuple[str, pl.DataFrame]]:
+    """Rows by the way they travel; those that say `#N/A` as text go by collections, since in a bulk
+    CSV it would empty the field."""
     api = api_for(step, operation, rows.height)
-    groups = [(api, rows)]
-    if api == "bulk" and may_use_collections(step, operation) and operation != "hard_delete":
-        groups = _apart(rows)
-    cuts = ((api, part) for api, group in groups for part in cut(step, group, api))
-    for number, (way, part) in enumerate(cuts):
-        page = f"load/{step.name}/{name}-{number:05d}"
-        spool.write(page, part)
-        yield NewChunk(api=way, operation=operation, rows=part.height, page=page)
-
-
-def _apart(rows: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
-    """Rows that say `#N/A` as text go by collections: in a bulk CSV it would empty the field."""
+    if api != "bulk" or operation == "hard_delete" or not may_use_collections(step, operation):
+        return [(api, rows)]
     says_na = says_null_mark(rows)
     if not says_na.any():
         return [("bulk", rows)]
     return [("bulk", rows.filter(~says_na)), ("collections", rows.filter(says_na))]
+
+
+def gentle(step: Step, rows: pl.DataFrame, api: str) -> Iterator[pl.DataFrame]:
+    """Rows in smaller pieces, sorted by the parent that they lock, cut where the parent changes.
+
+    A parent with more rows than one piece takes is the only one that is split.
+    """
+    size = min(_limit(step, api), GENTLE_ROWS)
+    parent = locking_parent(step, rows.columns)
+    if parent is None:
+        for start in range(0, rows.height, size):
+            yield rows.slice(start, size)
+        return
+    rows = rows.sort(parent, nulls_last=True)
+    groups = rows.select(pl.col(parent).rle_id().alias("g")).group_by("g", maintain_order=True)
+    start = held = 0
+    for n in groups.len().get_column("len"):
+        if held and held + n > size:
+            yield rows.slice(start, held)
+            start, held = start + held, 0
+        held += n
+        while held > size:
+            yield rows.slice(start, size)
+            start, held = start + size, held - size
+    if held:
+        yield rows.slice(start, held)
+
+
+def locking_parent(step: Step, columns: Sequence[str]) -> str | None:
+    """The lookup whose parent a write locks: the master first, else the first one that is sent."""
+    named = [lookup.field for lookup in step.lookups if lookup.field.name in columns]
+    masters = [field for field in named if field.is_master_detail or field.cascade_delete]
+    return next((field.name for field in (*masters, *named)), None)
 
 
 def cut(step: Step, rows: pl.DataFrame, api: str) -> Iterator[pl.DataFrame]:

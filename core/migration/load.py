@@ -33,7 +33,7 @@ from core.migration.match import Matches
 from core.migration.outcomes import ACCEPTED_SCHEMA, Outcomes
 from core.migration.prepare import SOURCE, Prepared, prepare
 from core.migration.reconcile import reconcile
-from core.migration.settle import LOAD, Phase, settle
+from core.migration.settle import LOAD, Phase, Sent, settle
 from core.migration.spec import Step
 from core.migration.transform import StepRules
 from core.salesforce.faults import RowAdvice
@@ -55,9 +55,9 @@ class Lane:
         self._run = run
         self._step = step
         self._phase = phase
-        serial = step.mapping.load.serial
-        self._width = 1 if serial else IN_FLIGHT
-        self._pool = ThreadPoolExecutor(self._width, thread_name_prefix=f"load-{step.name}")
+        #: chunks in flight at the most
+        self.width = 1 if step.mapping.load.serial else IN_FLIGHT
+        self._pool = ThreadPoolExecutor(self.width, thread_name_prefix=f"load-{step.name}")
         self._waiting: list[ChunkRow] = []
         self._flying: dict[Future[list[ChunkRow]], ChunkRow] = {}
         self._stop: BaseException | None = None
@@ -69,7 +69,7 @@ class Lane:
         already."""
         self._take(chunks)
         self._launch()
-        while len(self._waiting) > self._width and self._stop is None:
+        while len(self._waiting) > self.width and self._stop is None:
             self._land()
 
     def drain(self) -> None:
@@ -92,10 +92,10 @@ class Lane:
         open_chunks = [chunk for chunk in chunks if chunk.state not in _ENDED]
         self._waiting.extend(open_chunks)
         if any(chunk.outcome.get("advice") == RowAdvice.LOCKED for chunk in chunks):
-            self.is_gentle, self._width = True, 1
+            self.is_gentle, self.width = True, 1
 
     def _launch(self) -> None:
-        while len(self._flying) < self._width:
+        while len(self._flying) < self.width:
             chunk = self._next()
             if chunk is None:
                 return
@@ -147,7 +147,7 @@ class Lane:
             nobody = pl.DataFrame(schema=ACCEPTED_SCHEMA)
             left = list(range(page.height))
             outcomes = Outcomes(nobody, [], left, reason=f"InvalidBatch: {refused.happened}")
-        return settle(run, step, chunk, page, outcomes, self._phase)
+        return settle(run, step, Sent(chunk, page, outcomes), self._phase)
 
 
 _ENDED = frozenset({ChunkState.DONE, ChunkState.FAILED})

@@ -25,7 +25,6 @@ ALLOWED: dict[str, str] = {
     "core/domain/plan/text.py:construct_mapping": "PyYAML's signature",
     "core/db/models/base.py:flag": "reads as a column's type",
     # Steps of the engine that hand on a page with its two maps; a dataclass would name them worse:
-    "core/migration/settle.py:settle": "run, step, chunk, page, outcomes: one transaction",
 }
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 

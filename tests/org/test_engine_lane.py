@@ -1,0 +1,153 @@
+"""How chunks travel when the org says no for a while, and when a person says stop (3.10, 3.11)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from core.bootstrap import Orgbridge
+from core.domain.states import RunState
+from core.migration import run as engine
+from tests.org.engine import SCHEMA, Pair, check_identity, connect, line
+from tests.org.oracle import live
+from tests.orgs import PracticeOrg, PracticeOrgs
+
+PLAN = """
+orgbridge: 1
+name: lane
+source: legacy
+target: new
+objects:
+  - source: Account
+    key: {source: Id, target: Legacy_Id__c}
+  - source: Contact
+    key: {source: Id, target: Legacy_Id__c}
+    load: {%s}
+"""
+KEYLESS = """
+orgbridge: 1
+name: keyless
+source: legacy
+target: new
+objects:
+  - source: Account
+    skip: [Legacy_Id__c]
+"""
+
+
+@pytest.fixture(scope="module")
+def orgs(module_practice_org: PracticeOrgs) -> tuple[PracticeOrg, PracticeOrg]:
+    """Two orgs of one schema, emptied for every test."""
+    return (
+        module_practice_org(name="Legacy", schema=SCHEMA),
+        module_practice_org(name="New", schema=SCHEMA),
+    )
+
+
+@pytest.fixture
+def pair(bridge: Orgbridge, orgs: tuple[PracticeOrg, PracticeOrg]) -> Pair:
+    """The two orgs, empty."""
+    for org in orgs:
+        org.begin_afresh()
+        for name in ("Contact", "Account"):
+            org.json("POST", "/_sim/edit", {"delete": [row["Id"] for row in live(org, name)]})
+    return connect(bridge, *orgs)
+
+
+def create(org: PracticeOrg, sobject: str, *rows: dict[str, Any]) -> list[str]:
+    """Records made over REST; their ids."""
+    records = [{"attributes": {"type": sobject}, **row} for row in rows]
+    said = org.json("POST", "composite/sobjects", {"records": records})
+    assert all(row["success"] for row in said), said
+    return [row["id"] for row in said]
+
+
+def people(org: PracticeOrg, accounts: int, contacts: int) -> None:
+    ids = create(org, "Account", *({"Name": f"A{n}"} for n in range(accounts)))
+    rows = ({"LastName": f"C{n}", "AccountId": ids[n % accounts]} for n in range(contacts))
+    create(org, "Contact", *rows)
+
+
+def chunks(pair: Pair, name: str, mapping: str) -> list[dict[str, Any]]:
+    """Chunks of one mapping's load, in order."""
+    with pair.bridge.session(pair.actor.workspace_id) as session:
+        found = session.execute(
+            text(
+                "SELECT c.api, c.rows, c.attempt, c.state, c.outcome, c.job_id FROM run_chunk c"
+                " JOIN run_step s ON s.id = c.step_id WHERE c.run_id = :id"
+                " AND s.mapping_name = :mapping AND s.phase = 'load' ORDER BY c.number"
+            ),
+            {"id": pair.row(name).id, "mapping": mapping},
+        ).mappings()
+        return [dict(row) for row in found]
+
+
+def carried(pair: Pair, name: str, stop: Callable[[], str | None]) -> RunState:
+    """Carries a run until it ends or `stop` says how it shall."""
+    row = pair.row(name)
+    return engine.carry(pair.bridge, row.workspace_id, row.id, stop=stop, sleep=lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("wish", "state"), [("pause", RunState.PAUSED), ("cancel", RunState.CANCELLED)]
+)
+def test_rule_3_10_results_of_a_job_are_committed_while_stopping(
+    pair: Pair, wish: str, state: RunState
+) -> None:
+    """Whatever the org took until then is in the ledger: nothing is sent again afterwards."""
+    create(pair.source, "Account", *({"Name": f"A{n}"} for n in range(30)))
+    pair.target.options(bulk_queue_delay_s=0.3)
+    name = pair.launch(
+        PLAN.replace("  - source: Contact", "    load: {api: bulk, batch: 5}\n  - source: Contact")
+        % ""
+    )
+
+    def once_a_job_is_closed() -> str | None:
+        found = [c for c in chunks(pair, name, "account") if c["state"] in ("closed", "done")]
+        return wish if found else None
+
+    ended = carried(pair, name, once_a_job_is_closed)
+    found = chunks(pair, name, "account")
+    there = len(live(pair.target, "Account"))
+    noted = line(pair.document(name), "account")["inserted"]
+    again = pair.run(PLAN % "")
+
+    assert ended is state
+    assert {c["state"] for c in found} <= {"done", "planned"}
+    assert noted == there
+    assert len(live(pair.target, "Account")) == 30
+    assert line(again, "account")["inserted"] == 30 - there
+
+
+def test_rule_3_11_rows_that_met_a_lock_come_again_and_arrive(pair: Pair) -> None:
+    """Rows that met a lock come again alone, sorted by the parent that they lock."""
+    people(pair.source, 4, 60)
+    name = pair.launch(PLAN % "api: collections, batch: 10")
+    pair.target.plant({"kind": "row", "object": "Contact", "preset": "lock", "times": 3})
+
+    ended = carried(pair, name, lambda: None)
+
+    found = chunks(pair, name, "contact")
+    locked = [c for c in found if c["outcome"].get("advice") == "locked"]
+    assert ended is RunState.SUCCEEDED
+    assert locked
+    assert len(live(pair.target, "Contact")) == 60
+    assert all(c["attempt"] > 0 for c in locked)
+    check_identity(pair.document(name))
+
+
+def test_rule_3_11_cpu_refusals_shrink_jobs_of_rows_without_a_key(pair: Pair) -> None:
+    """They may not go by collections (rule 2.5): jobs of 50, then 10, then 1 row."""
+    create(pair.source, "Account", *({"Name": f"A{n}"} for n in range(120)))
+    pair.target.plant({"kind": "row", "preset": "cpu", "times": 2})
+
+    document = pair.run(KEYLESS)
+
+    found = chunks(pair, document["run_id"], "account")
+    assert document["status"] == "Succeeded"
+    assert {c["api"] for c in found} == {"bulk"}
+    assert max(c["rows"] for c in found if c["attempt"] == 1) <= 50
+    assert len(live(pair.target, "Account")) == 120
