@@ -20,6 +20,7 @@ import numpy.typing as npt
 import polars as pl
 
 from core.db.run_state import Failure
+from core.domain.csv import unsendable_in_bulk
 from core.domain.hashing import field_hashes, row_hashes
 from core.domain.plan import Blanks, OnTargetMissing, Operation
 from core.migration.foreseen import refusals
@@ -400,10 +401,7 @@ def late_message(name: str) -> str:
 
 def says_null_mark(rows: pl.DataFrame) -> pl.Series:
     """Per row whether a cell to be sent is the very text that means null in a bulk CSV."""
-    names = [n for n in rows.columns if n not in ENGINE_COLUMNS and rows.schema[n] == pl.String]
-    if not names:
-        return pl.Series([False] * rows.height, dtype=pl.Boolean)
-    return rows.select(pl.any_horizontal(pl.col(n).eq_missing("#N/A") for n in names)).to_series()
+    return unsendable_in_bulk(rows.drop(ENGINE_COLUMNS, strict=False))
 
 
 def may_wait(lookup: Lookup) -> bool:

@@ -8,10 +8,11 @@ from core.bootstrap import Orgbridge
 from core.db import orgs as org_rows
 from core.domain.findings import Finding, Severity
 from core.domain.plan import parse_plan
+from core.errors import OrgbridgeError
 from core.migration.preflight import PreflightInput, preflight
 from core.migration.preflight.schema import schema_findings
 from tests.org.engine import Pair, connect, line
-from tests.org.pairs import create
+from tests.org.pairs import create, live
 from tests.org.rule_orgs import KEYED, cleared, plan, schema
 from tests.orgs import PracticeOrg, PracticeOrgs
 
@@ -154,6 +155,31 @@ def test_rule_3_9_a_second_pass_on_audited_rows_is_a_warning(pair: Pair) -> None
 
     assert warned.severity is Severity.WARNING
     assert "ParentId" in warned.sentence
+
+
+@pytest.mark.parametrize(
+    ("objects", "place"),
+    [
+        (("source: Nonsense__c",), "Nonsense__c"),
+        (("source: Account, target: Nonsense__c",), "Nonsense__c"),
+        ((f"source: Account, {KEYED}, fields: {{Nonsense__c: Name}}",), "Nonsense__c"),
+        ((f"source: Account, {KEYED}, fields: {{Phone: Nonsense__c}}",), "Nonsense__c"),
+        ((f"source: Account, {KEYED}, where: \"Nonsense__c = 1\"",), "Nonsense__c"),
+        ((f"source: Account, {KEYED}, after: [contact]",
+          f"source: Contact, {KEYED}, after: [account]"), "contact"),
+        ((f"source: Account, {KEYED}, fields: {{Amount__c: Day__c}}",), "Amount__c"),
+    ],
+)  # fmt: skip
+def test_wrong_plans_are_stopped_by_place_and_nothing_is_sent(
+    pair: Pair, objects: tuple[str, ...], place: str
+) -> None:
+    create(pair.source, "Account", {"Name": "A"})
+
+    with pytest.raises(OrgbridgeError) as refused:
+        pair.run(plan(*objects))
+
+    assert place in str(refused.value)
+    assert live(pair.target, "Account") == []
 
 
 def test_currencies_without_a_place_are_named(pair: Pair) -> None:

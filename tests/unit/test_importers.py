@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from core.domain.describe import Field, Fields, SObject
 from core.domain.plan import (
     ConstantRule,
     CopyRule,
@@ -19,6 +20,7 @@ from core.domain.plan import (
 )
 from core.errors import UserError
 from core.plans.importers import Imported, read_any, read_cumulusci, read_sdl, read_sfdmu
+from core.plans.importers.fitting import fitted
 
 
 def from_file(path: Path, **more: Any) -> Imported:
@@ -116,9 +118,11 @@ def test_sdl_names_its_object_by_file_or_by_word() -> None:
         read_sdl(text, source="a", target="b", name="mymap")
 
 
-def sfdmu(*objects: dict[str, Any], values: str | None = None, **document: Any) -> Imported:
+def sfdmu(
+    *objects: dict[str, Any], values: str | None = None, fields: str | None = None, **document: Any
+) -> Imported:
     text = json.dumps({"objects": list(objects), **document})
-    return read_sfdmu(text, source="a", target="b", name="p", values=values)
+    return read_sfdmu(text, source="a", target="b", name="p", values=values, fields=fields)
 
 
 def test_sfdmu_features_are_carried_over_or_said() -> None:
@@ -164,6 +168,51 @@ def test_sfdmu_features_are_carried_over_or_said() -> None:
         "objects[1].externalId",
     }
     assert "secret" not in dump_plan(one.plan) + str(one.notes)
+
+
+def test_sfdmu_renames_by_the_file_beside_it_and_leaves_existing_rows() -> None:
+    one = sfdmu(
+        {
+            "query": "SELECT Id, Name, ParentId, ExternalID__c FROM Account",
+            "operation": "Upsert",
+            "externalId": "ExternalID__c",
+            "useFieldMapping": True,
+            "skipExistingRecords": True,
+            "restApiBatchSize": 50,
+        },
+        {"query": "SELECT Name FROM Contact", "operation": "Insert", "useFieldMapping": True},
+        fields="\ufeffObjectName,FieldName,Target\nAccount,,Thing__c\n"
+        "Account,ParentId,Parent__c\nAccount,ExternalID__c,Code__c\n",
+    )
+
+    thing, contact = one.plan.objects
+    assert (thing.source, thing.target, thing.operation) == ("Account", "Thing__c", "insert")
+    assert (thing.key.source, thing.key.target) == (("ExternalID__c",), ("Code__c",))
+    assert set(thing.fields) == {"Name", "Parent__c", "Code__c"}
+    assert contact.target == "Contact"
+    places = {note.place for note in one.notes}
+    assert places >= {
+        "objects[0].skipExistingRecords",
+        "objects[0].restApiBatchSize",
+        "objects[1].useFieldMapping",
+    }
+
+
+@pytest.mark.parametrize(
+    ("field", "left_out"),
+    [("Missing__c", "has no field Missing__c"), ("Total__c", "cannot be written")],
+)
+def test_sfdmu_fields_that_an_org_cannot_take_are_left_out_and_said(
+    field: str, left_out: str
+) -> None:
+    one = sfdmu({"query": f"SELECT Name, {field} FROM Account", "operation": "Insert"})
+    total = Field("Total__c", "double", calculated=True, createable=False, updateable=False)
+    account = SObject("Account", Fields((Field("Name", "string"), total)))
+
+    fit = fitted(one, {"account": account}, {"account": account})
+
+    assert set(fit.plan.objects[0].fields) == {"Name"}
+    assert any(left_out in note.sentence for note in fit.notes)
 
 
 def test_sfdmu_objects_that_come_again_come_after_themselves() -> None:

@@ -118,6 +118,8 @@ def _currencies(given: PreflightInput, step: Step) -> Iterator[Finding]:
                 fix=Fix.FIELD,
             )
         return
+    if not source.fields[_CURRENCY].groupable:
+        return
     soql = f"SELECT {_CURRENCY}, COUNT(Id) n FROM {source.name} GROUP BY {_CURRENCY}"
     counts = {str(row[_CURRENCY]): int(row["n"]) for row in given.source.query(soql)}
     if len(counts) > 1:

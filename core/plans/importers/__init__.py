@@ -32,6 +32,7 @@ def read_any(
     name: str | None = None,
     sobject: str | None = None,
     values: str | None = None,
+    fields: str | None = None,
 ) -> Imported:
     """The plan of a file of any kind.
 
@@ -39,7 +40,7 @@ def read_any(
         source: registered names of the orgs; needed for all kinds but our own.
         name: of the plan; the file's name (or its folder's, for an export.json) if None.
         sobject: of a Data Loader mapping.
-        values: text of SFDMU's ValueMapping.csv.
+        values: text of SFDMU's ValueMapping.csv; likewise `fields`, of its FieldMapping.csv.
     Raises:
         UserError: it is none of them, or wrong; the message names the place. Nothing is kept.
     """
@@ -55,7 +56,9 @@ def read_any(
         )
     wanted = name or _name_of(file_name)
     if kind == "SFDMU":
-        return read_sfdmu(text, source=source, target=target, name=wanted, values=values)
+        return read_sfdmu(
+            text, source=source, target=target, name=wanted, values=values, fields=fields
+        )
     if kind == "Data Loader":
         return read_sdl(text, source=source, target=target, name=wanted, sobject=sobject)
     return read_cumulusci(text, source=source, target=target, name=wanted)

@@ -42,6 +42,12 @@ _FILE_KEYS = frozenset(
     "excludedObjects promptOnMissingParentObjects promptOnIssuesInCSVFiles bulkThreshold "
     "bulkApiVersion pollingIntervalMs concurrencyMode createTargetCSVFiles".split()
 )
+#: keys that say how SFDMU works, not what is moved
+_TUNING = frozenset(
+    "restApiBatchSize bulkApiV1BatchSize bulkThreshold bulkApiVersion pollingIntervalMs "
+    "concurrencyMode promptOnMissingParentObjects promptOnIssuesInCSVFiles "
+    "createTargetCSVFiles".split()
+)
 _MASKS: tuple[tuple[str, str], ...] = (
     ("email", "email"),
     ("phone", "phone"),
@@ -51,12 +57,19 @@ _MASKS: tuple[tuple[str, str], ...] = (
 
 
 def read_sfdmu(
-    text: str, *, source: str, target: str, name: str, values: str | None = None
+    text: str,
+    *,
+    source: str,
+    target: str,
+    name: str,
+    values: str | None = None,
+    fields: str | None = None,
 ) -> Imported:
     """The plan of an ``export.json``.
 
     Args:
-        values: the text of ``ValueMapping.csv`` beside it, if objects use one.
+        values: the text of ``ValueMapping.csv`` beside it, if objects use one; likewise `fields`,
+            that of ``FieldMapping.csv``.
     Raises:
         UserError: it is no such file, or an object in it cannot be understood; places are named.
     """
@@ -67,7 +80,7 @@ def read_sfdmu(
         raise not_this(TOOL, f"{place}: {error.msg}") from error
     if not isinstance(document, dict) or not (document.keys() & {"objects", "objectSets"}):
         raise not_this(TOOL, "it has neither `objects` nor `objectSets`")
-    reader = _Reader(document, _value_maps(values))
+    reader = _Reader(document, _value_maps(values), _field_maps(fields))
     objects = reader.objects()
     if not objects:
         raise not_this(TOOL, "it names no object that is not excluded")
@@ -85,17 +98,22 @@ class _Reader:
     """Reads one document; `report` collects what is left behind."""
 
     def __init__(
-        self, document: Mapping[str, Any], values: Mapping[tuple[str, str], dict[str, str]]
+        self,
+        document: Mapping[str, Any],
+        values: Mapping[tuple[str, str], dict[str, str]],
+        renamings: Mapping[str, list[dict[str, str]]],
     ) -> None:
         self.report = Report()
         self._document = document
         self._values = values
+        self._renamings = renamings
         self._taken: set[str] = set()
         self._last: dict[str, str] = {}
         report_orgs = [o for o in document.get("orgs") or () if isinstance(o, dict)]
         if report_orgs:
             self.report.add("orgs", "The orgs of the file are not used; tokens were not read.")
         self.report.unknown("export.json", document, _FILE_KEYS)
+        self._tuning("export.json", document)
 
     def objects(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
@@ -136,12 +154,14 @@ class _Reader:
             self.report.add(place, f"{query.sobject} is excluded in the file and was left out.")
             return None
         self.report.unknown(place, entry, _OBJECT_KEYS)
+        self._tuning(place, entry)
         target = self._target(entry, query.sobject)
         mapping: dict[str, Any] = {"source": query.sobject, "target": target}
         mapping["as"] = free_name(target.lower(), self._taken)
         mapping["operation"] = self._operation(place, entry)
         mapping["key"] = self._key(place, entry, mapping["operation"])
         mapping |= self._fields(place, entry, query)
+        self._rename_key(entry, query.sobject, mapping)
         if query.where:
             mapping["where"] = checked_filter(query.where, place=f"{place}.query").text
         if earlier := self._last.get(target.lower()):
@@ -160,6 +180,12 @@ class _Reader:
     def _operation(self, place: str, entry: dict[str, Any]) -> str:
         said = str(entry.get("operation", "Readonly"))
         operation = _OPERATIONS.get(said.lower())
+        if operation == "upsert" and entry.get("skipExistingRecords"):
+            self.report.add(
+                f"{place}.skipExistingRecords",
+                "Rows that exist stay as they are: the operation became insert.",
+            )
+            return "insert"
         if operation is None:
             raise UserError(
                 f"{place}.operation: '{said[:40]}' has no counterpart in a plan.",
@@ -185,7 +211,7 @@ class _Reader:
         return parts if len(parts) > 1 else parts[0]
 
     def _fields(self, place: str, entry: dict[str, Any], query: Select) -> dict[str, Any]:
-        renamed = self._renamed(place, entry)
+        renamed = self._renamed(place, entry, query.sobject)
         masks = self._masks(place, entry)
         insert_only = {str(n).lower() for n in entry.get("excludedFromUpdateFields") or ()}
         left_out = {str(n).lower() for n in entry.get("excludedFields") or ()}
@@ -218,11 +244,20 @@ class _Reader:
             return {"from": name, "mask": mask}
         return {"from": name, "values": values} if values else name
 
-    def _renamed(self, place: str, entry: dict[str, Any]) -> dict[str, str]:
+    def _pairs(self, entry: dict[str, Any], sobject: str) -> list[dict[str, Any]]:
+        """What the entry renames: by itself, else by FieldMapping.csv."""
         pairs = [p for p in _listed(entry, "fieldMapping") if isinstance(p, dict)]
+        if pairs or not entry.get("useFieldMapping"):
+            return pairs
+        return list(self._renamings.get(sobject.lower(), ()))
+
+    def _renamed(self, place: str, entry: dict[str, Any], sobject: str) -> dict[str, str]:
+        pairs = self._pairs(entry, sobject)
         if entry.get("useFieldMapping") and not pairs:
             self.report.add(
-                f"{place}.useFieldMapping", "FieldMapping.csv is not read: rename fields by hand."
+                f"{place}.useFieldMapping",
+                f"FieldMapping.csv was not given or does not name {sobject}: rename fields by "
+                "hand.",
             )
         return {
             str(pair["sourceField"]).lower(): str(pair["targetField"])
@@ -231,10 +266,31 @@ class _Reader:
         }
 
     def _target(self, entry: dict[str, Any], sobject: str) -> str:
-        for pair in _listed(entry, "fieldMapping"):
-            if isinstance(pair, dict) and pair.get("targetObject"):
+        for pair in self._pairs(entry, sobject):
+            if pair.get("targetObject"):
                 return str(pair["targetObject"])
         return sobject
+
+    def _rename_key(self, entry: dict[str, Any], sobject: str, mapping: dict[str, Any]) -> None:
+        """The key has the target's names on the target's side."""
+        pairs = self._pairs(entry, sobject)
+        renamed = {
+            str(pair["sourceField"]).lower(): str(pair["targetField"])
+            for pair in pairs
+            if pair.get("sourceField") and pair.get("targetField")
+        }
+        key = mapping["key"]
+        names = [key] if isinstance(key, str) else list(key)
+        goals = [renamed.get(name.lower(), name) for name in names]
+        if key != "ledger" and goals != names:
+            mapping["key"] = {"source": names, "target": goals}
+
+    def _tuning(self, place: str, entry: Mapping[str, Any]) -> None:
+        for key in entry:
+            if key in _TUNING:
+                self.report.add(
+                    f"{place}.{key}", f"'{key}' tunes SFDMU itself; a run here chooses by cost."
+                )
 
     def _masks(self, place: str, entry: dict[str, Any]) -> dict[str, str]:
         if not entry.get("updateWithMockData"):
@@ -304,4 +360,19 @@ def _value_maps(text: str | None) -> dict[tuple[str, str], dict[str, str]]:
         place = (str(row.get("ObjectName")).lower(), str(row.get("FieldName")).lower())
         if row.get("RawValue") is not None:
             found.setdefault(place, {})[str(row["RawValue"])] = str(row.get("Value") or "")
+    return found
+
+
+def _field_maps(text: str | None) -> dict[str, list[dict[str, str]]]:
+    """Object in small letters → renamings of a FieldMapping.csv, as `fieldMapping` spells them.
+
+    A row without a field names the target object.
+    """
+    found: dict[str, list[dict[str, str]]] = {}
+    for row in csv.DictReader(io.StringIO((text or "").removeprefix("\ufeff"))):
+        sobject, goal = (row.get("ObjectName") or "").strip(), (row.get("Target") or "").strip()
+        field = (row.get("FieldName") or "").strip()
+        if sobject and goal:
+            pair = {"sourceField": field, "targetField": goal} if field else {"targetObject": goal}
+            found.setdefault(sobject.lower(), []).append(pair)
     return found
