@@ -343,6 +343,20 @@ def in_flight(session: Session, run_id: UUID) -> InFlight:
     return InFlight(int(row[0]), int(row[1]))
 
 
+def rows_resolved(session: Session, run_id: UUID) -> int:
+    """Rows that did not arrive in the run and have since, in a retry."""
+    return int(
+        session.scalar(
+            text(
+                "SELECT count(DISTINCT (step_id, source_id)) FROM row_failure WHERE run_id = :id"
+                " AND resolved_by_run IS NOT NULL AND kind <> 'left_blank'"
+            ),
+            {"id": run_id},
+        )
+        or 0
+    )
+
+
 def rows_to_retry(session: Session, run_id: UUID) -> int:
     """Rows that did not arrive and have not since, as `core.db.retries.rows_left` chooses them."""
     return int(

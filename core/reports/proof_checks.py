@@ -10,21 +10,21 @@ from core.reports.proof import HARMLESS, Check, CountProof, ObjectProof, Verdict
 
 
 def checks_of(
-    run: RunRow, objects: Sequence[ObjectProof], counts: Sequence[CountProof]
+    run: RunRow, objects: Sequence[ObjectProof], counts: Sequence[CountProof], *, resolved: int
 ) -> tuple[Check, ...]:
     """Every claim of a proof, the plainest first."""
-    return tuple(_checks(run, objects, counts))
+    return tuple(_checks(run, objects, counts, resolved=resolved))
 
 
 def _checks(
-    run: RunRow, objects: Sequence[ObjectProof], counts: Sequence[CountProof]
+    run: RunRow, objects: Sequence[ObjectProof], counts: Sequence[CountProof], *, resolved: int
 ) -> Iterable[Check]:
     if run.status not in FINISHED_RUNS:
         said = f"The run is {run.status.value.lower()}: its figures are not final."
         yield Check("The run has ended", Verdict.OPEN, said)
         return
     yield _totals(objects)
-    yield _arrived(objects)
+    yield _arrived(objects, resolved=resolved)
     if run.mode == "undo":
         return
     if not any(one.is_compared for one in objects):
@@ -56,12 +56,16 @@ def _totals(objects: Sequence[ObjectProof]) -> Check:
     return Check("Every row is accounted for", Verdict.PROVEN, said)
 
 
-def _arrived(objects: Sequence[ObjectProof]) -> Check:
+def _arrived(objects: Sequence[ObjectProof], *, resolved: int) -> Check:
     title = "Every row arrived"
     behind = sum(one.not_arrived for one in objects)
+    if behind and resolved >= behind:
+        said = f"{_rows(behind)} did not arrive in this run; all have since, in a retry."
+        return Check(title, Verdict.NOTE, said)
     if behind:
+        later = f"; {_rows(resolved)} arrived in a retry" if resolved else ""
         where = ", ".join(one.name for one in objects if one.not_arrived)
-        said = f"{_rows(behind)} did not arrive as asked ({where}), each for a reason."
+        said = f"{_rows(behind)} did not arrive as asked ({where}), each for a reason{later}."
         return Check(title, Verdict.BROKEN, said)
     return Check(title, Verdict.PROVEN, "No row was blocked, refused or left unprocessed.")
 

@@ -39,13 +39,16 @@ _BUCKETS = {
 _DELETES = {Operation.DELETE.value, Operation.HARD_DELETE.value}
 
 
-def proof_of(run: RunRow, steps: Sequence[StepLine], lookups: Iterable[LookupLine]) -> Proof:
+def proof_of(
+    run: RunRow, steps: Sequence[StepLine], lookups: Iterable[LookupLine], *, resolved: int = 0
+) -> Proof:
     """The proof of a run.
 
     Args:
         run: with its summary (``proof``, ``rows_before``, ``rows_after``, ``readers``) and buckets.
         steps: all passes over all its objects.
         lookups: rows whose lookups were not resolved.
+        resolved: rows that did not arrive in this run and have since, in a retry.
     """
     unresolved = {(line.mapping_name, line.field): line for line in lookups}
     objects = tuple(
@@ -68,7 +71,7 @@ def proof_of(run: RunRow, steps: Sequence[StepLine], lookups: Iterable[LookupLin
         readers=tuple(_readers(run)),
         objects=objects,
         counts=counts,
-        checks=checks_of(run, objects, counts),
+        checks=checks_of(run, objects, counts, resolved=resolved),
     )
 
 

@@ -42,7 +42,7 @@ class DifferenceFilter:
 
 
 def shown(bridge: Orgbridge, actor: Actor, name: str) -> Proof:
-    """The proof of a run as it stands; three indexed reads.
+    """The proof of a run as it stands; four indexed reads.
 
     Raises:
         NotFoundError: the workspace has no such run.
@@ -51,7 +51,12 @@ def shown(bridge: Orgbridge, actor: Actor, name: str) -> Proof:
     with bridge.session(actor.workspace_id) as session:
         row = runs.run_named(session, name)
         steps = run_reads.steps(session, row.id)
-        return proof_of(row, steps, run_reads.unresolved_lookups(session, row.id))
+        return proof_of(
+            row,
+            steps,
+            run_reads.unresolved_lookups(session, row.id),
+            resolved=run_reads.rows_resolved(session, row.id),
+        )
 
 
 def html(bridge: Orgbridge, actor: Actor, name: str) -> bytes:

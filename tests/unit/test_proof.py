@@ -112,6 +112,16 @@ def test_a_run_that_has_not_ended_proves_nothing_yet() -> None:
     assert [check.title for check in waiting.checks] == ["The run has ended"]
 
 
+def test_rows_that_a_retry_brought_are_a_note_on_the_first_run() -> None:
+    lines = [step(read_rows=3, inserted=2, failed=1)]
+
+    first = verdicts(proof_of(row(), lines, []))
+    mended = verdicts(proof_of(row(), lines, [], resolved=1))
+
+    assert first["Every row arrived"] is Verdict.BROKEN
+    assert mended["Every row arrived"] is Verdict.NOTE
+
+
 def test_rule_1_1_drift_of_the_source_is_told_and_is_no_loss() -> None:
     moved = proven(objects={"account": {"drift": 2, "deleted_in_source": 1}})
 
