@@ -22,6 +22,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("benchmarks.practice_org", "100000"),
     ("benchmarks.rules",),
     ("benchmarks.csv_files",),
+    ("benchmarks.pages", "20"),
 )
 WITH_FIXTURES: tuple[tuple[str, ...], ...] = (
     ("benchmarks.automap", str(FIXTURES)),
