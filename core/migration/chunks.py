@@ -63,8 +63,11 @@ def requests_for(step: Step, prepared: Prepared) -> dict[str, dict[str, int]]:
 
 
 def estimate(step: Step, rows: int) -> tuple[str, int]:
-    """API and number of requests or jobs that an insert of so many rows would take."""
-    api = api_for(step, "upsert" if step.upserts_by_key else "insert", rows)
+    """API and number of requests or jobs that so many rows would take, all of them new."""
+    operation = "upsert" if step.upserts_by_key else "insert"
+    if step.operation in (Operation.DELETE, Operation.HARD_DELETE, Operation.UPDATE):
+        operation = step.operation.value
+    api = api_for(step, operation, rows)
     return api, -(-rows // _limit(step, api))
 
 

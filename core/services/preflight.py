@@ -49,6 +49,10 @@ class Report:
             "counts": counts,
             "rows": dict(self.preflight.rows),
             "api_calls": self.preflight.api_calls,
+            "loads": {
+                name: {"rows": self.preflight.rows[name], "api": api, "requests": requests}
+                for name, (api, requests) in self.preflight.loads.items()
+            },
             "waves": [list(wave) for wave in self.preflight.order.waves],
             "findings": [finding_document(finding) for finding in self.findings],
         }

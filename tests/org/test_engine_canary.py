@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 
 from core.bootstrap import Orgbridge
-from core.config import Settings
+from core.config import Settings, child_environ
 from core.db import runs
 from core.domain.states import RunState
 from core.errors import ConflictError, UserError
@@ -16,7 +19,7 @@ from core.services import launching
 from tests.org.engine import SCHEMA, Pair, check_identity, connect, line
 from tests.org.engine_worker import start_worker
 from tests.org.oracle import judge_keyed, live
-from tests.orgs import PracticeOrg, PracticeOrgs, wait_for
+from tests.orgs import PROJECT, PracticeOrg, PracticeOrgs, wait_for
 
 KEY = """
       Legacy_Id__c:
@@ -271,6 +274,32 @@ def test_rule_8_2_a_run_stops_at_its_failure_rate_and_asks(pair: Pair) -> None:
     check_identity(document)
     assert line(document, "account")["failed"] == 60
     assert line(document, "account")["inserted"] == 40
+
+
+def test_rule_8_2_a_terminal_ends_with_3_and_decides(pair: Pair, settings: Settings) -> None:
+    people(pair.source)
+    pair.import_plan(PLAN)
+
+    waiting = said(settings, "run", "canary", "--canary", "10", "--json")
+    document = json.loads(waiting.stdout)
+    decided = said(settings, "runs", "decide", document["run_id"], "continue", "--json")
+
+    assert (waiting.returncode, document["status"]) == (3, "Waiting for decision")
+    assert (decided.returncode, json.loads(decided.stdout)["status"]) == (0, "Succeeded")
+    assert judge_keyed(pair.source, pair.target) == []
+
+
+def said(settings: Settings, *words: str) -> subprocess.CompletedProcess[str]:
+    """What a terminal command answers."""
+    return subprocess.run(
+        [sys.executable, "cli.py", *words],
+        cwd=PROJECT,
+        env=child_environ(settings),
+        text=True,
+        check=False,
+        capture_output=True,
+        timeout=240,
+    )
 
 
 def test_a_decision_is_asked_of_waiting_runs_only(pair: Pair) -> None:

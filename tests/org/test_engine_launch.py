@@ -11,6 +11,7 @@ from sqlalchemy import text
 from core.bootstrap import Orgbridge
 from core.domain.states import RunState
 from core.errors import UserError
+from core.services import preflight
 from tests.org.engine import SCHEMA, Pair, check_identity, connect, line
 from tests.org.oracle import live
 from tests.orgs import PracticeOrg, PracticeOrgs
@@ -162,6 +163,16 @@ def test_small_sets_go_by_collections_larger_ones_by_bulk(pair: Pair) -> None:
 
     assert document["status"] == "Succeeded"
     assert chunks(pair, document["run_id"]) == [("bulk", "upsert", 2_001)]
+
+
+def test_preflight_shows_the_choice_by_cost(pair: Pair) -> None:
+    create(pair.source, *({"Name": f"A{n}"} for n in range(7)))
+    plan_id = pair.import_plan(PLAN + "    load: {batch: 3}\n")
+
+    document = preflight.check(pair.bridge, pair.actor, plan_id).document()
+
+    assert document["ready"] is True
+    assert document["loads"] == {"account": {"rows": 7, "api": "collections", "requests": 3}}
 
 
 @pytest.mark.parametrize(

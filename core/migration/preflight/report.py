@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 from core.domain.findings import Finding, Fix, Severity, by_weight, is_ready
 from core.domain.ordering import LoadOrder, load_order
+from core.domain.plan import Operation
 from core.errors import UserError
+from core.migration.chunks import estimate
 from core.migration.preflight import (
     automation,
     keys,
@@ -42,6 +44,8 @@ class PreflightReport:
     rows: Mapping[str, int] = field(default_factory=dict)
     #: API calls of the target, estimated
     api_calls: int = 0
+    #: by mapping, the API that its rows would travel by and the requests or jobs it takes
+    loads: Mapping[str, tuple[str, int]] = field(default_factory=dict)
 
     @property
     def is_ready(self) -> bool:
@@ -67,11 +71,13 @@ def preflight(given: PreflightInput, *, schema_checks: SchemaChecks) -> Prefligh
     targets = {entry.target: sides.target for entry, sides in described.described()}
     rows = objects.row_counts(described)
     calls = sum(map(_calls_for, rows.values()))
+    resolved, wrong = _resolved(described) if not missing else (None, ())
     found = [
         *missing,
+        *wrong,
         *objects.object_findings(described),
         *objects.count_findings(described, rows),
-        *_rule_findings(described, schema_checks, rows=None if missing else rows),
+        *(_rule_findings(described, resolved, schema_checks, rows=rows) if resolved else ()),
         *keys.key_findings(described, rows),
         *values.lookup_findings(described),
         *automation.automation_findings(described),
@@ -82,22 +88,35 @@ def preflight(given: PreflightInput, *, schema_checks: SchemaChecks) -> Prefligh
         order=load_order(described.plan.objects, targets),
         rows=rows,
         api_calls=calls,
+        loads=_loads(resolved, rows) if resolved else {},
     )
 
 
-def _rule_findings(
-    given: PreflightInput, schema_checks: SchemaChecks, *, rows: Mapping[str, int] | None
-) -> Iterable[Finding]:
-    """Checks of the rules as they will be applied; none while an object is missing (None)."""
-    if rows is None:
-        return ()
+def _loads(resolved: Resolved, rows: Mapping[str, int]) -> dict[str, tuple[str, int]]:
+    """The choice by cost, as if every row in scope were new."""
+    writing = [step for step in resolved.steps if step.operation is not Operation.PRESERVE]
+    return {s.name: estimate(s, rows[s.name]) for s in writing if rows.get(s.name)}
+
+
+def _resolved(given: PreflightInput) -> tuple[Resolved | None, tuple[Finding, ...]]:
+    """The plan with everything said, or why it cannot be."""
     sources = {entry.source.lower(): sides.source for entry, sides in given.described()}
     targets = {entry.target.lower(): sides.target for entry, sides in given.described()}
     try:
-        resolved = resolve(given.plan, sources, targets)
+        return resolve(given.plan, sources, targets), ()
     except UserError as error:
         sentence = f"{error.happened} {error.next_step}".strip()
-        return [Finding(Severity.BLOCKER, "plan_wrong", sentence, fix=Fix.FIELD)]
+        return None, (Finding(Severity.BLOCKER, "plan_wrong", sentence, fix=Fix.FIELD),)
+
+
+def _rule_findings(
+    given: PreflightInput,
+    resolved: Resolved,
+    schema_checks: SchemaChecks,
+    *,
+    rows: Mapping[str, int],
+) -> Iterable[Finding]:
+    """Checks of the rules as they will be applied."""
     cycles = [
         Finding(Severity.BLOCKER, "cycle", cycle.sentence, mapping=cycle.names[0], fix=Fix.OBJECTS)
         for cycle in resolved.cycles
