@@ -80,6 +80,11 @@ def live_plans(session: Session) -> tuple[PlanRow, ...]:
     return tuple(_row(mapping) for mapping in session.execute(statement).mappings())
 
 
+def plan_row(session: Session, *, plan_id: UUID | None = None, name: str | None = None) -> PlanRow:
+    """One plan by id or by name, without its document; raises as `plan_draft` does."""
+    return _row(_found(session, _plan_rows(), plan_id=plan_id, name=name))
+
+
 def plan_draft(
     session: Session, *, plan_id: UUID | None = None, name: str | None = None
 ) -> PlanDraft:
@@ -88,16 +93,23 @@ def plan_draft(
     Raises:
         NotFoundError: no live plan of this workspace has that id or name.
     """
+    statement = _plan_rows().add_columns(MigrationPlan.draft)
+    mapping = _found(session, statement, plan_id=plan_id, name=name)
+    return PlanDraft(row=_row(mapping), document=dict(mapping["draft"]))
+
+
+def _found(
+    session: Session, statement: Any, *, plan_id: UUID | None, name: str | None
+) -> RowMapping:
     condition = MigrationPlan.id == plan_id if plan_id else MigrationPlan.name == name
-    statement = _plan_rows().add_columns(MigrationPlan.draft).where(condition)
-    mapping = session.execute(statement).mappings().first()
+    mapping: RowMapping | None = session.execute(statement.where(condition)).mappings().first()
     if mapping is None:
         raise NotFoundError(
             f"There is no plan {name or plan_id} in this workspace.",
             next_step="List the plans to see their names.",
             plan=str(name or plan_id),
         )
-    return PlanDraft(row=_row(mapping), document=dict(mapping["draft"]))
+    return mapping
 
 
 def insert_plan(

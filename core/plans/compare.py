@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from core.domain.plan import Plan, plan_document
+from core.domain.plan import ObjectMapping, Plan, mapping_document, plan_document
 
 #: values longer than this are cut in sentences; `before` and `after` stay whole
 SHOWN_MAX = 80
@@ -46,7 +46,14 @@ def compare_plans(old: Plan, new: Plan) -> tuple[PlanChange, ...]:
     >>> [c.place for c in compare_plans(one, one.model_copy(update={"target": "u"}))]
     ['target']
     """
-    before, after = dict(_places(old)), dict(_places(new))
+    before, after = dict(_head_places(old)), dict(_head_places(new))
+    olds, news = ({entry.name: entry for entry in plan.objects} for plan in (old, new))
+    for name in olds.keys() | news.keys():
+        one, other = olds.get(name), news.get(name)
+        if one is other:  # an edit shares what it did not touch
+            continue
+        before.update(_object_places(one) if one else ())
+        after.update(_object_places(other) if other else ())
     places = sorted(before.keys() | after.keys())
     return tuple(
         PlanChange(place, before.get(place), after.get(place))
@@ -55,16 +62,16 @@ def compare_plans(old: Plan, new: Plan) -> tuple[PlanChange, ...]:
     )
 
 
-def _places(plan: Plan) -> Iterator[tuple[str, Any]]:
-    document = plan_document(plan)
+def _head_places(plan: Plan) -> Iterator[tuple[str, Any]]:
+    """What stands above the objects."""
+    document = plan_document(plan.model_copy(update={"objects": ()}))
     for name, value in document.items():
         if name != "objects":
             yield name, value
-    for entry, mapping in zip(document["objects"], plan.objects, strict=True):
-        yield from _object_places(mapping.name, entry)
 
 
-def _object_places(name: str, entry: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+def _object_places(mapping: ObjectMapping) -> Iterator[tuple[str, Any]]:
+    name, entry = mapping.name, mapping_document(mapping)
     yield name, {"source": entry["source"], "target": entry.get("target", entry["source"])}
     for setting, value in entry.items():
         if setting in ("source", "target", "as"):

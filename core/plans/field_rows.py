@@ -193,6 +193,7 @@ class _Rows:
         self._target = target
         self._issues = issues
         self._rules = {name.lower(): rule for name, rule in mapping.fields.items()}
+        self._spelt = {name.lower(): name for name in mapping.fields}
         self._skipped = {name.lower() for name in mapping.skip}
         self._key = {name.lower() for name in mapping.key.target if mapping.key.value}
 
@@ -203,8 +204,8 @@ class _Rows:
                 yield self._row(field, None, FieldState.UNMAPPED)
 
     def mapped(self) -> Iterator[FieldRow]:
-        known = [field.name.lower() for field in self._target.fields.values()]
-        gone = [name for name in self._rules if name not in set(known)]
+        known = {field.name.lower(): None for field in self._target.fields.values()}
+        gone = [name for name in self._rules if name not in known]
         for name in (*known, *gone):
             if name in self._rules:
                 rule = self._rules[name]
@@ -258,8 +259,9 @@ class _Rows:
     def _target_field(self, name: str) -> Field:
         """The described field, or its name alone when the target does not have it."""
         found = self._target.fields.get(name)
-        spelt = next((n for n in self._mapping.fields if n.lower() == name), name)
-        return found or Field(name=spelt, type="missing", label="not in the target")
+        if found is not None:
+            return found
+        return Field(name=self._spelt.get(name, name), type="missing", label="not in the target")
 
 
 def _source_of(rule: RuleBase) -> str:

@@ -18,21 +18,20 @@ from uuid import UUID
 
 from core.access import roles
 from core.db import plan_history
-from core.db import plans as plan_rows
 from core.db.plan_history import PlanEdit
 from core.domain import automap
 from core.domain.describe import SObject
-from core.domain.plan import ObjectMapping, Plan, ReviewState, RuleBase, plan_from_document
+from core.domain.plan import ObjectMapping, Plan, ReviewState, RuleBase
 from core.domain.roles import Role
 from core.errors import ConflictError, OrgbridgeError, UserError
 from core.plans import editing, field_rows
 from core.plans.compare import compare_plans
 from core.plans.field_rows import FieldRow, MappingProgress
-from core.services import plans
+from core.services import plan_memory, plans
 
 if TYPE_CHECKING:
     from core.bootstrap import Orgbridge
-    from core.db.plans import PlanDraft, PlanRow
+    from core.db.plans import PlanRow
     from core.domain.roles import Actor
 
 Edit = Callable[[Plan], Plan]
@@ -99,13 +98,11 @@ def view(bridge: Orgbridge, actor: Actor, plan_id: UUID) -> EditorView:
     Cost: one describe per object and org, from the cache when fresh.
     """
     roles.require(actor, Role.VIEWER)
-    draft = _draft(bridge, actor, plan_id)
-    plan = plan_from_document(draft.document)
+    opened = plans.plan(bridge, actor, plan_id)
     objects = tuple(
-        _object_view(bridge, actor, draft=draft, plan=plan, name=entry.name)
-        for entry in plan.objects
+        _object_view(bridge, actor, opened=opened, name=entry.name) for entry in opened.plan.objects
     )
-    return EditorView(row=draft.row, plan=plan, objects=objects)
+    return EditorView(row=opened.row, plan=opened.plan, objects=objects)
 
 
 def rows(
@@ -125,18 +122,15 @@ def rows(
         UserError: an org is not connected or lacks the object.
     """
     roles.require(actor, Role.VIEWER)
-    draft = _draft(bridge, actor, plan_id)
-    plan = plan_from_document(draft.document)
-    both = describes(bridge, actor, draft=draft, plan=plan, mapping=mapping)
-    return _rows_of(plan, mapping, both, issues=issues)
+    opened = plans.plan(bridge, actor, plan_id)
+    both = describes(bridge, actor, opened=opened, mapping=mapping)
+    return _rows_of(opened.plan, mapping, both, issues=issues)
 
 
 def sides(bridge: Orgbridge, actor: Actor, plan_id: UUID, *, mapping: str) -> Describes:
     """Both describes of one object mapping, for choosing fields."""
     roles.require(actor, Role.VIEWER)
-    draft = _draft(bridge, actor, plan_id)
-    plan = plan_from_document(draft.document)
-    return describes(bridge, actor, draft=draft, plan=plan, mapping=mapping)
+    return describes(bridge, actor, opened=plans.plan(bridge, actor, plan_id), mapping=mapping)
 
 
 def edit(
@@ -153,16 +147,15 @@ def edit(
     """
     roles.require(actor, Role.ANALYST)
     for is_last in (False, False, True):
-        draft = _draft(bridge, actor, plan_id)
-        current = plan_from_document(draft.document)
-        changed = change(current)
-        touched = [made.place for made in compare_plans(current, changed)]
-        others = _edits_since(bridge, actor, draft, revision)
+        opened = plans.plan(bridge, actor, plan_id)
+        changed = change(opened.plan)
+        touched = [made.place for made in compare_plans(opened.plan, changed)]
+        others = _edits_since(bridge, actor, opened.row, revision)
         _refuse_overlap(others, touched)
         if not touched:
-            return EditorSaved(changed, draft.row.revision, others=_told(others, actor))
+            return EditorSaved(changed, opened.row.revision, others=_told(others, actor))
         try:
-            now = draft.row.revision
+            now = opened.row.revision
             saved = plans.save(bridge, actor, plan_id, document=changed, revision=now)
         except ConflictError:
             if is_last:
@@ -199,13 +192,13 @@ def suggest(
         ConflictError: somebody saved in between; nothing was written.
     """
     roles.require(actor, Role.ANALYST)
-    draft = _draft(bridge, actor, plan_id)
-    plan = plan_from_document(draft.document)
+    opened = plans.plan(bridge, actor, plan_id)
+    plan = opened.plan
     names = [mapping] if mapping else [entry.name for entry in plan.objects]
     made: dict[str, dict[str, RuleBase]] = {}
     for name in names:
-        both = describes(bridge, actor, draft=draft, plan=plan, mapping=name)
-        samples = _samples(bridge, actor, draft, entry=plan.mapping(name), source=both.source)
+        both = describes(bridge, actor, opened=opened, mapping=name)
+        samples = _samples(bridge, actor, opened.row, entry=plan.mapping(name), source=both.source)
         made[name] = {
             found.target: found.rule
             for found in automap.suggest(both.source, both.target, samples=samples)
@@ -222,7 +215,7 @@ def suggest(
 
 
 def describes(
-    bridge: Orgbridge, actor: Actor, *, draft: PlanDraft, plan: Plan, mapping: str
+    bridge: Orgbridge, actor: Actor, *, opened: plans.PlanView, mapping: str
 ) -> Describes:
     """Source and target describe of one object mapping.
 
@@ -230,8 +223,9 @@ def describes(
         UserError: an org of the plan is not connected.
         RefusedError: an org does not have the object, or the user may not see it.
     """
+    plan = opened.plan
     entry = plan.mapping(mapping)
-    source_id, target_id = draft.row.source_org_id, draft.row.target_org_id
+    source_id, target_id = opened.row.source_org_id, opened.row.target_org_id
     if source_id is None or target_id is None:
         role, name = ("source", plan.source) if source_id is None else ("target", plan.target)
         raise UserError(
@@ -245,14 +239,14 @@ def describes(
 
 
 def _edits_since(
-    bridge: Orgbridge, actor: Actor, draft: PlanDraft, revision: int
+    bridge: Orgbridge, actor: Actor, row: PlanRow, revision: int
 ) -> tuple[PlanEdit, ...]:
     """What was saved after the revision that a person looked at, the newest first."""
-    behind = draft.row.revision - revision
+    behind = row.revision - revision
     if behind <= 0:
         return ()
     with bridge.session(actor.workspace_id) as session:
-        return plan_history.newest_edits(session, draft.row.id, count=behind)
+        return plan_history.newest_edits(session, row.id, count=behind)
 
 
 def _refuse_overlap(others: Sequence[PlanEdit], touched: Sequence[str]) -> None:
@@ -293,10 +287,10 @@ def _suggested(plan: Plan) -> set[tuple[str, str]]:
 
 
 def _samples(
-    bridge: Orgbridge, actor: Actor, draft: PlanDraft, *, entry: ObjectMapping, source: SObject
+    bridge: Orgbridge, actor: Actor, row: PlanRow, *, entry: ObjectMapping, source: SObject
 ) -> dict[str, list[str]]:
     """Some filled values of each field of the source, by which fields are told apart."""
-    org_id = draft.row.source_org_id
+    org_id = row.source_org_id
     if org_id is None:
         return {}
     names = [field.name for field in source.fields.values() if field.type not in _UNSAMPLED]
@@ -309,19 +303,18 @@ def _samples(
     return found
 
 
-def _draft(bridge: Orgbridge, actor: Actor, plan_id: UUID) -> PlanDraft:
-    with bridge.session(actor.workspace_id) as session:
-        return plan_rows.plan_draft(session, plan_id=plan_id)
-
-
 def _object_view(
-    bridge: Orgbridge, actor: Actor, *, draft: PlanDraft, plan: Plan, name: str
+    bridge: Orgbridge, actor: Actor, *, opened: plans.PlanView, name: str
 ) -> ObjectView:
-    entry = plan.mapping(name)
+    entry = opened.plan.mapping(name)
+
+    def counted() -> MappingProgress:
+        both = describes(bridge, actor, opened=opened, mapping=name)
+        return field_rows.progress(_rows_of(opened.plan, name, both))
+
     progress, problem = None, ""
     try:
-        both = describes(bridge, actor, draft=draft, plan=plan, mapping=name)
-        progress = field_rows.progress(_rows_of(plan, name, both))
+        progress = plan_memory.progress_of(opened.row.id, entry, counted)
     except OrgbridgeError as error:
         problem = error.happened
     return ObjectView(

@@ -13,12 +13,13 @@ from uuid import UUID
 
 from core.access import audit, roles
 from core.db import plans as rows
-from core.db.plans import PlanDraft, PlanRow, VersionRow
+from core.db.plans import PlanRow, VersionRow
 from core.domain.plan import Plan, dump_plan, parse_plan, plan_document, plan_from_document
 from core.domain.roles import Role
 from core.errors import UserError
 from core.plans.compare import PlanChange, compare_plans
 from core.plans.importers import Note, read_any
+from core.services import plan_memory
 from core.services.import_fitting import fit_import
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def plan(
     """
     roles.require(actor, Role.VIEWER)
     with bridge.session(actor.workspace_id) as session:
-        return _view(rows.plan_draft(session, plan_id=plan_id, name=name))
+        return _view(session, plan_id=plan_id, name=name)
 
 
 def create(bridge: Orgbridge, actor: Actor, document: Plan) -> UUID:
@@ -120,6 +121,8 @@ class ForeignFile:
     sobject: str | None = None
     #: text of SFDMU's ValueMapping.csv
     values: str | None = None
+    #: text of SFDMU's FieldMapping.csv
+    fields: str | None = None
 
 
 def import_file(bridge: Orgbridge, actor: Actor, file: ForeignFile) -> ImportOutcome:
@@ -137,6 +140,7 @@ def import_file(bridge: Orgbridge, actor: Actor, file: ForeignFile) -> ImportOut
         target=file.target,
         sobject=file.sobject,
         values=file.values,
+        fields=file.fields,
     )
     read = fit_import(bridge, actor, said)
     plan_id = put(bridge, actor, read.plan)
@@ -180,12 +184,12 @@ def save(bridge: Orgbridge, actor: Actor, plan_id: UUID, *, document: Plan, revi
     """
     roles.require(actor, Role.ANALYST)
     with bridge.session(actor.workspace_id) as session:
-        before = rows.plan_draft(session, plan_id=plan_id)
+        before = _view(session, plan_id=plan_id).plan
         saved = rows.save_draft(
             session, plan_id, plan_document(document), revision=revision, by=actor.name
         )
         _point(session, plan_id, document)
-        changes = compare_plans(plan_from_document(before.document), document)
+        changes = compare_plans(before, document)
         audit.record(
             session,
             actor,
@@ -195,6 +199,7 @@ def save(bridge: Orgbridge, actor: Actor, plan_id: UUID, *, document: Plan, revi
             before={change.place: change.before for change in changes},
             after={change.place: change.after for change in changes},
         )
+    plan_memory.keep_plan(plan_id, saved, document)
     return saved
 
 
@@ -365,8 +370,15 @@ def restore(bridge: Orgbridge, actor: Actor, plan_id: UUID, *, number: int) -> i
     return saved
 
 
-def _view(draft: PlanDraft) -> PlanView:
-    return PlanView(row=draft.row, plan=plan_from_document(draft.document))
+def _view(session: Session, *, plan_id: UUID | None = None, name: str | None = None) -> PlanView:
+    """A plan as it stands; its document is read and parsed once per revision."""
+    row = rows.plan_row(session, plan_id=plan_id, name=name)
+    known = plan_memory.known_plan(row.id, row.revision)
+    if known is not None:
+        return PlanView(row=row, plan=known)
+    draft = rows.plan_draft(session, plan_id=row.id)
+    parsed = plan_from_document(draft.document)
+    return PlanView(draft.row, plan_memory.keep_plan(row.id, draft.row.revision, parsed))
 
 
 def _point(session: Session, plan_id: UUID, document: Plan) -> None:

@@ -230,8 +230,11 @@ def _buttons(
     wanted: dict[str, Any],
     now: dict[str, Any],
 ) -> None:
-    kept = {name: value for name, value in now.items() if name != "write"}
-    is_changed = {n: v for n, v in wanted.items() if v not in (None, "", {})} != kept
+    said, stands = (
+        {name: value for name, value in rule.items() if value not in (None, "", {}, "keep")}
+        for rule in (wanted, now)
+    )
+    is_changed = said != {name: value for name, value in stands.items() if name != "write"}
     is_whole = bool(target) and plan_rules.is_complete(plan_rules.kind_of(now), now)
     with st.container(horizontal=True):
         _maps(view, mapping, row)

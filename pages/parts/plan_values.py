@@ -52,9 +52,10 @@ def draw(rule: Mapping[str, Any], at: str, on_change: Callable[[], None]) -> dic
     st.session_state[f"{at}.shown"] = shown
     st.session_state[f"{at}.known"] = known
     edited = _table(shown, known, facts=facts, key=table_key(at), on_change=on_change)
-    _foot(shown, known, facts=facts, at=at, on_change=on_change)
-    keys = list(OTHERWISE)
     now = str(rule.get("otherwise", "keep"))
+    if now == "keep":
+        _foot(shown, known, facts=facts, at=at, on_change=on_change)
+    keys = list(OTHERWISE)
     options = keys if now in keys else [*keys, now]
     otherwise = st.selectbox(
         "Values without an entry",

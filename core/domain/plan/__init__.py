@@ -37,7 +37,13 @@ from core.domain.plan.rules import (
     RuleKind,
     ValueMapRule,
 )
-from core.domain.plan.text import dump_plan, parse_plan, plan_document, plan_from_document
+from core.domain.plan.text import (
+    dump_plan,
+    mapping_document,
+    parse_plan,
+    plan_document,
+    plan_from_document,
+)
 from core.domain.plan.values import ReviewState, Write
 
 __all__ = [
@@ -71,6 +77,7 @@ __all__ = [
     "ValueMapRule",
     "Write",
     "dump_plan",
+    "mapping_document",
     "parse_plan",
     "plan_document",
     "plan_from_document",

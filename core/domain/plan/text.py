@@ -98,9 +98,11 @@ def plan_from_document(document: Any) -> Plan:
 
 def plan_document(plan: Plan) -> dict[str, Any]:
     """The plan as plain values, defaults left out, short forms used: what YAML and JSONB store."""
-    document = plan.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    document = plan.model_dump(
+        mode="json", by_alias=True, exclude_defaults=True, exclude={"objects"}
+    )
     document = {"orgbridge": plan.orgbridge, **document}
-    document["objects"] = [_mapping_document(entry) for entry in plan.objects]
+    document["objects"] = [mapping_document(entry) for entry in plan.objects]
     return document
 
 
@@ -187,7 +189,8 @@ class _Writer(yaml.SafeDumper):
         return True
 
 
-def _mapping_document(mapping: ObjectMapping) -> dict[str, Any]:
+def mapping_document(mapping: ObjectMapping) -> dict[str, Any]:
+    """One object mapping as `plan_document` writes it."""
     document = mapping.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     if mapping.target == mapping.source:
         document.pop("target", None)

@@ -1,0 +1,86 @@
+"""What is kept in memory between two reruns of an editor: parsed drafts, the progress of objects.
+
+A draft of one revision never changes, so its parsed form can be shared; an edit shares every object
+mapping that it did not touch, and with it what was counted over its fields. Nothing here is asked
+before the database has said that the person may see the plan, and at which revision it is.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+from uuid import UUID
+
+from core.domain.plan import ObjectMapping, Plan
+from core.plans.field_rows import MappingProgress
+
+PLANS_KEPT = 8
+PROGRESS_KEPT = 2_000
+#: a describe that was refreshed shows in the list of objects after this long
+PROGRESS_FOR_S = 30.0
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """Progress of one mapping as an object, so that the id that is its key stays taken."""
+
+    entry: ObjectMapping
+    progress: MappingProgress
+    until: float
+
+
+class _Newest(Generic[K, V]):
+    """The values used last, at most so many. Thread-safe."""
+
+    def __init__(self, kept: int) -> None:
+        self._kept = kept
+        self._values: OrderedDict[K, V] = OrderedDict()
+        self._mutex = threading.Lock()
+
+    def find(self, key: K) -> V | None:
+        with self._mutex:
+            if key in self._values:
+                self._values.move_to_end(key)
+            return self._values.get(key)
+
+    def keep(self, key: K, value: V) -> None:
+        with self._mutex:
+            self._values[key] = value
+            self._values.move_to_end(key)
+            while len(self._values) > self._kept:
+                self._values.popitem(last=False)
+
+
+_plans: _Newest[tuple[UUID, int], Plan] = _Newest(PLANS_KEPT)
+_progress: _Newest[tuple[UUID, int], _Counted] = _Newest(PROGRESS_KEPT)
+
+
+def known_plan(plan_id: UUID, revision: int) -> Plan | None:
+    """The draft at that revision, if it was parsed or saved here."""
+    return _plans.find((plan_id, revision))
+
+
+def keep_plan(plan_id: UUID, revision: int, plan: Plan) -> Plan:
+    """Remembers a draft; returns it."""
+    _plans.keep((plan_id, revision), plan)
+    return plan
+
+
+def progress_of(
+    plan_id: UUID, entry: ObjectMapping, count: Callable[[], MappingProgress]
+) -> MappingProgress:
+    """The progress of an object mapping; counted anew when the mapping changed or after a while."""
+    key = (plan_id, id(entry))
+    found = _progress.find(key)
+    if found is not None and found.entry is entry and time.monotonic() < found.until:
+        return found.progress
+    made = _Counted(entry, count(), time.monotonic() + PROGRESS_FOR_S)
+    _progress.keep(key, made)
+    return made.progress
