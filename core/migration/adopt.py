@@ -91,20 +91,26 @@ def adopt(
 
 def link_adopted(run: RunContext, step: Step, matches: Matches) -> None:
     """Writes adopted rows into the ledger as such, before anything is sent: whatever is written to
-    them later, they stay rows that undo never deletes."""
+    them later, they stay rows that undo never deletes. Links that led to a record merged away lead
+    to the one that won from now on."""
     from core.migration.match import Match
 
-    adopted = matches.states == Match.ADOPTED
-    if not run.writes or not adopted.any():
+    known = run.maps[step.name].look_up(matches.sources)
+    followed = (matches.states == Match.LINKED) & (known != matches.targets)
+    run.maps[step.name].add(matches.sources[followed], matches.targets[followed])
+    if not run.writes:
         return
-    links = pl.DataFrame(
-        {
-            "source_id": run.ids.decode(matches.sources[adopted]),
-            "target_id": run.ids.decode(matches.targets[adopted]),
-        }
-    ).with_columns(origin=pl.lit("adopted"), sent_hash=pl.lit(None, pl.Int64))
-    with run.store.commit() as commit:
-        commit.links(run.link_sets[step.name], links)
+    for rows, origin in ((matches.states == Match.ADOPTED, "adopted"), (followed, "matched")):
+        if not rows.any():
+            continue
+        links = pl.DataFrame(
+            {
+                "source_id": run.ids.decode(matches.sources[rows]),
+                "target_id": run.ids.decode(matches.targets[rows]),
+            }
+        ).with_columns(origin=pl.lit(origin), sent_hash=pl.lit(None, pl.Int64))
+        with run.store.commit() as commit:
+            commit.links(run.link_sets[step.name], links)
 
 
 def _groups(target: SObject) -> Iterator[_Group]:

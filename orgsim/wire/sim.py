@@ -17,7 +17,7 @@ paths.
     POST   /_sim/edit                {"user": id|username, "update": {object: [rows]}, "delete":
     [ids],
                                       "insert": {object: [rows]}, "merge": {"winner": id, "losers":
-                                      [ids]}}
+                                      [ids]}, "archive": {object: [ids]}}
     GET|POST|DELETE /_sim/faults     see orgsim/faults/book.py
 """
 
@@ -134,6 +134,8 @@ def _edit(org: Org, request: Request, body: Any) -> Any:
     for verb in ("insert", "update"):
         for name, records in (body.get(verb) or {}).items():
             made += _said(_written(save, verb, name, records))
+    for name, ids in (body.get("archive") or {}).items():
+        made += _archived(save, name, ids)
     if body.get("delete"):
         made += _said(dml.delete(save, body["delete"]))
     if body.get("undelete"):
@@ -143,6 +145,17 @@ def _edit(org: Org, request: Request, body: Any) -> Any:
         merge(save, winner=wanted["winner"], losers=wanted["losers"])
         made.append({"success": True, "id": wanted["winner"]})
     return made
+
+
+def _archived(save: Save, name: str, ids: list[str]) -> list[dict[str, Any]]:
+    """Old activities, as the platform's nightly job leaves them: only queryAll finds them."""
+    table = quoted(save.full.sobjects[name].name)
+    with save.store.write() as transaction:
+        for record_id in ids:
+            transaction.cursor.execute(
+                f'UPDATE {table} SET "IsArchived" = true WHERE "Id" = $1', [record_id]
+            )
+    return [{"success": True, "id": record_id} for record_id in ids]
 
 
 def _written(save: Save, verb: str, name: str, records: list[Mapping[str, Any]]) -> Outcomes:

@@ -182,6 +182,20 @@ def test_wrong_plans_are_stopped_by_place_and_nothing_is_sent(
     assert live(pair.target, "Account") == []
 
 
+def test_rule_5_2_ids_hidden_in_texts_are_counted(pair: Pair) -> None:
+    (one,) = create(pair.source, "Account", {"Name": "A"})
+    create(
+        pair.source,
+        "Account",
+        {"Name": "B", "Long__c": f"see https://x.example/{one} and {one}"},
+        {"Name": "C", "Long__c": "see nothing here"},
+    )
+
+    (hidden,) = findings(pair, plan(f"source: Account, {KEYED}"))["hidden_ids"]
+
+    assert (hidden.field, hidden.rows, hidden.severity) == ("Long__c", 1, Severity.NOTE)
+
+
 def test_currencies_without_a_place_are_named(pair: Pair) -> None:
     found = findings(
         pair, plan(f"source: Account, {KEYED}, skip: [CurrencyIsoCode]"), crowd_rows=100

@@ -94,6 +94,40 @@ def test_rule_2_3_a_chosen_survivor_goes_and_the_others_of_its_group_are_skipped
     assert first
 
 
+def test_rule_2_4_a_target_that_was_merged_away_is_followed_to_the_winner(pair: Pair) -> None:
+    here = create(pair.source, "Account", {"Name": "A"}, {"Name": "B"})
+    ledger = plan("source: Account, on_target_change: overwrite")
+    pair.run(ledger)
+    there = {row["Name"]: row["Id"] for row in live(pair.target, "Account")}
+    merged = {"winner": there["A"], "losers": [there["B"]]}
+    pair.target.json("POST", "/_sim/edit", {"merge": merged})
+    (person,) = create(pair.source, "Contact", {"LastName": "of B", "AccountId": here[1]})
+
+    document = pair.run(
+        plan("source: Account, on_target_change: keep", f"source: Contact, {KEYED}")
+    )
+
+    assert line(document, "account")["blocked"] == line(document, "account")["inserted"] == 0
+    assert [row["Id"] for row in live(pair.target, "Account")] == [there["A"]]
+    assert by_key(pair.target, "Contact")[person]["AccountId"] == there["A"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "subjects"),
+    [("live", ["now"]), ("archived", ["then"]), ("all", ["now", "then"])],
+)
+def test_rule_1_2_archived_activities_come_where_the_plan_says_so(
+    pair: Pair, rows: str, subjects: list[str]
+) -> None:
+    _, then = create(pair.source, "Task", {"Subject": "now"}, {"Subject": "then"})
+    pair.source.json("POST", "/_sim/edit", {"archive": {"Task": [then]}})
+
+    document = pair.run(plan(f"source: Task, {KEYED}, rows: {rows}, skip: [IsArchived]"))
+
+    assert document["status"] == "Succeeded", pair.failures(document["run_id"])
+    assert sorted(row["Subject"] for row in live(pair.target, "Task")) == subjects
+
+
 @pytest.mark.parametrize(
     ("fields", "operation"),
     [("Name: Name", "upsert"), ("Name: Name, Once__c: Name", "insert")],

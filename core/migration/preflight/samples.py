@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from core.domain.findings import SAMPLE_IDS_MAX, Finding, Fix, Severity
-from core.domain.plan import Operation
+from core.domain.hidden_ids import ids_in_text
+from core.domain.plan import CopyRule, Operation
 from core.domain.rules import FAILURE_SCHEMA
 from core.errors import OrgbridgeError, UserError
 from core.migration.extract import read_columns, select
@@ -24,6 +25,8 @@ from core.migration.transform import StepRules
 
 #: an org shows encrypted text like this to a user who may not see it
 _MASKED = r"^\*{2,}$"
+#: types that people write into freely
+_FREE_TEXT = frozenset({"string", "textarea", "url"})
 #: counted exactly, value by value, by another check
 _COUNTED_ELSEWHERE = "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST"
 
@@ -64,6 +67,8 @@ class _Looked:
     #: (field, code) → rows, some ids, the first message
     refused: dict[tuple[str, str], tuple[int, list[str], str]] = field(default_factory=dict)
     masked: dict[str, int] = field(default_factory=dict)
+    #: target field → rows whose text holds an id of a record, proved by its checksum
+    hidden: dict[str, int] = field(default_factory=dict)
 
     def add(self, page: pl.DataFrame, rules: StepRules) -> None:
         """Looks at one page."""
@@ -72,6 +77,9 @@ class _Looked:
             if entry.type == "encryptedstring" and entry.name in page.columns:
                 stars = page.get_column(entry.name).str.contains(_MASKED).sum()
                 self.masked[entry.name] = self.masked.get(entry.name, 0) + int(stars or 0)
+        for name, path in self._copied_texts():
+            found = ids_in_text(page.get_column(path)).filter("is_sure")
+            self.hidden[name] = self.hidden.get(name, 0) + found.get_column("row").n_unique()
         made = rules.apply(rules.seal(page))
         inserting = self.step.operation is not Operation.UPDATE
         refused = refusals(self.step, made.frame, inserting=inserting)
@@ -84,6 +92,15 @@ class _Looked:
             sample += ids.gather(group.get_column("row").head(room)).to_list()
             first = message or str(group.get_column("message")[0])
             self.refused[str(name), str(code)] = (n + group.height, sample, first)
+
+    def _copied_texts(self) -> Iterator[tuple[str, str]]:
+        """Target field and source path of texts that are copied as they are (rule 5.2)."""
+        for name, rule in self.step.rules.items():
+            path = getattr(rule, "source", "")
+            field_ = self.step.source.fields.get(path)
+            is_text = field_ is not None and field_.type in _FREE_TEXT
+            if isinstance(rule, CopyRule) and is_text and name != self.step.stamped_key:
+                yield name, path
 
     def findings(self, *, total: int) -> Iterator[Finding]:
         """One finding per field and reason; one that says how far the looking went."""
@@ -114,6 +131,19 @@ class _Looked:
                     rows=n,
                     is_sampled=sampled,
                     fix=Fix.ORG,
+                )
+        for name, n in self.hidden.items():
+            if n:
+                yield Finding(
+                    Severity.NOTE,
+                    "hidden_ids",
+                    f"{n:,} of {what} hold ids of records in the text of {name}: they go on "
+                    "naming records of the source unless the rule `ids: rewrite` is chosen.",
+                    mapping=self.step.name,
+                    field=name,
+                    rows=n,
+                    is_sampled=sampled,
+                    fix=Fix.FIELD,
                 )
         yield Finding(
             Severity.NOTE if sampled else Severity.PASSED,
