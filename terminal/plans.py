@@ -34,20 +34,26 @@ def import_plan(
     from core.services import plans
     from terminal.session import opened
 
-    values = file.parent / "ValueMapping.csv"
     foreign = plans.ForeignFile(
         content=_content(file),
         file_name=str(file),
         source=source,
         target=target,
         sobject=sobject,
-        values=values.read_text(encoding="utf-8-sig") if values.is_file() else None,
+        values=_beside(file, "ValueMapping.csv"),
+        fields=_beside(file, "FieldMapping.csv"),
     )
     with opened() as (bridge, actor):
         kept = plans.import_file(bridge, actor, foreign)
     for remark in kept.notes:
         note(f"{remark.place}: {remark.sentence}")
     say(f"{kept.name}: {kept.objects} objects kept.")
+
+
+def _beside(file: Path, name: str) -> str | None:
+    """The text of another file of the same folder, if there is one."""
+    path = file.parent / name
+    return path.read_text(encoding="utf-8-sig") if path.is_file() else None
 
 
 def _content(file: Path) -> bytes:
