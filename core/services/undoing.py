@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.access import roles
 from core.db import runs
+from core.domain.object_book import object_book
 from core.domain.plan import ObjectMapping, Operation, Plan
 from core.domain.roles import Actor, Role
 from core.errors import NotFoundError
@@ -118,8 +119,19 @@ def _lasting(entry: ObjectMapping) -> Iterable[str]:
         yield f"{name}: rows are deleted for good; no undo brings them back."
     if entry.operation is Operation.DELETE:
         yield f"{name}: deleted rows come back only while they are in the recycle bin."
-    if entry.final_fields:
-        fields = ", ".join(entry.final_fields)
-        yield f"{name}: {fields} may lock a record; an activated one cannot be taken back."
+    book = object_book().entry(name)
+    if entry.operation in _INSERTS and not book.undoable:
+        yield f"{name}: the platform lets nobody delete its rows; new ones stay."
+    for activation in book.activations:
+        if not activation.undoable and _writes(entry, activation.field):
+            field = activation.field
+            yield f"{name}: an activation ({field}) stays, and so does a record that is active."
     if entry.operation in _INSERTS and name.lower() in _MAIL:
         yield f"{name}: mail that was sent stays sent."
+
+
+def _writes(entry: ObjectMapping, field: str) -> bool:
+    """The mapping fills the field, by a rule or because both sides have it."""
+    named = {name.lower() for name in (*entry.fields, *entry.final_fields)}
+    skipped = {name.lower() for name in entry.skip}
+    return field.lower() in named or (entry.auto_map and field.lower() not in skipped)
