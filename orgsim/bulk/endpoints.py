@@ -226,7 +226,7 @@ def _routes(kind: str, create: Handler, listing: Handler) -> list[Route]:
     ]
 
 
-ROUTES = [
+_ROUTES = [
     *_routes("ingest", _create_ingest, _ingest_list),
     *_routes("query", _create_query, _query_list),
     Route(
@@ -236,4 +236,9 @@ ROUTES = [
     ),
     Route("/services/data/v{version}/jobs/query/{job_id}/results", _endpoint(_query_results)),
     Route("/services/data/v{version}/jobs/ingest/{job_id}/{kind}", _endpoint(_results)),
+]
+#: with and without the slash that the guide's own examples put at the end
+ROUTES = [
+    *_ROUTES,
+    *(Route(f"{one.path}/", one.endpoint, methods=list(one.methods or ())) for one in _ROUTES),
 ]

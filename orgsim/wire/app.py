@@ -27,6 +27,7 @@ from starlette.routing import BaseRoute, Route
 
 from orgsim.auth import endpoints as auth_endpoints
 from orgsim.bulk import endpoints as bulk_endpoints
+from orgsim.bulk import first_version
 from orgsim.dml.late import LateRefusalsError
 from orgsim.faults import endpoints as fault_endpoints
 from orgsim.faults.asgi import FaultMiddleware
@@ -93,6 +94,7 @@ def make_app(org: Org) -> FaultMiddleware:
         Route("/services/data/", _versions),
         *auth_endpoints.routes(org),
         *bulk_endpoints.ROUTES,
+        *first_version.ROUTES,
         *fault_endpoints.ROUTES,
         *sim.ROUTES,
         *soap.ROUTES,

@@ -54,6 +54,9 @@ class Gate:
         await self._app(scope, receive, _counted(send, self._org))
 
     def _session(self, headers: Headers) -> Session | None:
+        # the header of the Bulk API 1.0
+        if "x-sfdc-session" in headers:
+            return self._org.session_of(headers["x-sfdc-session"])
         kind, _, token = headers.get("authorization", "").partition(" ")
         if kind.lower() not in ("bearer", "oauth"):
             return None
@@ -61,7 +64,7 @@ class Gate:
 
 
 def _guarded(path: str) -> bool:
-    return path.startswith("/services/data/v")
+    return path.startswith(("/services/data/v", "/services/async/"))
 
 
 def _counted(send: Send, org: Org) -> Send:

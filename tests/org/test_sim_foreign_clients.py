@@ -153,4 +153,6 @@ def test_jsforce_believes_the_org(org: PracticeOrg, jsforce_folder: Path) -> Non
         "error": "REQUIRED_FIELD_MISSING:Required fields are missing: [LastName]:LastName --",
     }  # fmt: skip
     assert seen["extracted"]["keys"] == ["Id", "LastName", "Email"]
+    # by Bulk API 1.0, as older clients read
+    assert seen["extractedByOne"] == {"count": 2500, "keys": ["Id", "LastName"]}
     assert seen["removed"] == [True, True]

@@ -41,6 +41,11 @@ const stream = await org.bulk2.query('SELECT Id, LastName, Email FROM Contact', 
 const records = await stream.toArray();
 seen.extracted = { count: records.length, keys: Object.keys(records[0]) };
 
+org.bulk.pollInterval = 50;
+org.bulk.pollTimeout = 60000;
+const old = await (await org.bulk.query("SELECT Id, LastName FROM Contact WHERE LastName LIKE 'Bulk%'")).toArray();
+seen.extractedByOne = { count: old.length, keys: Object.keys(old[0]) };
+
 const removed = await org.sobject('Account').destroy([created[0].id, created[1].id]);
 seen.removed = removed.map((result) => result.success);
 console.log(JSON.stringify(seen));

@@ -1,0 +1,217 @@
+"""Two practice orgs for a benchmark: a source full of Accounts and Contacts, and an empty target.
+
+Filling an org takes longer than most measurements, so homes are kept under ``ORGBRIDGE_BENCH``
+(default ``~/.cache/orgbridge-bench``) per number of rows and copied for each use. A third of the
+rows are Accounts (with a parent Account), the others Contacts (with Account and a superior).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from benchmarks.practice_org import PROJECT, Client, cpu_seconds
+
+HOME = Path(os.environ.get("ORGBRIDGE_BENCH", Path.home() / ".cache" / "orgbridge-bench"))
+#: rows of one ingest job while the source is filled
+JOB_ROWS = 50_000
+SCHEMA = """
+standard: [Account, Contact]
+objects:
+  Account:
+    keep: [Name, Phone, Website, Industry, Description, BillingStreet, BillingCity, AnnualRevenue,
+           NumberOfEmployees, ParentId, OwnerId]
+    fields: &extra
+      Code__c: {type: text, length: 20, external_id: true, unique: true, case_sensitive: true}
+      Score__c: {type: number, precision: 16, scale: 2}
+      Since__c: date
+      Seen__c: datetime
+      Active__c: checkbox
+      Stage__c: {type: picklist, values: [New, Open, Done], restricted: true}
+      Note__c: {type: text, length: 255}
+  Contact:
+    keep: [Name, FirstName, LastName, Email, Phone, Title, Description, Birthdate, MailingCity,
+           AccountId, ReportsToId, OwnerId]
+    fields: *extra
+"""
+#: columns as they are copied: what both objects have, and what each has of its own
+_SHARED = ("Code__c", "Score__c", "Since__c", "Seen__c", "Active__c", "Stage__c", "Note__c")
+FIELDS = {
+    "Account": ("Name", "Phone", "Website", "Industry", "Description", "BillingStreet",
+                "BillingCity", "AnnualRevenue", "NumberOfEmployees", *_SHARED),
+    "Contact": ("FirstName", "LastName", "Email", "Phone", "Title", "Description", "Birthdate",
+                "MailingCity", *_SHARED),
+}  # fmt: skip
+LOOKUPS = {"Account": ("ParentId",), "Contact": ("AccountId", "ReportsToId")}
+_AWKWARD = (
+    'He said "no", twice', "two\nlines, one comma", "tab\there; semi", "Ærøskøbing 🚢",
+    "שלום עולם", "'=1+1", "NULL", "007", "naïve — café", "plain text of usual length",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class OrgUnderTest:
+    """One running practice org."""
+
+    client: Client
+    #: url, access_token, pid … as the org said them
+    ready: dict[str, Any]
+
+    @property
+    def calls(self) -> int:
+        """API calls that the org has counted."""
+        return int(self.client.call("GET", "/_sim/limits").json()["calls"])
+
+    @property
+    def cpu_s(self) -> float:
+        """Its own processor time so far."""
+        return cpu_seconds(int(self.ready["pid"]))
+
+
+@contextmanager
+def pair(rows: int, **options: float) -> Iterator[tuple[OrgUnderTest, OrgUnderTest]]:
+    """A filled source and an empty target, both fresh; they end with the block.
+
+    Args:
+        options: of both orgs while they serve, such as ``bulk_queue_delay_s``.
+    """
+    given = {"bulk_queue_delay_s": 0, "bulk_batch_delay_s": 0, **options}
+    kept = {"source": _filled(rows), "target": _empty()}
+    with ExitStack() as stack:
+        work = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=HOME)))
+        for role, home in kept.items():
+            shutil.copytree(home, work / role)
+        source, target = (stack.enter_context(_serving(work / r)) for r in ("source", "target"))
+        for org in (source, target):
+            org.client.call("POST", "/_sim/options", given)
+        yield source, target
+
+
+def change_some(source: OrgUnderTest, rows: int, *, percent: int = 1) -> int:
+    """Gives every hundredth row another phone number; how many rows that are."""
+    changed = 0
+    for sobject, number in sizes(rows).items():
+        numbers = range(0, number, 100 // percent)
+        frame = pl.DataFrame({"Code__c": [code(sobject, n) for n in numbers]}).with_columns(
+            Phone=pl.lit("+47 555 0000")
+        )
+        _upsert(source.client, sobject, frame)
+        changed += frame.height
+    return changed
+
+
+def sizes(rows: int) -> dict[str, int]:
+    """Rows of each object."""
+    return {"Account": rows // 3, "Contact": rows - rows // 3}
+
+
+def code(sobject: str, number: int) -> str:
+    """The key of a row."""
+    return f"{sobject[0]}-{number:08d}"
+
+
+def _filled(rows: int) -> Path:
+    home = HOME / f"source-{rows}"
+    if not (home / "filled").exists():
+        shutil.rmtree(home, ignore_errors=True)
+        _fill(home, rows)
+    return home
+
+
+def _empty() -> Path:
+    home = HOME / "target"
+    if not (home / "filled").exists():
+        shutil.rmtree(home, ignore_errors=True)
+        with _serving(home):
+            pass
+        (home / "filled").touch()
+    return home
+
+
+def _fill(home: Path, rows: int) -> None:
+    with _serving(home) as org:
+        org.client.call("POST", "/_sim/options", {"bulk_queue_delay_s": 0, "bulk_batch_delay_s": 0})
+        for sobject, number in sizes(rows).items():
+            roots = max(number // 10, 1)
+            for start, stop in ((0, roots), (roots, number)):
+                for first in range(start, stop, JOB_ROWS):
+                    part = range(first, min(first + JOB_ROWS, stop))
+                    _upsert(org.client, sobject, _rows(sobject, part, roots, sizes(rows)))
+    (home / "filled").touch()
+
+
+def _rows(sobject: str, part: range, roots: int, counts: dict[str, int]) -> pl.DataFrame:
+    made: dict[str, list[str | None]] = {name: [] for name in FIELDS[sobject]}
+    for n in part:
+        for name, cells in made.items():
+            cells.append(_cell(sobject, name, n))
+    own = "Parent.Code__c" if sobject == "Account" else "ReportsTo.Code__c"
+    frame = pl.DataFrame(made, schema=dict.fromkeys(made, pl.String))
+    if part.start >= roots:
+        frame = frame.with_columns(pl.Series(own, [code(sobject, n % roots) for n in part]))
+    if sobject == "Contact":
+        accounts = [code("Account", n * 7 % counts["Account"]) for n in part]
+        frame = frame.with_columns(pl.Series("Account.Code__c", accounts))
+    return frame
+
+
+def _cell(sobject: str, name: str, n: int) -> str | None:
+    if n % 11 == 3 and name not in ("Name", "LastName", "Code__c", "Active__c"):
+        return None
+    usual = {
+        "Code__c": code(sobject, n), "Name": f"Company {n} & Sons", "LastName": f"Ng-{n}",
+        "FirstName": f"Ann {n % 977}", "Phone": f"+47 {n:08d}", "Email": f"p{n}@sample.example",
+        "Website": f"https://www.example.com/{n}?a=1&b=2", "Title": "Chief, of Staff",
+        "Industry": ("Banking", "Energy", "Food & Beverage")[n % 3],
+        "BillingStreet": f"Street {n % 500}\nFloor {n % 9}", "BillingCity": "Århus",
+        "MailingCity": "São Paulo", "AnnualRevenue": str(n % 10**7 * 13),
+        "NumberOfEmployees": str(n % 5000), "Score__c": f"{n % 99999 - 500}.25",
+        "Since__c": f"20{n % 24:02d}-{n % 12 + 1:02d}-{n % 28 + 1:02d}",
+        "Birthdate": f"19{n % 60 + 40:02d}-{n % 12 + 1:02d}-{n % 28 + 1:02d}",
+        "Seen__c": f"2025-{n % 12 + 1:02d}-{n % 28 + 1:02d}T{n % 24:02d}:00:00.000Z",
+        "Active__c": "true" if n % 2 else "false", "Stage__c": ("New", "Open", "Done")[n % 3],
+    }  # fmt: skip
+    return usual.get(name) or f"{_AWKWARD[n % len(_AWKWARD)]} {n}"
+
+
+def _upsert(client: Client, sobject: str, frame: pl.DataFrame) -> None:
+    job = client.call(
+        "POST",
+        "/jobs/ingest",
+        {"object": sobject, "operation": "upsert", "externalIdFieldName": "Code__c"},
+    ).json()
+    path = f"/jobs/ingest/{job['id']}"
+    client.call("PUT", f"{path}/batches", frame.write_csv().encode())
+    client.call("PATCH", path, {"state": "UploadComplete"})
+    done = client.wait(path)
+    assert done["numberRecordsFailed"] == 0, client.call("GET", f"{path}/failedResults").data[:500]
+
+
+@contextmanager
+def _serving(home: Path) -> Iterator[OrgUnderTest]:
+    home.mkdir(parents=True, exist_ok=True)
+    schema = home / "schema.yaml"
+    if not schema.exists():
+        schema.write_text(SCHEMA)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "orgsim", "serve", "--home", str(home), "--schema", str(schema)],
+        cwd=PROJECT, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        ready = json.loads(process.stdout.readline())
+        yield OrgUnderTest(Client(ready), ready)
+    finally:
+        process.terminate()
+        process.wait()

@@ -1,0 +1,199 @@
+"""Ours beside other tools on the same orgs: wall, processor, memory, calls, as ratios to ours.
+
+    python -m benchmarks.side_by_side [ROWS…] [--tools=ours,verify,sfdmu,simple,floor] [--again]
+
+Default sizes 30,000 · 300,000 · 1,000,000. Every tool gets a fresh pair of practice orgs (Account
+with 16 fields and a self lookup, Contact with 15 and two lookups, awkward values) and moves it
+three times: into an empty target, again unchanged, and after 1 % changed in the source. Each
+measurement is kept as soon as it is made (``side_by_side.json`` in the folder of the environment
+variable ``ORGBRIDGE_BENCH``), so a run that was broken off goes on where it stopped; ``--again``
+measures anew. The table in RESULTS.md is rewritten after each size.
+
+Processor time is that of the tool's whole tree of processes, database included; the orgs' own is
+printed apart. A tool whose target does not hold every row and lookup afterwards is marked so.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from benchmarks import rivals
+from benchmarks.org_pair import HOME, LOOKUPS, OrgUnderTest, change_some, pair, sizes
+from benchmarks.rivals import NotToBeHadError, Tool
+
+SIZES = (30_000, 300_000, 1_000_000)
+RESULTS = Path(__file__).parent / "RESULTS.md"
+KEPT = HOME / "side_by_side.json"
+MARK = "## Side by side"
+NEXT = "\n## "
+ROUNDS = ("empty target", "again, unchanged", "1 % changed")
+COLUMNS = ("tool", "round", "wall s", "CPU s", "x", "of it database", "peak MB", "calls",
+           "orgs' CPU s", "load", "remark")  # fmt: skip
+#: name on the command line → how the tool is made
+TOOLS: dict[str, Callable[[OrgUnderTest, OrgUnderTest, Path], Tool]] = {
+    "ours": rivals.ours,
+    "verify": partial(rivals.ours, verify=True),
+    "sfdmu": rivals.sfdmu,
+    "simple": rivals.simple_salesforce,
+    "floor": rivals.floor,
+}
+#: what keeps no memory moves everything again: measured once
+ONE_ROUND = frozenset({"simple", "floor"})
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One tool's one round at one size."""
+
+    rows: int
+    tool: str
+    name: str
+    round: str
+    wall_s: float
+    cpu_s: float
+    database_s: float
+    peak_mb: float
+    calls: int
+    orgs_cpu_s: float
+    #: load of the machine when it ended, one minute
+    load: float
+    #: what the target lacks, or why nothing was measured
+    remark: str
+
+
+def main(arguments: list[str]) -> int:
+    """Measure what is not measured yet; 0 when every tool brought every row."""
+    given = [one for one in arguments if not one.startswith("--")]
+    named = next((one for one in arguments if one.startswith("--tools=")), "")
+    tools = [one for one in named.removeprefix("--tools=").split(",") if one] or list(TOOLS)
+    HOME.mkdir(parents=True, exist_ok=True)
+    known = _known()
+    for rows in [int(one) for one in given] or SIZES:
+        for tool in tools:
+            have = [one for one in known if (one.rows, one.tool) == (rows, tool)]
+            if have and "--again" not in arguments:
+                continue
+            known = [one for one in known if one not in have]
+            for one in measure(rows, tool):
+                known.append(one)
+                print(line(one), flush=True)
+                KEPT.write_text(json.dumps([asdict(entry) for entry in known], indent=1))
+        write_results(known)
+    return int(any(one.remark for one in known if one.tool in ("ours", "verify")))
+
+
+def measure(rows: int, tool: str) -> Iterator[Measured]:
+    """One tool on a fresh pair, round by round."""
+    with pair(rows) as (source, target), tempfile.TemporaryDirectory(dir=HOME) as folder:
+        try:
+            made = TOOLS[tool](source, target, Path(folder))
+        except NotToBeHadError as reason:
+            yield Measured(rows, tool, tool, ROUNDS[0], 0, 0, 0, 0, 0, 0, 0, str(reason)[:300])
+            return
+        for what in ROUNDS[: 1 if tool in ONE_ROUND else None]:
+            if what == ROUNDS[-1]:
+                change_some(source, rows)
+            yield _round(rows, tool, made, what, orgs=(source, target))
+
+
+def _round(
+    rows: int, tool: str, made: Tool, what: str, *, orgs: tuple[OrgUnderTest, OrgUnderTest]
+) -> Measured:
+    before = [(org.cpu_s, org.calls) for org in orgs]
+    cost = made.run()
+    spent = [(org.cpu_s - s, org.calls - n) for org, (s, n) in zip(orgs, before, strict=True)]
+    wrong = _lacking(rows, *orgs)
+    if cost.status:
+        wrong = f"status {cost.status}: {cost.said.strip()[-200:]}"
+    return Measured(
+        rows=rows, tool=tool, name=f"{made.name} {made.version}".strip(), round=what,
+        wall_s=cost.wall_s, cpu_s=cost.cpu_s, database_s=cost.database_s, peak_mb=cost.peak_mb,
+        calls=sum(calls for _, calls in spent), orgs_cpu_s=round(sum(s for s, _ in spent), 2),
+        load=round(os.getloadavg()[0], 1), remark=wrong,
+    )  # fmt: skip
+
+
+def _lacking(rows: int, source: OrgUnderTest, target: OrgUnderTest) -> str:
+    """What the target does not hold of the source: rows, filled lookups, changed values."""
+    wrong = []
+    for sobject, number in sizes(rows).items():
+        for where in ("Code__c != null", "Phone = '+47 555 0000'",
+                      *(f"{name} != null" for name in LOOKUPS[sobject])):  # fmt: skip
+            soql = f"SELECT COUNT() FROM {sobject} WHERE {where}"
+            here, there = (_count(org, soql) for org in (source, target))
+            if here != there:
+                wrong.append(f"{sobject} {where.split()[0]} {there:,} of {here:,}")
+        assert _count(source, f"SELECT COUNT() FROM {sobject}") == number
+    return "; ".join(wrong)
+
+
+def _count(org: OrgUnderTest, soql: str) -> int:
+    return int(org.client.call("GET", f"/query?q={quote(soql)}").json()["totalSize"])
+
+
+def write_results(known: Sequence[Measured]) -> None:
+    """Puts the table into RESULTS.md, in the place of an earlier one."""
+    text = RESULTS.read_text(encoding="utf-8")
+    head, found, rest = text.partition(MARK)
+    tail = rest.partition(NEXT)[2]
+    body = "\n".join(table(known))
+    after = NEXT + tail if tail else "\n"
+    if not found:
+        head, bench, tail = text.partition("## Measured by `make bench`")
+        after = f"\n{bench}{tail}"
+    RESULTS.write_text(f"{head.rstrip()}\n\n{body}\n{after}", encoding="utf-8")
+
+
+def table(known: Sequence[Measured]) -> Iterator[str]:
+    """Markdown: one table per size; ratios say how many times more than ours."""
+    cores = os.cpu_count()
+    yield f"{MARK}\n`python -m benchmarks.side_by_side`: the same rows and orgs, {cores} cores."
+    yield "CPU is of the tool's whole tree of processes, its database included; `x` is its ratio to"
+    yield "ours in the same round. Peak is the sum of the tree's physical memory (PSS)."
+    for rows in sorted({one.rows for one in known}):
+        yield f"\n### {rows:,} rows\n"
+        yield f"| {' | '.join(COLUMNS)} |"
+        yield "|---" * len(COLUMNS) + "|"
+        ours = {one.round: one for one in known if (one.rows, one.tool) == (rows, "ours")}
+        for one in known:
+            if one.rows == rows:
+                yield _cells(one, ours.get(one.round))
+
+
+def _cells(one: Measured, ours: Measured | None) -> str:
+    ratio = f"{one.cpu_s / ours.cpu_s:.1f}" if ours and ours.cpu_s and one.cpu_s else ""
+    cells: list[Any] = [
+        one.name, one.round, f"{one.wall_s:.1f}", f"{one.cpu_s:.1f}", ratio,
+        f"{one.database_s:.1f}", f"{one.peak_mb:,.0f}", one.calls, f"{one.orgs_cpu_s:.1f}",
+        one.load, one.remark.replace("\n", " ").replace("|", "/"),
+    ]  # fmt: skip
+    return f"| {' | '.join(str(cell) for cell in cells)} |"
+
+
+def line(one: Measured) -> str:
+    """One measurement for a terminal."""
+    each = one.cpu_s * 1e6 / one.rows
+    return (
+        f"{one.rows:>9,} {one.name:24} {one.round:18} wall {one.wall_s:7.1f}  "
+        f"cpu {one.cpu_s:7.2f} ({each:6.1f} µs/row)  peak {one.peak_mb:6.0f} MB  "
+        f"calls {one.calls:5}  orgs {one.orgs_cpu_s:6.1f}  load {one.load:4.1f}  {one.remark}"
+    )
+
+
+def _known() -> list[Measured]:
+    if not KEPT.exists():
+        return []
+    return [Measured(**entry) for entry in json.loads(KEPT.read_text())]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
