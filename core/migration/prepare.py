@@ -27,7 +27,7 @@ from core.migration.foreseen import refusals
 from core.migration.idmap import IdCodes
 from core.migration.lookups import MASTER_RECORD_TYPE, Translated, Translator
 from core.migration.match import Match, Matches
-from core.migration.persons import left_alone
+from core.migration.persons import left_alone, person_book
 from core.migration.spec import ID, Lookup, Step
 from core.migration.transform import StepRules
 
@@ -348,6 +348,8 @@ class _Page:
     def _fitting(self, rows: pl.DataFrame, chosen: pl.Series) -> pl.DataFrame:
         """Without fields that the row's kind of account does not have (rule 3.6)."""
         source, target = self.step.source, self.step.target
+        if person_book(target, source) is None:
+            return rows
         return left_alone(rows, self.page.filter(chosen), target=target, source=source)
 
     def _note_waiting(self, made: Prepared, extra: pl.DataFrame) -> None:
