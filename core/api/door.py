@@ -255,7 +255,12 @@ def _enter(request: Request, signed_in: people.SignedIn, *, wanted: str) -> Resp
 
 async def _typed(request: Request) -> dict[str, str]:
     form = await request.form(max_files=0, max_fields=FORM_MAX_FIELDS)
-    return {name: text[:TEXT_MAX_CHARS] for name, text in form.items() if isinstance(text, str)}
+    return {
+        # the database takes no NUL in a text
+        name: text[:TEXT_MAX_CHARS].replace("\0", "")
+        for name, text in form.items()
+        if isinstance(text, str)
+    }
 
 
 def _origin(request: Request) -> str:

@@ -7,6 +7,7 @@ scripts is not a door (seen on Streamlit 1.67: PagesManager before the first ``s
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from urllib.parse import quote, urlsplit
 
@@ -22,10 +23,9 @@ log = logging.getLogger(__name__)
 
 #: answers without a session: signing in, the org's way back to us, and "are you alive"
 OPEN_PATHS = frozenset({"/login", "/setup", "/invite", "/oauth/callback", "/health"})
-#: style, fonts and logo of the sign-in page
-OPEN_PREFIX = "/door/"
-#: single sign-on: on the way to a provider and back nobody has a session
-SIGN_ON_PREFIX = "/oidc/"
+#: style, fonts and logo of the sign-in page; single sign-on, where nobody has a session yet.
+#: Whole paths: what a prefix lets through and no route of ours takes, Streamlit would answer.
+_OPEN = re.compile(r"/door/[a-z0-9.-]+|/oidc/[a-z0-9-]+(/callback|/logout)?")
 #: asks for an API key itself and takes no cookie
 KEY_PREFIX = "/api/v1/"
 WS_POLICY_VIOLATION = 1008  # RFC 6455, 7.4.1
@@ -99,7 +99,7 @@ def is_open(path: str) -> bool:
     """Whether a path answers without a session."""
     if ".." in path:
         return False
-    return path in OPEN_PATHS or path.startswith((OPEN_PREFIX, SIGN_ON_PREFIX, KEY_PREFIX))
+    return path in OPEN_PATHS or path.startswith(KEY_PREFIX) or bool(_OPEN.fullmatch(path))
 
 
 def is_same_origin(connection: HTTPConnection) -> bool:

@@ -38,9 +38,8 @@ def _keep_alive_options() -> list[tuple[int, int, int | bytes]]:
 class _GuardedHTTP(HTTPConnection):
     """Plain http: this machine only."""
 
-    def connect(self) -> None:
-        super().connect()
-        _check_peer(self)
+    def _new_conn(self) -> socket.socket:
+        return _checked(self, super()._new_conn())
 
 
 class HandshakeError(urllib3.exceptions.NewConnectionError):
@@ -52,14 +51,16 @@ class HandshakeError(urllib3.exceptions.NewConnectionError):
 
 
 class _GuardedHTTPS(HTTPSConnection):
-    """https; the peer's address is checked on the connected socket."""
+    """https; the peer's address is checked on the connected socket, before the handshake."""
+
+    def _new_conn(self) -> socket.socket:
+        return _checked(self, super()._new_conn())
 
     def connect(self) -> None:
         try:
             super().connect()
         except (ssl.SSLError, urllib3.exceptions.SSLError) as exc:
             raise HandshakeError(self, "its certificate was not accepted") from exc
-        _check_peer(self)
 
 
 class _GuardedHTTPPool(urllib3.HTTPConnectionPool):
@@ -87,14 +88,14 @@ def connection_pools(timeouts: Timeouts, *, trusted_ca: str | None = None) -> ur
     return pools
 
 
-def _check_peer(connection: HTTPConnection) -> None:
-    if connection.sock is None:
-        return
-    peer = str(connection.sock.getpeername()[0])
+def _checked(connection: HTTPConnection, connected: socket.socket) -> socket.socket:
+    """The socket, if its other end may be an org; else nothing was sent through it."""
+    peer = str(connected.getpeername()[0])
     loopback_allowed = hosts.is_loopback(f"//{_bracketed(connection.host)}")
     if hosts.is_forbidden_peer(peer, loopback_allowed=loopback_allowed):
-        connection.close()
+        connected.close()
         raise ForbiddenPeerError(connection)
+    return connected
 
 
 def _bracketed(host: str) -> str:

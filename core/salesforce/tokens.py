@@ -16,7 +16,7 @@ from urllib3 import exceptions as u3
 from core.errors import OrgbridgeError, RefusedError, SessionLostError, TransientError, UserError
 from core.salesforce import faults, hosts
 from core.salesforce.credentials import NOTHING, TokenGrant
-from core.salesforce.pools import connection_pools
+from core.salesforce.pools import ForbiddenPeerError, connection_pools
 from core.salesforce.retry import RetryPolicy, Timeouts
 from core.secret import Secret
 
@@ -115,6 +115,9 @@ class TokenEndpoint:
             response = self._pools.urlopen(
                 method, url, body=body, headers=dict(headers), redirect=False, retries=False
             )
+        except ForbiddenPeerError as exc:
+            reason = f"the name {urlsplit(url).hostname} leads to a private address"
+            raise faults.never_arrived(reason) from exc
         except u3.NewConnectionError as exc:
             raise faults.never_arrived(f"no connection to {urlsplit(url).hostname}") from exc
         except (u3.HTTPError, OSError) as exc:

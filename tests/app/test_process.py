@@ -28,6 +28,8 @@ INSIDE = [
     "/_stcore/script-health-check",
     "/_stcore/agent/openapi.json",
     "/orgs/_stcore/health",
+    "/door/x/_stcore/host-config",
+    "/oidc/x/_stcore/host-config",
     "/app/static/logo-light.svg",
     "/static/index.html",
     "/media/x",
