@@ -54,6 +54,7 @@ def keep_before(run: RunContext, step: Step, held: Prepared, *, name: str) -> No
     changed = there.with_columns(_unless_equal(step, n) for n in fields)
     differs = pl.any_horizontal(pl.col(fields).is_not_null()) if fields else pl.lit(value=False)
     needed = changed.select(differs.alias("d")).to_series()
+    changed = with_country(changed, there, fields)
     held.totals["unchanged"] += int((~needed).sum())
     _link(held, changed.filter(~needed))
     changed = changed.filter(needed)
@@ -62,6 +63,24 @@ def keep_before(run: RunContext, step: Step, held: Prepared, *, name: str) -> No
     if changed.height:
         image = found.filter(pl.col(ID).is_in(changed.get_column(TARGET).implode()))
         run.spool.write(f"before/{step.name}/{name}", image)
+
+
+def with_country(changed: pl.DataFrame, sent: pl.DataFrame, fields: Sequence[str]) -> pl.DataFrame:
+    """Puts the country back beside every state that goes out, though it is as it was (rule 3.5): an
+    org with lists checks the state against the country of the same request.
+
+    Args:
+        sent: the rows as they would be sent whole, in the same order.
+    """
+    made = []
+    for state in fields:
+        for part, whole in (("StateCode", "CountryCode"), ("State", "Country")):
+            country = state.removesuffix(part) + whole
+            if state.endswith(part) and country in fields:
+                kept = pl.coalesce(pl.col(country), sent.get_column(country))
+                goes = pl.when(pl.col(state).is_not_null()).then(kept).otherwise(pl.col(country))
+                made.append(goes.alias(country))
+    return changed.with_columns(made)
 
 
 def keep_fields(run: RunContext, step: Step, rows: pl.DataFrame, *, name: str) -> None:

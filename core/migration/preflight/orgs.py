@@ -16,6 +16,8 @@ from core.salesforce.identity import Environment, UserPermissions
 
 #: what one row of most objects takes of the data storage; Help: "Data and File Storage Allocations"
 ROW_STORAGE_KB = 2
+#: objects of which a user without Query All Files sees a part
+_FILES = frozenset({"contentdocument", "contentversion", "contentdocumentlink"})
 #: share of an allowance from which on a run is warned about
 TIGHT_SHARE = 0.8
 
@@ -100,6 +102,15 @@ def _reader(given: PreflightInput, role: str, granted: UserPermissions) -> Itera
             Severity.UNKNOWN,
             "no_view_all",
             f"{org} does not say whether its user may view all data.",
+            fix=Fix.ORG,
+        )
+    files = [e.source for e in given.plan.objects if e.source.lower() in _FILES]
+    if role == "source" and files and granted.query_all_files is False:
+        yield Finding(
+            Severity.WARNING,
+            "no_query_all_files",
+            f"The user of {org} may not query all files: of {', '.join(files)} only what that "
+            "user owns or follows is read.",
             fix=Fix.ORG,
         )
     has_encrypted = any(
