@@ -175,8 +175,8 @@ def export(
         for_people=for_people,
     )
     with opened() as (bridge, actor):
-        written = _write(csv, exported(bridge, actor, request))
-    note(f"{written:,} bytes written.")
+        size = written(csv, exported(bridge, actor, request))
+    note(f"{size:,} bytes written.")
     return Exit.OK
 
 
@@ -196,8 +196,8 @@ def _with_children(plan: str, only: str, *, csv: str, delete: bool, tag: str, **
         raise UserError(f"{tag!r} is not FIELD=VALUE.", state="Nothing was done.")
     with opened() as (bridge, actor):
         if csv:
-            written = _write(csv, extra_children.records_csv(bridge, actor, place))
-            note(f"{written:,} bytes written.")
+            size = written(csv, extra_children.records_csv(bridge, actor, place))
+            note(f"{size:,} bytes written.")
         if not (delete or tag):
             return Exit.OK
         wanted = extra_children.Act(**act, field=field if tag else "", value=value)
@@ -213,13 +213,19 @@ def _launched(kind: str, given: Mapping[str, Any]) -> Any:
         return operations.launch(bridge, actor, kind, given=given)
 
 
-def _write(place: str, pieces: Iterable[bytes]) -> int:
+def written(place: str, pieces: Iterable[bytes]) -> int:
+    """Writes a file piece by piece, or standard output for -; its size in bytes."""
     if place == "-":
         written = sum(sys.stdout.buffer.write(piece) for piece in pieces)
         sys.stdout.buffer.flush()
         return written
-    with Path(place).open("wb") as sink:
-        return sum(sink.write(piece) for piece in pieces)
+    try:
+        with Path(place).open("wb") as sink:
+            return sum(sink.write(piece) for piece in pieces)
+    except OSError as error:
+        from core.errors import UserError
+
+        raise UserError(f"{place} cannot be written: {error.strerror}.") from error
 
 
 def _count_row(row: Mapping[str, Any]) -> tuple[object, ...]:

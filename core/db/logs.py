@@ -45,6 +45,8 @@ from core.errors import NotFoundError
 #: totals beyond this are told as "at least": counting all would cost more than the page
 COUNT_UP_TO = 10_000
 STREAM_ROWS = 1_000
+#: objects of the chart; those with most failures
+MOST_OBJECTS = 12
 
 KINDS: tuple[str, ...] = (
     *sorted(table.__tablename__.removesuffix("_log") for table in LOG_TABLES),
@@ -93,6 +95,17 @@ class DayCount:
     day: dt.date
     status: str
     entries: int
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectCount:
+    """Rows of one target object over the runs of a time."""
+
+    sobject: str
+    #: inserted, updated, or there already
+    arrived: int
+    #: refused, held back, or not come to
+    failed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +159,31 @@ def per_day(session: Session, workspace_id: UUID, chosen: LogFilter) -> list[Day
         .order_by(day)
     )
     return [DayCount(row.day, row.status, row.entries) for row in session.execute(statement)]
+
+
+def per_object(
+    session: Session, *, since: dt.datetime | None, until: dt.datetime | None
+) -> list[ObjectCount]:
+    """Rows by target object of the runs of a time, those with most failures first."""
+    arrived = RunStep.inserted + RunStep.updated + RunStep.unchanged
+    failed = RunStep.failed + RunStep.blocked + RunStep.not_processed
+    lost = func.sum(failed).label("failed")
+    statement = (
+        select(RunStep.target_object, func.sum(arrived).label("arrived"), lost)
+        .join(DataMigration, DataMigration.id == RunStep.run_id)
+        .where(RunStep.phase == "load", DataMigration.mode.not_in(("dry-run", "undo", "trial")))
+        .group_by(RunStep.target_object)
+        .order_by(lost.desc(), RunStep.target_object)
+        .limit(MOST_OBJECTS)
+    )
+    if since is not None:
+        statement = statement.where(DataMigration.created_at >= since)
+    if until is not None:
+        statement = statement.where(DataMigration.created_at < until)
+    return [
+        ObjectCount(row.target_object, int(row.arrived), int(row.failed))
+        for row in session.execute(statement)
+    ]
 
 
 def entry(session: Session, kind: str, entry_id: UUID) -> Mapping[str, Any]:

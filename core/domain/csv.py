@@ -13,7 +13,8 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,8 @@ CELL_MAX = 10_000_000
 _FORMULA_STARTS = r"^[=+\-@\t\r]"
 _PLAIN_NUMBER = r"^[+-]?\d+(?:[.,]\d+)?$"
 _EXACT_DIGITS = 15
+#: both in one: begins so and is no number
+_RUNS = re.compile(rf"(?!{_PLAIN_NUMBER}){_FORMULA_STARTS}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,19 @@ def people_csv(frame: pl.DataFrame, *, bom: bool = True) -> bytes:
     )
     text = guarded.write_csv(line_terminator="\r\n", quote_style="necessary")
     return (codecs.BOM_UTF8 if bom else b"") + text.encode()
+
+
+def people_lines(rows: Iterable[Iterable[str]]) -> bytes:
+    """Lines of texts for a spreadsheet, without a mark: CRLF, cells that would run defused.
+
+    >>> people_lines([["=1+1", "-5", "a,b"]])
+    b'\'=1+1,-5,"a,b"\\r\\n'
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    for row in rows:
+        writer.writerow([f"'{cell}" if _RUNS.match(cell) else cell for cell in row])
+    return out.getvalue().encode()
 
 
 def guarded_cell(text: str) -> str:

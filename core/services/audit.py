@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import codecs
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.access import audit, roles
 from core.access.audit import AuditRow, TrailFilter
+from core.domain.csv import people_lines
 from core.domain.roles import Actor, Role
 
 if TYPE_CHECKING:
@@ -35,9 +35,6 @@ CSV_COLUMNS = (
 )
 #: rows per piece of the CSV
 CSV_ROWS = 1_000
-BOM = "\ufeff"
-#: a spreadsheet runs a cell that starts so as a formula (OWASP, CSV Injection)
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +86,16 @@ def trail_csv(bridge: Orgbridge, actor: Actor, chosen: TrailFilter) -> Iterator[
 
 
 def _pieces(bridge: Orgbridge, actor: Actor, chosen: TrailFilter) -> Iterator[bytes]:
-    yield (BOM + _lines([CSV_COLUMNS])).encode()
+    yield codecs.BOM_UTF8 + people_lines([CSV_COLUMNS])
     with bridge.session(actor.workspace_id) as session:
         waiting: list[tuple[str, ...]] = []
         for row in audit.whole_trail(session, chosen):
             waiting.append(_cells(row))
             if len(waiting) == CSV_ROWS:
-                yield _lines(waiting).encode()
+                yield people_lines(waiting)
                 waiting = []
         if waiting:
-            yield _lines(waiting).encode()
+            yield people_lines(waiting)
 
 
 def _cells(row: TrailRow) -> tuple[str, ...]:
@@ -115,14 +112,8 @@ def _cells(row: TrailRow) -> tuple[str, ...]:
         row.origin,
         str(row.run_id or ""),
     )
-    return tuple(f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell for cell in plain)
+    return plain
 
 
 def _json(value: object) -> str:
     return "" if value is None else json.dumps(value, ensure_ascii=False, sort_keys=True)
-
-
-def _lines(rows: Iterable[Iterable[str]]) -> str:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\r\n").writerows(rows)
-    return out.getvalue()

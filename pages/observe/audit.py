@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from dataclasses import asdict
 
 import streamlit as st
 
 from core.services import audit
-from pages.parts import audit_frame, boxes, days, export, figures, rows, tables, visit
-
-DAYS_SHOWN = 30
+from pages.parts import audit_frame, boxes, figures, log_filter, rows, tables, visit
 
 
 def asked() -> audit.TrailFilter:
@@ -30,29 +28,10 @@ def asked() -> audit.TrailFilter:
         bind="query-params",
         format_func=lambda name: name or "Every action",
     )
-    today = datetime.now(figures.zone()).date()
-    span = when.date_input(
-        "Days",
-        (today - timedelta(days=DAYS_SHOWN), today),
-        key="audit.days",
-        persist_state="session",
+    rest = log_filter.days_and_words(
+        (when, words), page="audit", text_key="audit_q", placeholder="Name, reason, id…"
     )
-    text = words.text_input(
-        "Contains",
-        type="search",
-        live=True,
-        key="audit_q",
-        bind="query-params",
-        placeholder="Name, reason, id…",
-    )
-    since, until = days.bounds(span)
-    return audit.TrailFilter(
-        actor=actor or "",
-        action=action or "",
-        text=(text or "").strip(),
-        since=since,
-        until=until,
-    )
+    return audit.TrailFilter(actor=actor or "", action=action or "", **rest)
 
 
 def draw() -> None:
@@ -65,11 +44,7 @@ def draw() -> None:
         visit.bridge(), visit.actor(), wanted, page=page, page_rows=tables.PAGE_ROWS
     )
     with place:
-        export.button(
-            "audit-trail",
-            lambda: b"".join(audit.trail_csv(visit.bridge(), visit.actor(), wanted)),
-            key="audit.csv",
-        )
+        log_filter.csv_link("audit", asdict(wanted))
     if not found.total:
         boxes.empty(
             "Nothing matches",

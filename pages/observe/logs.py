@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from dataclasses import asdict
 
 import streamlit as st
 
 from core.services import logs
 from pages import registry
-from pages.parts import boxes, days, export, figures, log_parts, rows, tables, visit
+from pages.parts import boxes, figures, log_filter, log_parts, rows, tables, visit
 
-DAYS_SHOWN = 30
+#: what of the filter the link to the CSV carries
+LINKED = ("kind", "text", "since", "until")
 
 
 def asked() -> logs.LogFilter:
@@ -24,23 +25,10 @@ def asked() -> logs.LogFilter:
         bind="query-params",
         placeholder="Every kind",
     )
-    today = datetime.now(figures.zone()).date()
-    span = when.date_input(
-        "Days",
-        (today - timedelta(days=DAYS_SHOWN), today),
-        key="logs.days",
-        persist_state="session",
+    rest = log_filter.days_and_words(
+        (when, words), page="logs", text_key="log_text", placeholder="Message, run, person…"
     )
-    text = words.text_input(
-        "Contains",
-        type="search",
-        live=True,
-        key="log_text",
-        bind="query-params",
-        placeholder="Message, run, person…",
-    )
-    since, until = days.bounds(span)
-    return logs.LogFilter(kinds=tuple(chosen), text=(text or "").strip(), since=since, until=until)
+    return logs.LogFilter(kinds=tuple(chosen), **rest)
 
 
 def draw() -> None:
@@ -51,15 +39,12 @@ def draw() -> None:
     page = int(st.session_state.get("logs.page", 1))
     found = logs.logs(visit.bridge(), visit.actor(), wanted, page=page, page_rows=tables.PAGE_ROWS)
     with place:
-        export.button(
-            "logs",
-            lambda: b"".join(logs.logs_csv(visit.bridge(), visit.actor(), wanted)),
-            key="logs.csv",
-        )
+        asked_for = {**asdict(wanted), "kind": wanted.kinds}
+        log_filter.csv_link("logs", {name: asked_for[name] for name in LINKED})
     if not found.total:
         boxes.empty("Nothing matches", "Runs, counts, comparisons and changes appear here.")
         return
-    log_parts.chart(logs.per_day(visit.bridge(), visit.actor(), wanted))
+    log_parts.charts(wanted)
     told = "more than " if found.is_at_least else ""
     st.caption(
         f"{told}{figures.plural(found.total, 'entry').replace('entrys', 'entries')}, newest first"

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import codecs
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import streamlit as st
 
+from core.domain.csv import people_lines
 from pages.parts import visit
-
-#: a spreadsheet runs a cell that starts so as a formula (OWASP, CSV Injection)
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-BOM = "\ufeff"
 
 
 def button(
@@ -61,11 +57,8 @@ def csv_bytes(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes
     >>> csv_bytes(["a"], [["=1+1"], [-5]]).decode("utf-8-sig").splitlines()
     ['a', "'=1+1", '-5']
     """
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(columns)
-    writer.writerows([_cell(value) for value in row] for row in rows)
-    return (BOM + out.getvalue()).encode()
+    lines = ([_cell(value) for value in row] for row in rows)
+    return codecs.BOM_UTF8 + people_lines([columns]) + people_lines(lines)
 
 
 def _cell(value: object) -> str:
@@ -73,7 +66,4 @@ def _cell(value: object) -> str:
         return ""
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat()
-    text = str(value)
-    if isinstance(value, str) and text.startswith(FORMULA_STARTS):
-        return f"'{text}"
-    return text
+    return str(value)

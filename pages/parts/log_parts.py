@@ -40,8 +40,48 @@ def frame(found: Sequence[logs.LogRow]) -> pd.DataFrame:
     )
 
 
-def chart(days: Sequence[logs.DayCount]) -> None:
-    """Entries per day, stacked by what became of them; nothing for a single day."""
+def charts(chosen: logs.LogFilter) -> None:
+    """Entries per day by what became of them; rows per object that arrived or did not."""
+    days, objects = _figures(str(visit.actor().workspace_id), chosen)
+    left, right = st.columns([0.6, 0.4], gap="medium")
+    with left:
+        _per_day(days)
+    with right:
+        _per_object(objects)
+
+
+@st.cache_data(ttl=60, max_entries=50, show_spinner=False)
+def _figures(
+    workspace: str, chosen: logs.LogFilter
+) -> tuple[tuple[logs.DayCount, ...], tuple[logs.ObjectCount, ...]]:
+    """The charts' figures, a minute old at the most: they count every entry of the filter.
+
+    The workspace is part of the key: figures of one are never shown in another.
+    """
+    here = (visit.bridge(), visit.actor(), chosen)
+    return logs.per_day(*here), logs.per_object(*here)
+
+
+def _per_object(objects: Sequence[logs.ObjectCount]) -> None:
+    if not objects:
+        return
+    shades = palette.shades()
+    worst_last = sorted(objects, key=lambda one: (one.failed, one.arrived))
+    figure = go.Figure()
+    for label, color, numbers in (
+        ("Arrived", shades["green"], [one.arrived for one in worst_last]),
+        ("Failed or held back", shades["red"], [one.failed for one in worst_last]),
+    ):
+        names = [one.sobject for one in worst_last]
+        figure.add_bar(y=names, x=numbers, name=label, orientation="h", marker_color=color)
+    figure.update_layout(barmode="stack", bargap=0.35, hovermode="y unified")
+    palette.draw(
+        figure, key="logs.objects", alt="Rows that arrived and failed, per object", height=160
+    )
+
+
+def _per_day(days: Sequence[logs.DayCount]) -> None:
+    """Nothing for a single day."""
     if len({each.day for each in days}) < 2:
         return
     shades = palette.shades()

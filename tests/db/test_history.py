@@ -33,6 +33,7 @@ GO_WITH_RUN = {
 }
 #: tables whose rows go with an org
 GO_WITH_ORG = {
+    "file_set",
     "field_mapping",
     "describe_cache",
     "automation_snapshot",

@@ -89,6 +89,15 @@ def test_counts_fields_duplicates_and_exports_are_said_and_written(
     lines = file.read_text(encoding="utf-8").splitlines()
     assert lines[0] == "Id,Name"
     assert len(lines) >= accounts["source"] + 1
+    run(terminal, "export", "Legacy", "Account", "--csv", "/nowhere/x.csv", status=1)
+    counted = run(terminal, "logs", "export", "--kind", "record_count").stdout.decode("utf-8-sig")
+    assert [line.split(",")[0] for line in counted.splitlines()] == ["kind", *["record_count"] * 2]
+    trail = run(terminal, "logs", "export", "--audit", "--text", "Account").stdout
+    assert b"records.export" in trail
+    wrong = run(terminal, "logs", "export", "--since", "yesterday", status=1)
+    assert b"is no day" in wrong.stderr
+    listed = json.loads(run(terminal, "operations", "list", "--json").stdout)
+    assert "record_counts" in {one["kind"] for one in listed}
 
 
 def test_what_is_wrong_is_one_sentence_and_status_one(terminal: Settings) -> None:

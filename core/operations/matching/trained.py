@@ -61,7 +61,7 @@ def trained(
     try:
         _train(linker, keys)
         frames = linker.inference.predict(threshold_match_probability=show_from)
-        found = pl.DataFrame(frames.as_pandas_dataframe())
+        found = pl.DataFrame(frames.as_pandas_dataframe())  # type: ignore[no-untyped-call]  # splink 5.0
         weights = _weights(linker, filled)
     finally:
         close()

@@ -1,0 +1,58 @@
+"""What the pages of logs and of the audit trail filter by alike: days and words; their CSV link."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from pages.parts import days, figures
+
+DAYS_SHOWN = 30
+
+
+def days_and_words(
+    places: tuple[Any, Any], *, page: str, text_key: str, placeholder: str
+) -> dict[str, Any]:
+    """Draws both inputs; ``since``, ``until`` and ``text`` of the filter.
+
+    Args:
+        places: the two columns they stand in.
+        page: prefix of keys that need not be in the address; the text is there as ``text_key``.
+    """
+    when, words = places
+    today = datetime.now(figures.zone()).date()
+    span = when.date_input(
+        "Days",
+        (today - timedelta(days=DAYS_SHOWN), today),
+        key=f"{page}.days",
+        persist_state="session",
+    )
+    text = words.text_input(
+        "Contains",
+        type="search",
+        live=True,
+        key=text_key,
+        bind="query-params",
+        placeholder=placeholder,
+    )
+    since, until = days.bounds(span)
+    return {"text": (text or "").strip(), "since": since, "until": until}
+
+
+def csv_link(kind: str, chosen: Mapping[str, Any]) -> None:
+    """The whole filter as a file, written while it is read."""
+    given = {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in chosen.items()
+        if value
+    }
+    st.link_button(
+        "CSV",
+        f"/download/{kind}?{urlencode(given, doseq=True)}",
+        icon=":material/download:",
+        help="Everything that the filter matches, as CSV",
+    )
