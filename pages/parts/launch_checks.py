@@ -26,6 +26,10 @@ FIX_WORDS = {
     Fix.RUN: "Show runs",
 }
 IN_PLAN = frozenset({Fix.FIELD, Fix.LOOKUP, Fix.KEY, Fix.FILTER, Fix.LOAD, Fix.OBJECTS, Fix.DATA})
+#: weights whose words take an s
+MANY = frozenset({Severity.BLOCKER, Severity.WARNING, Severity.NOTE})
+#: weights that are folded away
+LIGHT = frozenset({Severity.NOTE, Severity.PASSED})
 #: dialogs of the editor by what is mended in them
 DIALOGS = {
     Fix.KEY: "key",
@@ -49,8 +53,7 @@ def report(row: plans.PlanRow) -> preflight.Report:
 
 def draw(row: plans.PlanRow, found: preflight.Report) -> None:
     """The card."""
-    heavy = [f for f in found.findings if f.severity is not Severity.PASSED]
-    passed = [f for f in found.findings if f.severity is Severity.PASSED]
+    heavy = [f for f in found.findings if f.severity not in LIGHT]
     with st.container(horizontal=True, vertical_alignment="center", wrap=False):
         st.markdown("**Pre-flight checks**", width="stretch")
         st.markdown(" ".join(counts(found.findings)), width="content")
@@ -61,21 +64,35 @@ def draw(row: plans.PlanRow, found: preflight.Report) -> None:
         boxes.empty("Nothing speaks against it", "All checks passed.", icon=":material/task_alt:")
     for number, finding in enumerate(heavy):
         line(row, finding, key=f"launch.fix.{number}")
-    if passed:
-        with st.expander(f"{len(passed)} passed checks", type="compact", key="launch.passed"):
-            for finding in passed:
-                st.caption(f":green[:material/check_circle:] {escaped(finding.sentence)}")
+    light(row, found.findings, key="launch")
     export.button("launch-checks", lambda: csv_of(found.findings), key="launch.checks.csv")
+
+
+def light(row: plans.PlanRow, findings: Sequence[Finding], *, key: str) -> None:
+    """What is worth knowing and what passed, folded away."""
+    notes = [f for f in findings if f.severity is Severity.NOTE]
+    passed = [f for f in findings if f.severity is Severity.PASSED]
+    if notes:
+        told = figures.plural(len(notes), "note")
+        with st.expander(told, type="compact", key=f"{key}.notes"):
+            for number, finding in enumerate(notes):
+                line(row, finding, key=f"{key}.note.{number}")
+    if passed:
+        told = f"{len(passed)} passed checks"
+        with st.expander(told, type="compact", key=f"{key}.passed"):
+            for finding in passed:
+                place = f"{escaped(finding.place)}: " if finding.place else ""
+                st.caption(f":green[:material/check_circle:] {place}{escaped(finding.sentence)}")
 
 
 def counts(findings: Sequence[Finding]) -> list[str]:
     """Badges: how many of each weight."""
     shown = []
-    for severity in (Severity.BLOCKER, Severity.WARNING, Severity.UNKNOWN, Severity.PASSED):
+    for severity in Severity:
         number = sum(finding.severity is severity for finding in findings)
         if number:
             kind = words.word(words.SEVERITIES, severity)
-            many = "s" if number > 1 and severity in {Severity.BLOCKER, Severity.WARNING} else ""
+            many = "s" if number > 1 and severity in MANY else ""
             shown.append(
                 f":{kind.color}-badge[:material/{kind.icon}: {number} {kind.label.lower()}{many}]"
             )

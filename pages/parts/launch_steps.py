@@ -17,15 +17,15 @@ from pages.parts.boxes import escaped
 
 COLUMNS: dict[str, Any] = {
     "run": st.column_config.CheckboxColumn("Run", width=55),
-    "wave": st.column_config.NumberColumn("Wave", width=55),
-    "object": st.column_config.TextColumn("Object", width=135),
-    "operation": words.pills("Operation", words.OPERATIONS.values(), width=85),
-    "match": st.column_config.TextColumn("Match on", width=120),
-    "rows": tables.rows_column("Rows", width=65),
-    "new": tables.rows_column("New", width=65),
-    "update": tables.rows_column("Update", width=65),
-    "same": tables.rows_column("Same", width=65),
-    "blocked": tables.rows_column("Blocked", width=65),
+    "wave": st.column_config.NumberColumn("Wave", width=48),
+    "object": st.column_config.TextColumn("Object", width=115),
+    "operation": words.pills("Operation", words.OPERATIONS.values(), width=78),
+    "match": st.column_config.TextColumn("Match on", width=95),
+    "rows": tables.rows_column("Rows", width=58),
+    "new": tables.rows_column("New", width=58),
+    "update": tables.rows_column("Update", width=58),
+    "same": tables.rows_column("Same", width=58),
+    "blocked": tables.rows_column("Blocked", width=58),
     "waits": st.column_config.TextColumn("Second pass", width=110),
 }
 TABLE_HEIGHT = 380

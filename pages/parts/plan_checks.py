@@ -34,20 +34,13 @@ def validate(view: editor.EditorView) -> None:
 @st.dialog("Validation", position="right", width=620, icon=":material/fact_check:")
 def drawer(view: editor.EditorView, found: preflight.Report) -> None:
     """The findings, blockers first, each with the way to its mend; test rows are among them."""
-    heavy = [each for each in found.findings if each.severity is not Severity.PASSED]
-    passed = [each for each in found.findings if each.severity is Severity.PASSED]
+    heavy = [each for each in found.findings if each.severity not in launch_checks.LIGHT]
     st.markdown(" ".join(launch_checks.counts(found.findings)))
     if not heavy:
         boxes.empty("Nothing speaks against it", "All checks passed.", icon=":material/task_alt:")
     for number, finding in enumerate(heavy):
         launch_checks.line(view.row, finding, key=f"plan.fix.{number}")
-    if passed:
-        with st.expander(f"{len(passed)} passed checks", type="compact", key="plan.passed"):
-            for finding in passed:
-                place = f"{boxes.escaped(finding.place)}: " if finding.place else ""
-                st.caption(
-                    f":green[:material/check_circle:] {place}{boxes.escaped(finding.sentence)}"
-                )
+    launch_checks.light(view.row, found.findings, key="plan")
 
 
 def issues(view: editor.EditorView, mapping: str) -> dict[str, str]:

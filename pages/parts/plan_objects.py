@@ -58,12 +58,12 @@ def draw(view: editor.EditorView, *, may_edit: bool) -> editor.ObjectView:
             ["name", "mapped", "todo"],
         ),
         {
-            "name": config.TextColumn("Object", width=95),
+            "name": config.TextColumn("Object", width=80),
             "mapped": config.ProgressColumn(
-                "Mapped", min_value=0, max_value=100, format="%d%%", width=75
+                "Mapped", min_value=0, max_value=100, format="%d%%", width=62
             ),
             "todo": config.MultiselectColumn(
-                "To do", options=todo, color=[todo_color(word) for word in todo], width=80
+                "To do", options=todo, color=[todo_color(word) for word in todo], width=64
             ),
         },
         key=f"plan.objects.{len(names)}.{st.session_state.get(state.OBJECT_TURN, 0)}",
