@@ -25,11 +25,11 @@ PLACES = {
     "transient": words.Word("Transient", "gray", "schedule"),
 }
 COLUMNS = {
-    "rows": tables.rows_column("Rows", width=60),
-    "object": st.column_config.TextColumn("Object", width=95),
-    "reason": st.column_config.TextColumn("Reason", width=150),
-    "message": st.column_config.TextColumn("Message", width=190),
-    "place": words.pills("Fix in", PLACES.values(), width=110),
+    "rows": tables.rows_column("Rows", width=55),
+    "object": st.column_config.TextColumn("Object", width=90),
+    "reason": st.column_config.TextColumn("Reason", width=135),
+    "message": st.column_config.TextColumn("Message", width=150),
+    "place": words.pills("Fix in", PLACES.values(), width=105),
 }
 SAMPLE_ROWS = 20
 #: rows of one group in its CSV; the CSV of the whole run holds all

@@ -12,7 +12,7 @@ from core.domain.roles import Role
 from core.domain.states import RunState
 from core.services import approvals, launching, run_reads
 from pages import registry
-from pages.parts import boxes, confirm, figures, run_acts, state, visit, words
+from pages.parts import boxes, confirm, figures, launch_form, run_acts, state, visit, words
 from pages.parts.boxes import escaped
 
 #: by the later run's mode: how it names the earlier one, and how that one names it
@@ -90,9 +90,9 @@ def _decision(view: run_reads.RunView) -> None:
         if canary:
             rest = int(canary.get("rows", 0)) - int(canary.get("chosen", 0))
             told.append(f"{figures.count(rest)} wait")
-        answer = row.options.get("email_answer")
+        answer = launch_form.EMAIL_ANSWERS.get(str(row.options.get("email_answer")))
         if answer:
-            told.append(f"e-mail: {escaped(answer)}")
+            told.append(f"e-mail: {answer.lower()}")
         st.caption(" · ".join(told) + ". Nothing more is sent before you decide.")
         if row.wait_reason:
             st.caption(escaped(row.wait_reason))
