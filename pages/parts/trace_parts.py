@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.services import tracing
 from pages import registry
-from pages.parts import tables, words
+from pages.parts import export, tables, words
 
 ORIGINS = {
     "inserted": words.Word("Inserted", "green", "add"),
@@ -53,6 +53,7 @@ def links(found: tracing.Trace) -> None:
         on_select="rerun",
         selection_mode="single-row",
     )
+    export.button("record-links", lambda: links_csv(found), key="trace.links.csv")
     position = tables.picked(chosen)
     run = None if position is None else found.links[position].run
     if run:
@@ -78,6 +79,21 @@ def setbacks(found: tracing.Trace) -> None:
         list(SETBACK_COLUMNS),
     )
     tables.show(data, SETBACK_COLUMNS, key="trace.setbacks", alt="Failures of this record")
+    export.button("record-failures", lambda: setbacks_csv(found), key="trace.setbacks.csv")
+
+
+def links_csv(found: tracing.Trace) -> bytes:
+    """Every link as a file, orgs by their Organization Id."""
+    columns = ("mapping_name", "origin", "source_id", "target_id", "org_pair", "run", "run_at")
+    lines = ([getattr(link, name) for name in columns] for link in found.links)
+    return export.csv_bytes(columns, lines)
+
+
+def setbacks_csv(found: tracing.Trace) -> bytes:
+    """Every failure as a file."""
+    columns = ("mapping_name", "kind", "code", "message", "source_id", "run", "resolved_by", "at")
+    lines = ([getattr(line, name) for name in columns] for line in found.setbacks)
+    return export.csv_bytes(columns, lines)
 
 
 def links_frame(found: tracing.Trace) -> pd.DataFrame:
