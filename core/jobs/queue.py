@@ -23,16 +23,11 @@ DESCRIBE_ORG: Final = "describe_org"
 LAUNCH_SCHEDULED: Final = "launch_scheduled"
 KEEP_HOUSE: Final = "keep_house"
 
-#: every worker listens to all queues; a terminal's own worker to the one of its run
+#: every worker listens to all queues
 SHARED_QUEUE: Final = "shared"
 
 #: never opened: it only writes through connections that callers give
 _app = App(connector=SyncPsycopgConnector())
-
-
-def run_queue(run_id: UUID) -> str:
-    """Queue of a run that a terminal means to carry itself (other workers may be faster)."""
-    return f"run:{run_id}"
 
 
 def defer_run(

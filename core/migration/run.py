@@ -13,7 +13,6 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -31,7 +30,6 @@ from core.db.run_state import (
     claim,
     is_database_fault,
 )
-from core.domain.describe import SObject
 from core.domain.hashing import HASH_VERSION
 from core.domain.plan import Operation, Plan, plan_from_document
 from core.domain.states import DONE_STEPS, FINISHED_RUNS, RunState, StepState
@@ -40,8 +38,6 @@ from core.errors import (
     DailyLimitError,
     NotFoundError,
     OrgbridgeError,
-    RefusedError,
-    SessionLostError,
     UserError,
 )
 from core.migration import canary, delta, survivors
@@ -49,20 +45,19 @@ from core.migration.adopt import link_adopted
 from core.migration.checking import check, with_load_options
 from core.migration.comparing import compared
 from core.migration.context import Pulse, RunContext, StopRequested
-from core.migration.deciding import CANARY, DecisionNeeded, FailureLimit
+from core.migration.deciding import CANARY, DecisionNeeded
 from core.migration.ending import Stay
 from core.migration.evidence import readers, target_counts
 from core.migration.extract import source_folder
 from core.migration.finally_ import set_finally
-from core.migration.idmap import IdCodes, IdMap
 from core.migration.load import load_step
-from core.migration.lookups import Translator
 from core.migration.match import match
+from core.migration.opening import Given, clock_of, iso, opened, writes
 from core.migration.parents import Parents
 from core.migration.person_contacts import link_contacts
 from core.migration.preflight import PreflightInput
 from core.migration.reading import Reading
-from core.migration.resolve import Resolved, resolve
+from core.migration.resolve import Resolved
 from core.migration.scope import read_rows
 from core.migration.second_pass import second_pass
 from core.migration.spec import ID, Step
@@ -78,8 +73,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: modes in which nothing is written to the target
-READ_ONLY_MODES = frozenset({"dry-run"})
 #: over, or a person's turn: a job that comes twice does nothing twice
 NOT_CARRIED = (FINISHED_RUNS - {RunState.FAILED}) | {
     RunState.WAITING_APPROVAL,
@@ -115,7 +108,7 @@ def carry(
         if row.plan_version_id is None:
             raise NotFoundError("The plan version of this run was deleted.")
         document = version_by_id(session, row.plan_version_id).document
-    lease = claim(bridge.owner_engine, run_id, lock_target=_writes(row))
+    lease = claim(bridge.owner_engine, run_id, lock_target=writes(row))
     store = RunStore(
         bridge.owner_session, workspace_id=workspace_id, run_id=run_id, token=lease.token
     )
@@ -227,7 +220,7 @@ class _Carrier:
         with self._bridge.session(self._row.workspace_id) as session:
             read_only = org_row(session, self._target_id).read_only
         given = PreflightInput(
-            self._plan, self._source, self._target, is_read_only=read_only and _writes(self._row)
+            self._plan, self._source, self._target, is_read_only=read_only and writes(self._row)
         )
         check(self._store, self._row, given)
 
@@ -312,104 +305,23 @@ class _Carrier:
                 commit.summary({f"rows_{when}": counted})
 
     def _prepare(self) -> tuple[RunContext, Resolved]:
-        source, target = self._source, self._target
-        pair = f"{source.identity.organization_id}:{target.identity.organization_id}"
-        if target.identity.organization_id != self._row.target_organization_id:
-            raise UserError(
-                "The target connection leads to another org than when this run was launched.",
-                state="Nothing was sent.",
-                next_step="Start a new run of the plan.",
-            )
-        resolved = self._resolved()
-        if resolved.cycles:
-            raise UserError(
-                f"The order cannot be settled: {resolved.cycles[0].sentence}.",
-                state="Nothing was sent.",
-                next_step="Make one of the lookups wait (defer), or leave it out.",
-            )
-        ids = IdCodes()
-        maps = {step.name: IdMap() for step in resolved.steps}
-        watermark = self._watermark()
-        with self._store.commit() as commit:
-            sets = {
-                step.name: ledger.link_set(
-                    commit.session,
-                    self._store.workspace_id,
-                    org_pair=pair,
-                    mapping=step.name,
-                )
-                for step in resolved.steps
-            }
-            only = set(self._row.options.get("only") or ())
-            for step in resolved.steps:
-                if not only or step.name in only:
-                    self._add_steps(commit, step)
-        run = RunContext(
+        given = Given(
+            row=self._row,
+            plan=self._plan,
             store=self._store,
             spool=self._spool,
-            source=source,
-            target=target,
+            source=self._source,
+            target=self._target,
             pulse=self._pulse,
-            translator=Translator(source, target, ids=ids, maps=maps),
-            org_pair=pair,
-            watermark=watermark,
-            ids=ids,
-            maps=maps,
-            link_sets={name: row.id for name, row in sets.items()},
-            limit=FailureLimit(self._store, self._row.options),
-            writes=_writes(self._row),
             sleep=self._sleep,
-            is_canary=self._row.mode == "canary",
         )
+        run, resolved, self._sets = opened(given)
         formulas, self._steps = delta.formulas(resolved.steps), resolved.steps
         self._reading = Reading(self._bridge, self._row, self._plan, formulas=formulas)
         with self._store.commit() as commit:
             commit.summary({"formulas": formulas})
         run.translator.parents = Parents(run, resolved.steps, rules_of=self._rules)
-        self._sets = sets
         return run, resolved
-
-    def _resolved(self) -> Resolved:
-        sources: dict[str, SObject] = {}
-        targets: dict[str, SObject] = {}
-        for found, org, names in (
-            (sources, self._source, {entry.source for entry in self._plan.objects}),
-            (targets, self._target, {entry.target for entry in self._plan.objects}),
-        ):
-            for sobject in org.describe_many(sorted(names)):
-                found[sobject.name.lower()] = sobject
-        return resolve(self._plan, sources, targets)
-
-    def _watermark(self) -> str:
-        if self._row.watermark is not None:
-            at = self._row.watermark
-        else:
-            at = _clock_of(self._source)
-            with self._store.commit() as commit:
-                commit.watermark(at)
-        return _iso(at)
-
-    def _add_steps(self, commit: Any, step: Step) -> None:
-        phases = ["undo"] if self._row.mode == "undo" else ["load"]
-        if self._row.mode != "undo" and any(
-            lookup.deferred or lookup.own or (self._row.mode == "canary" and lookup.parents)
-            for lookup in step.lookups
-        ):
-            phases.append("second_pass")
-        if self._row.mode != "undo" and step.mapping.final_fields:
-            phases.append("finally")
-        for phase in phases:
-            commit.add_step(
-                {
-                    "mapping_name": step.name,
-                    "source_object": step.source.name,
-                    "target_object": step.target.name,
-                    "operation": step.operation.value,
-                    "phase": phase,
-                    "wave": step.wave,
-                    "position": step.position,
-                }
-            )
 
     def _rules(self, step: Step) -> StepRules:
         return StepRules(step, salt=str(self._row.plan_id).encode())
@@ -521,7 +433,7 @@ class _Carrier:
             commit.step(row.id, status=step_status(row))
 
     def _settle_links(self, run: RunContext) -> None:
-        at = _iso(_clock_of(self._target))
+        at = iso(clock_of(self._target))
         with self._store.commit() as commit:
             for set_id in run.link_sets.values():
                 ledger.settle(commit.session, set_id, hash_scheme=HASH_VERSION, at=at)
@@ -530,7 +442,7 @@ class _Carrier:
         steps = self._store.steps()
         status = status_of(steps)
         self._compare(steps)
-        if self._row.mode == "undo" and status is RunState.SUCCEEDED and _writes(self._row):
+        if self._row.mode == "undo" and status is RunState.SUCCEEDED and writes(self._row):
             with self._bridge.session(self._row.workspace_id) as session:
                 runs.mark_undone(session, self._row.parent_run_id)
         self._stay.leave(status, over=True)
@@ -566,25 +478,6 @@ class _Carrier:
 
 def _ids_read(run: RunContext, step: Step) -> Iterator[pl.Series]:
     return (page.get_column(ID) for page in run.spool.pages(source_folder(step), [ID]))
-
-
-def _writes(row: runs.RunRow) -> bool:
-    """Whether a run may change anything in the target."""
-    return row.mode not in READ_ONLY_MODES and not row.options.get("preview")
-
-
-def _clock_of(org: RowSource) -> datetime:
-    """The org's own clock; ours where the org does not tell it."""
-    try:
-        return org.server_time()
-    except RefusedError as refused:
-        if isinstance(refused, SessionLostError | DailyLimitError):
-            raise
-        return datetime.now(UTC)
-
-
-def _iso(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="milliseconds")[:23]
 
 
 __all__ = ["Lease", "carry"]
