@@ -126,6 +126,8 @@ def test_rule_1_2_archived_activities_come_where_the_plan_says_so(
 
     assert document["status"] == "Succeeded", pair.failures(document["run_id"])
     assert sorted(row["Subject"] for row in live(pair.target, "Task")) == subjects
+    found = pair.summary(document)["preflight"]["findings"]
+    assert "no_rows" not in {finding["code"] for finding in found}
 
 
 @pytest.mark.parametrize(

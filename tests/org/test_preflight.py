@@ -140,6 +140,15 @@ def test_schemas_are_compared_field_by_field(check: Callable[[str], PreflightRep
     assert found["Size__c"] == "scale"
 
 
+def test_rule_1_3_a_user_who_sees_a_part_of_the_files_is_named(
+    check: Callable[[str], PreflightReport],
+) -> None:
+    found = _by_code(check(PLAN + "  - source: ContentVersion\n"))
+
+    assert found["no_query_all_files"].severity is Severity.WARNING
+    assert "no_query_all_files" not in _by_code(check(PLAN))
+
+
 def test_a_required_field_that_nothing_fills_is_a_blocker(
     check: Callable[[str], PreflightReport],
 ) -> None:

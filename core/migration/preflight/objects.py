@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from core.domain.describe import SObject
 from core.domain.findings import Finding, Fix, Severity
-from core.domain.plan import ObjectMapping, Operation
+from core.domain.plan import ObjectMapping, Operation, Rows
+from core.domain.soql import all_of
 from core.errors import OrgbridgeError
 from core.migration.preflight.inputs import PreflightInput, Sides
 from core.salesforce.source import RowSource
@@ -54,13 +55,20 @@ def object_findings(given: PreflightInput) -> Iterator[Finding]:
 
 def row_counts(given: PreflightInput) -> dict[str, int]:
     """Rows in scope of each mapping by its filter; mappings that were refused are missing."""
-    entries = [entry for entry, _ in given.described()]
+    entries = [entry for entry, _ in given.described() if entry.rows is Rows.LIVE]
     answers = given.source.counts([_count_soql(entry) for entry in entries])
-    return {
+    found = {
         entry.name: answer
         for entry, answer in zip(entries, answers, strict=True)
         if not isinstance(answer, OrgbridgeError)
     }
+    for entry, sides in given.described():
+        if entry.rows is not Rows.LIVE:
+            try:
+                found[entry.name] = _count_archived(given, entry, sides.source)
+            except OrgbridgeError:  # named by `count_findings`
+                continue
+    return found
 
 
 def count_findings(given: PreflightInput, counts: dict[str, int]) -> Iterator[Finding]:
@@ -137,6 +145,18 @@ def _refused(entry: ObjectMapping, sentence: str) -> Finding:
         mapping=entry.name,
         fix=Fix.OBJECTS,
     )
+
+
+def _count_archived(given: PreflightInput, entry: ObjectMapping, source: SObject) -> int:
+    """Rows by queryAll, which alone finds archived ones (rule 1.2)."""
+    conditions = [entry.where or ""]
+    if entry.rows is Rows.ARCHIVED:
+        conditions.append("IsArchived = true")
+    if "IsDeleted" in source.fields:
+        conditions.append("IsDeleted = false")
+    where = all_of(conditions)
+    soql = f"SELECT COUNT(Id) n FROM {entry.source}" + (f" WHERE {where}" if where else "")
+    return sum(int(row["n"]) for row in given.source.query(soql, all_rows=True))
 
 
 def _count_soql(entry: ObjectMapping) -> str:

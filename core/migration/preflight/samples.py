@@ -13,7 +13,7 @@ import polars as pl
 
 from core.domain.findings import SAMPLE_IDS_MAX, Finding, Fix, Severity
 from core.domain.hidden_ids import ids_in_text
-from core.domain.plan import CopyRule, Operation
+from core.domain.plan import CopyRule, Operation, Rows
 from core.domain.rules import FAILURE_SCHEMA
 from core.errors import OrgbridgeError, UserError
 from core.migration.extract import read_columns, select
@@ -47,7 +47,9 @@ def sample_findings(
         try:
             rules = StepRules(step, salt=b"preflight")
             soql = f"{select(step, read_columns(step, rules.source_columns))}"
-            for page in given.source.query_frames(f"{soql} LIMIT {given.scan_rows}"):
+            every = step.mapping.rows is not Rows.LIVE
+            limited = f"{soql} LIMIT {given.scan_rows}"
+            for page in given.source.query_frames(limited, all_rows=every):
                 looked.add(page, rules)
         except UserError as error:  # a rule that does not compile: other checks name it
             yield unknown("values", f"Values of {step.source.name}", error, mapping=step.name)
