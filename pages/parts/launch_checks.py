@@ -68,6 +68,13 @@ def draw(row: plans.PlanRow, found: preflight.Report) -> None:
     export.button("launch-checks", lambda: csv_of(found.findings), key="launch.checks.csv")
 
 
+def _dialog(finding: Finding) -> str | None:
+    """The editor's dialog in which a finding is mended; owners have a map of their own."""
+    if finding.fix is Fix.LOOKUP and (finding.field or "").lower() == "ownerid":
+        return "owners"
+    return DIALOGS.get(finding.fix) if finding.fix else None
+
+
 def light(row: plans.PlanRow, findings: Sequence[Finding], *, key: str) -> None:
     """What is worth knowing and what passed, folded away."""
     notes = [f for f in findings if f.severity is Severity.NOTE]
@@ -148,7 +155,7 @@ def show_in_plan(row: plans.PlanRow, finding: Finding) -> None:
     where = {
         "object": finding.mapping,
         "field": finding.field if finding.fix in (Fix.FIELD, Fix.LOOKUP) else None,
-        "open": DIALOGS.get(finding.fix) if finding.fix else None,
+        "open": _dialog(finding),
     }
     st.session_state[state.OBJECT_TURN] = st.session_state.get(state.OBJECT_TURN, 0) + 1
     for held in ("choice.show", "q", state.FOCUS):

@@ -10,7 +10,7 @@ import streamlit as st
 
 from core.domain.findings import Severity
 from core.errors import OrgbridgeError
-from core.services import approvals, launching, orgs, plans, preflight
+from core.services import approvals, launching, orgs, plans, preflight, undoing
 from core.services.launch_outlook import Outlook
 from pages import registry
 from pages.parts import boxes, confirm, figures, launch_form, schedule_form, state, visit, words
@@ -158,6 +158,9 @@ def _confirm(
     badge = words.org_badge(target.name, target.environment)
     st.markdown(f"{_sentence(request, steps)} {badge} `{target.organization_id}`.")
     st.table(_confirm_facts(request, steps), border="horizontal")
+    plan = plans.plan(visit.bridge(), visit.actor(), row.id).plan
+    for sentence in undoing.irreversible(plan, steps.only):
+        st.caption(f":orange[:material/history_off: {escaped(sentence)}]")
     if approval:
         st.caption(f":material/approval: {escaped(approval)} The run starts when they approve.")
     needs_name = target.protected or target.environment == "production" or steps.deletes
