@@ -1,0 +1,111 @@
+"""The page of one run: every tab draws, and each role finds what it may do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from sqlalchemy import text
+
+from core.bootstrap import Orgbridge
+from core.domain.plan import parse_plan
+from core.domain.roles import Actor, Role
+from core.services import plans
+from tests.org.scripted_data import ScriptedData
+
+from .conftest import Opened
+
+RUN = "moved-1121-abcde"
+PLAN = "{orgbridge: 1, name: Moved, source: Legacy, target: New, objects: [{source: Account}]}"
+SUMMARY: dict[str, Any] = {
+    "proof": {
+        "account": {
+            "rows": 7, "missing": 0, "compared": {"Name": 7, "ParentId": 7, "Total__c": 7},
+            "fields": {"Name": {"automation": 2}}, "lookups": {"ParentId": 5},
+            "sums": {"Total__c": {"sent": "10.50", "found": "10.50"}},
+        }
+    },
+    "readers": {"target": {"user": "kim@new.example", "sees_all": False}},
+    "rows_before": {"Account": 1}, "rows_after": {"Account": 8},
+    "api_calls": {"source": 2, "target": 9},
+    "canary": {"asked_percent": 5, "rows": 10, "chosen": 2, "percent": 20.0,
+               "objects": {"account": {"rows": 10, "chosen": 2, "percent": 20.0, "roots": 2}}},
+    "preflight": {"findings": [{"severity": "warning", "mapping": "account", "field": None,
+                                "sentence": "A rule is active.", "rows": 3}]},
+}  # fmt: skip
+_PLANTED = (
+    """INSERT INTO data_migration (id, data_schedule_id, status, mode, plan_id, source_org_id,
+         target_org_id, requested_by, started_at, finished_at, summary, buckets)
+       SELECT gen_random_uuid(), :run, :status, 'canary', p.id, p.source_org_id, p.target_org_id,
+         'mira@acme.example', now() - interval '1 min', now(), CAST(:summary AS jsonb),
+         '{"account": {"insert": 10}}' FROM migration_plan p""",
+    """INSERT INTO run_step (id, run_id, mapping_name, source_object, target_object, operation,
+         phase, status, read_rows, inserted, failed, started_at, finished_at)
+       SELECT gen_random_uuid(), id, 'account', 'Account', 'Account', 'upsert', 'load', 'partial',
+         10, 7, 3, now() - interval '1 min', now() FROM data_migration""",
+    """INSERT INTO row_failure (id, run_id, step_id, source_id, kind, code, message, fields, sent,
+         fingerprint)
+       SELECT gen_random_uuid(), run_id, id, '00100000000000' || n || 'AAA', 'failed',
+         'REQUIRED_FIELD_MISSING', 'Name is blank', '{Name}', '{"Phone": "1"}', 'f'
+       FROM run_step, generate_series(1, 3) n""",
+)
+
+
+@pytest.fixture
+def finished(bridge: Orgbridge, actor: Actor) -> str:
+    """A run of ten rows, three of which were refused."""
+    _plant(bridge, actor, "Partial")
+    return RUN
+
+
+def _plant(bridge: Orgbridge, actor: Actor, status: str) -> None:
+    for name, number in (("Legacy", 1), ("New", 2)):
+        org = ScriptedData(f"00D00000000000{number}EAA")
+        org.register(bridge, actor, name)
+        org.http.stop()  # a run's page asks no org
+    plans.create(bridge, actor, parse_plan(PLAN))
+    wanted = {"run": RUN, "status": status, "summary": orjson.dumps(SUMMARY).decode()}
+    with bridge.session(actor.workspace_id) as session:
+        for statement in _PLANTED:
+            session.execute(text(statement), wanted)
+
+
+def test_every_tab_draws_and_says_what_the_run_stored(finished: str, opened: Opened) -> None:
+    app = opened("migrate/run.py", run=finished)
+    told: dict[str, str] = {}
+    for tab in ("errors", "proof", "canary", "objects", "checks", "log", "files", "settings"):
+        app.query_params["tab"] = tab
+        app.run()
+        assert not app.exception, tab
+        assert not app.error, tab
+        told[tab] = "\n".join(str(part.value) for part in (*app.markdown, *app.caption))
+
+    assert "REQUIRED_FIELD_MISSING" in told["errors"].replace("\\", "")
+    assert "As visible to kim@new.example in New" in told["proof"]
+    assert "it took 2 of 10 rows" in told["canary"]
+    assert "Id map" in told["files"]
+
+
+def test_a_viewer_finds_no_button_that_changes_anything(finished: str, opened: Opened) -> None:
+    seen = opened("migrate/run.py", role=Role.VIEWER, run=finished)
+    mayact = opened("migrate/run.py", role=Role.ANALYST, run=finished)
+
+    changing = {"run.retry", "run.undo", "run.again", "run.group.retry"}
+    assert not changing & {str(button.key) for button in seen.button}
+    assert changing <= {str(button.key) for button in mayact.button}
+
+
+def test_a_run_that_waits_shows_its_figures_and_both_answers(
+    bridge: Orgbridge, actor: Actor, opened: Opened
+) -> None:
+    _plant(bridge, actor, "Waiting for decision")
+
+    app = opened("migrate/run.py", role=Role.ANALYST, run=RUN)
+
+    told = "\n".join(str(part.value) for part in (*app.markdown, *app.caption))
+    assert "The canary of 2 rows is loaded (20.0 % of all rows)" in told
+    assert "8 wait" in told
+    keys = {str(button.key) for button in app.button}
+    assert {"run.decide.go", "run.decide.stop", "run.cancel"} <= keys
+    assert not {"run.retry", "run.undo"} & keys
