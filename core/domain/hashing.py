@@ -2,8 +2,9 @@
 
 Hashes are kept in the ledger between runs, so they depend on nothing but the canonical text: not on
 the process, the platform, or the version of polars (whose own hash makes no such promise). XXH3
-over UTF-8; blank and empty are the same, and fields cannot run into each other. Whole columns are
-hashed at once (polars-hash); figures stand in benchmarks/RESULTS.md.
+over UTF-8; blank and empty are the same, fields cannot run into each other, and line ends count as
+LF, in which orgs give them back. Whole columns are hashed at once (polars-hash); figures stand in
+benchmarks/RESULTS.md.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import polars_hash as plh
 import xxhash
@@ -20,6 +22,7 @@ HASH_VERSION = "1"
 
 _MARK = "\x1f"
 _ESCAPE = "\x1e"
+_CR = ord("\r")
 
 
 def row_hashes(frame: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
@@ -54,7 +57,12 @@ def _row_texts(values: pl.DataFrame) -> pl.Series:
     """
     joined = pl.concat_str(pl.all(), separator=_MARK).alias("hash")
     texts = values.select(joined)["hash"]
-    if not _has_marks(texts, values.width - 1):
+    raw = _bytes(texts)
+    if (raw == _CR).any():
+        values = values.select(pl.all().str.replace_all("\r\n?", "\n"))
+        texts = values.select(joined)["hash"]
+        raw = _bytes(texts)
+    if not _has_marks(raw, between=values.width - 1, rows=len(texts)):
         return texts
     odd = (texts.str.count_matches(_MARK, literal=True) != values.width - 1) | texts.str.contains(
         _ESCAPE, literal=True
@@ -67,14 +75,16 @@ def _row_texts(values: pl.DataFrame) -> pl.Series:
     return texts.scatter(odd.arg_true(), escaped.select(joined)["hash"])
 
 
-def _has_marks(texts: pl.Series, between: int) -> bool:
-    """Whether values hold a mark of their own: one look over all bytes, since they hardly do."""
+def _bytes(texts: pl.Series) -> npt.NDArray[np.uint8]:
+    """All texts end to end, not copied."""
     content = texts.to_arrow(compat_level=pl.CompatLevel.oldest()).buffers()[2]
-    if content is None:
-        return False
-    raw = np.frombuffer(content, dtype=np.uint8)
+    return np.frombuffer(content or b"", dtype=np.uint8)
+
+
+def _has_marks(raw: npt.NDArray[np.uint8], *, between: int, rows: int) -> bool:
+    """Whether values hold a mark of their own: one look over all bytes, since they hardly do."""
     marks = int(np.count_nonzero(raw == ord(_MARK)))
-    return marks != between * len(texts) or bool((raw == ord(_ESCAPE)).any())
+    return marks != between * rows or bool((raw == ord(_ESCAPE)).any())
 
 
 def _value_hashes(values: pl.Series) -> pl.Series:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from core.domain.hashing import field_hashes, row_hashes, text_hash
 
-CELLS = st.one_of(st.none(), st.text(max_size=5), st.text("\x1e\x1f01", max_size=4))
+CELLS = st.one_of(st.none(), st.text(max_size=5), st.text("\x1e\x1f01\r\n", max_size=4))
 
 
 def test_rule_3_3_hashes_never_change_between_versions() -> None:
@@ -36,9 +36,21 @@ def test_rule_3_3_equal_hashes_mean_equal_rows(
 
     first, second = row_hashes(page, ["A", "B"]).to_list()
 
-    same = [(a or "") for a in one] == [(a or "") for a in other]
+    same = [_plain(a) for a in one] == [_plain(a) for a in other]
     assert (first == second) == same
     assert row_hashes(page.select("B", "A"), ["B", "A"]).to_list() == [first, second]
+
+
+def _plain(text: str | None) -> str:
+    return (text or "").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def test_rule_3_3_line_ends_count_as_orgs_give_them_back() -> None:
+    page = pl.DataFrame({"A": ["one\r\ntwo", "one\ntwo", "one\rtwo", "one two"], "B": ["x"] * 4})
+
+    windows, unix, mac, none = row_hashes(page, page.columns)
+
+    assert windows == unix == mac != none
 
 
 def test_rows_without_fields_hash_alike() -> None:
