@@ -264,6 +264,7 @@ class _Buffer:
         held.deletes += made.deletes
         held.links += made.links
         held.waiting += made.waiting
+        held.rechecks += made.rechecks
         held.failures += made.failures
         held.totals.update(made.totals)
         self.number = number
@@ -285,6 +286,9 @@ class _Buffer:
             self._pretend(held)
         if held.waiting:
             run.spool.write(f"wait/{step.name}/{name}", pl.concat(held.waiting))
+        if held.rechecks:
+            rows = pl.concat(held.rechecks, how="diagonal")
+            run.spool.write(f"recheck/{step.name}/{name}", rows)
         where = {f"{mark}generation": self._generation, f"{mark}page": self.number}
         with run.store.commit() as commit:
             commit.step(

@@ -48,6 +48,8 @@ NA_SENTENCE = (
 )
 #: the parent changed after reading began: drift, not loss (rule 1.1)
 PARENT_LATE = "PARENT_CHANGED_WHILE_READING"
+#: marks what a field held, or was sent with, before
+WAS = "#was"
 #: a cell that empties the field; cannot occur in data, which has no NUL
 BLANK = "\x00"
 
@@ -65,6 +67,8 @@ class Prepared:
     links: list[pl.DataFrame] = field(default_factory=list)
     #: rows with lookups that wait: #source, #hash, and the source's ids by target field
     waiting: list[pl.DataFrame] = field(default_factory=list)
+    #: rows whose parent was known ahead of its turn, likewise, with the id that was used (`WAS`)
+    rechecks: list[pl.DataFrame] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     totals: Counter[str] = field(default_factory=Counter)
 
@@ -137,10 +141,13 @@ class _Page:
         self.failures: list[Failure] = []
         self.columns: dict[str, pl.Series] = {}
         self.waits: dict[str, pl.Series] = {}
+        #: lookups that were translated before their parents' turn, by the ledger
+        self.ahead: dict[str, pl.Series] = {}
         #: of `waits`, lookups that wait in a canary only
         self.postponed: list[str] = []
         self.sources = page.get_column(ID)
         self.links: list[pl.DataFrame] = []
+        self.rechecks: list[pl.DataFrame] = []
 
     def block(self, mask: Mask, code: str, message: str, *, fields: tuple[str, ...] = ()) -> None:
         """Takes open rows out, with a reason each."""
@@ -235,6 +242,8 @@ class _Page:
             ).to_series()
         elif open_ids.any():
             column = self._missing(lookup, translator, found)
+        if lookup.deferred and column.null_count() < len(column):
+            self.ahead[name] = values
         self.columns[name] = column
 
     def _ambiguous(self, lookup: Lookup, found: Translated) -> Translated:
@@ -321,6 +330,7 @@ class _Page:
         hashes = row_hash(self.step, frame)
         found = self.found()
         same = found & self.matches.hashed & (hashes.to_numpy() == self.matches.hashes)
+        self._note_ahead(hashes)
         unchanged = self.open & same
         self.totals["unchanged"] += int(unchanged.sum())
         self.open &= ~unchanged
@@ -351,6 +361,18 @@ class _Page:
         if person_book(target, source) is None:
             return rows
         return left_alone(rows, self.page.filter(chosen), target=target, source=source)
+
+    def _note_ahead(self, hashes: pl.Series) -> None:
+        """A parent that is made anew in its turn gets another id: looked at in the second pass."""
+        if not self.ahead:
+            return
+        used = {name + WAS: self.columns[name] for name in self.ahead}
+        rows = pl.DataFrame({SOURCE: self.sources, HASH: hashes, **self.ahead, **used})
+        rows = rows.filter(
+            pl.Series(self.open) & pl.any_horizontal(pl.col(list(used)).is_not_null())
+        )
+        if rows.height:
+            self.rechecks.append(rows)
 
     def _note_waiting(self, made: Prepared, extra: pl.DataFrame) -> None:
         if not self.waits:
@@ -390,7 +412,12 @@ class _Page:
             self.links.append(linked)
 
     def _prepared(self) -> Prepared:
-        return Prepared(links=self.links, failures=self.failures, totals=self.totals)
+        return Prepared(
+            links=self.links,
+            rechecks=self.rechecks,
+            failures=self.failures,
+            totals=self.totals,
+        )
 
 
 def late_message(name: str) -> str:

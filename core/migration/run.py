@@ -335,6 +335,10 @@ class _Carrier:
     def _load_all(
         self, run: RunContext, resolved: Resolved, chosen: list[Step], *, is_canary: bool = False
     ) -> None:
+        ahead = {name for s in chosen for k in s.lookups if k.deferred for name in k.parents}
+        for step in resolved.steps:
+            if step.name in ahead:  # the ledger may know what a lookup waits for
+                self._known_links(run, step)
         for step in resolved.steps:
             if step in chosen:
                 self._load(run, step, is_canary=is_canary)

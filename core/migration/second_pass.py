@@ -27,6 +27,7 @@ from core.migration.prepare import (
     SOURCE,
     TARGET,
     TOUCHED,
+    WAS,
     Prepared,
     lookup_hash,
 )
@@ -40,12 +41,14 @@ def second_pass(run: RunContext, step: Step, row: StepRow) -> None:
     try:
         lane.add(run.store.chunks(row.id))
         done = str(row.cursor.get("page", ""))
-        for name in run.spool.names(f"wait/{step.name}"):
+        ahead = run.spool.names(f"recheck/{step.name}")
+        for name in (*ahead, *run.spool.names(f"wait/{step.name}")):
             if name <= done:
                 continue
             run.pulse.check()
-            made = _updates(run, step, run.spool.read(name))
-            stem = f"second-{name.rsplit('/', 1)[-1]}"
+            page = run.spool.read(name)
+            made = _rechecked(run, step, page) if name in ahead else _updates(run, step, page)
+            stem = f"second-{name.replace('/', '-')}"
             for rows in made.updates:
                 keep_fields(run, step, rows, name=stem)
             chunks = plan_chunks(step, made, run.spool, name=stem)
@@ -79,21 +82,52 @@ def _updates(run: RunContext, step: Step, waiting: pl.DataFrame) -> Prepared:
             _report(made, waiting, name, found.unresolved)
         columns[name] = ids
         hashes = hashes + lookup_hash(name, ids)
-    frame = pl.DataFrame(
-        {
-            SOURCE: waiting.get_column(SOURCE),
-            TARGET: targets,
-            HASH: hashes,
-            TOUCHED: pl.Series(np.zeros(waiting.height, dtype=np.bool_)),
-            LAST: pl.Series([None] * waiting.height, dtype=pl.Int64),
-            FOUND: pl.Series(np.zeros(waiting.height, dtype=np.int64)),
-            **columns,
-        }
-    ).with_columns(Id=pl.col(TARGET))
+    frame = _frame(waiting.get_column(SOURCE), targets, hashes, columns)
     frame = frame.filter(pl.any_horizontal(pl.col(names).is_not_null()))
     if frame.height:
         made.updates.append(frame)
     return made
+
+
+def _rechecked(run: RunContext, step: Step, rows: pl.DataFrame) -> Prepared:
+    """Rows whose parent was known ahead of its turn, where it turned out to be another record."""
+    made = Prepared(totals=Counter())
+    names = [n.removesuffix(WAS) for n in rows.columns if n.endswith(WAS)]
+    hashes, columns = rows.get_column(HASH), {}
+    for name in names:
+        lookup = next(entry for entry in step.lookups if entry.field.name == name)
+        found = run.translator.translate(step, lookup, rows.get_column(name), last=False).ids
+        was = rows.get_column(name + WAS)
+        moved = found.is_not_null() & was.is_not_null() & (found != was)
+        columns[name] = pl.select(pl.when(moved).then(found)).to_series().alias(name)
+        change = lookup_hash(name, found) - lookup_hash(name, was)
+        hashes = hashes + pl.select(pl.when(moved).then(change).otherwise(0)).to_series()
+    codes = run.maps[step.name].look_up(run.ids.encode(rows.get_column(SOURCE)))
+    frame = _frame(rows.get_column(SOURCE), run.ids.decode(codes), hashes, columns)
+    frame = frame.filter(
+        pl.col(TARGET).is_not_null() & pl.any_horizontal(pl.col(names).is_not_null())
+    )
+    if frame.height:
+        made.updates.append(frame)
+    return made
+
+
+def _frame(
+    sources: pl.Series, targets: pl.Series, hashes: pl.Series, columns: dict[str, pl.Series]
+) -> pl.DataFrame:
+    """Updates of lookups with the engine's columns."""
+    n = len(sources)
+    return pl.DataFrame(
+        {
+            SOURCE: sources,
+            TARGET: targets,
+            HASH: hashes,
+            TOUCHED: pl.Series(np.zeros(n, dtype=np.bool_)),
+            LAST: pl.Series([None] * n, dtype=pl.Int64),
+            FOUND: pl.Series(np.zeros(n, dtype=np.int64)),
+            **columns,
+        }
+    ).with_columns(Id=pl.col(TARGET))
 
 
 def _report(made: Prepared, waiting: pl.DataFrame, name: str, missing: np.ndarray) -> None:

@@ -38,12 +38,13 @@ from core.migration.prepare import (
     SOURCE,
     TARGET,
     TOUCHED,
+    WAS,
     Prepared,
     row_hash,
 )
 from core.migration.settle import UNDO
 from core.migration.spec import ID, Step
-from core.migration.written import WAS, Written
+from core.migration.written import Written
 from core.spool import RunSpool
 
 #: ids of one question for children, or for what lies in the recycle bin

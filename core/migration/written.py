@@ -15,13 +15,11 @@ import polars as pl
 
 from core.db.run_state import ChunkRow, RunStore
 from core.domain.states import ChunkState
-from core.migration.prepare import HASH, SOURCE
+from core.migration.prepare import HASH, SOURCE, WAS
 from core.migration.spec import ID, Step
 from core.migration.verify import sent_rows
 from core.spool import RunSpool
 
-#: marks columns of former values
-WAS = "#was"
 _KEYS = (SOURCE, "target_id")
 _MAKES = frozenset({"insert", "upsert"})
 _LATER = ("second_pass", "finally")
