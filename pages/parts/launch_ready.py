@@ -200,6 +200,8 @@ def _confirm_facts(request: launching.LaunchRequest, steps: Steps) -> dict[str, 
             facts["Deletes"] = figures.count(total.deletes)
         else:
             facts["Creates / updates"] = "not known: no dry run of this plan yet"
+    if request.mode == "canary":
+        facts["First"] = f"about {request.canary_percent} % of each object, then it waits for you"
     if steps.deletes:
         facts["Deletes rows of"] = ", ".join(steps.deletes)
     if request.start_at is not None:
