@@ -101,7 +101,7 @@ PAGES: tuple[PageSpec, ...] = (
     ),
     PageSpec(
         "migrate/csv_files.py",
-        "CSV import and export",
+        "CSV files",
         ":material/csv:",
         "Load rows of files, write records to a file",
         "Migrate",

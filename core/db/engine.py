@@ -15,12 +15,12 @@ import orjson
 import psycopg
 from psycopg import sql
 from sqlalchemy import URL, Engine, create_engine, event, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from core.db.embedded.layout import APP_ROLE
-from core.errors import ConfigError
+from core.errors import ConfigError, UserError
 
 POSTGRES_MIN = 150000  # server_version_num of 15: policies and MERGE as we use them
 CONNECT_TIMEOUT_S = 10
@@ -176,7 +176,20 @@ def _engine(
     if revive is not None:
         _reconnect_through(engine, revive)
     event.listen(engine, "connect", _set_up(role))
+    event.listen(engine, "handle_error", _say_unstorable)
     return engine
+
+
+def _say_unstorable(context: ExceptionContext) -> None:
+    """PostgreSQL's text and JSON have no NUL: whoever typed or sent one is told so."""
+    problem = context.original_exception
+    has_nul = isinstance(problem, psycopg.DataError) and "NUL" in str(problem)
+    if has_nul or isinstance(problem, psycopg.errors.UntranslatableCharacter):
+        raise UserError(
+            "The text holds a character that cannot be stored (NUL).",
+            state="Nothing was saved.",
+            next_step="Take it out and try again.",
+        ) from problem
 
 
 def _dumps(value: object) -> str:

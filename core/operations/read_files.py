@@ -50,7 +50,8 @@ def carry(context: OperationContext, parameters: ReadFilesParameters) -> Report:
         file_sets.change(session, row.id, {"status": "read", "document": document, "rows": rows})
     left_out = sum(one.left_out for one in read)
     odd = sum(one.bad_cells for one in read)
-    sentence = f"{rows:,} rows of {len(read)} tables are ready."
+    tables = f"{len(read)} tables" if len(read) != 1 else "one table"
+    sentence = f"{rows:,} rows of {tables} are ready."
     if left_out or odd:
         sentence += f" {left_out:,} lines were left out, {odd:,} cells are odd."
     result: Mapping[str, Any] = {"files": row.name, "tables": document["read"], "rows": rows}
