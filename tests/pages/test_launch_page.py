@@ -9,7 +9,7 @@ import pytest
 from core.bootstrap import Orgbridge
 from core.domain.plan import parse_plan
 from core.domain.roles import Actor, Role
-from core.services import plans, run_reads
+from core.services import orgs, plans, run_reads, settings
 from tests.org.connected import connect
 from tests.orgs import PracticeOrgs
 
@@ -61,3 +61,16 @@ def test_a_dry_run_starts_without_questions_and_opens_its_run(
     page = run_reads.listed(bridge, actor, run_reads.RunFilter(plan_id=plan_id))
     assert [line.mode for line in page.rows] == ["dry-run"]
     assert app.query_params["run"] == page.rows[0].name
+
+
+def test_a_launch_into_a_protected_org_asks_another_person_where_the_rule_says_so(
+    plan_id: UUID, opened: Opened, bridge: Orgbridge, actor: Actor
+) -> None:
+    target = orgs.org_named(bridge, actor, "New")
+    orgs.set_protected(bridge, actor, target.id, on=True)
+    settings.change_settings(bridge, actor, approval_needed=True)
+
+    app = opened("migrate/launch.py", role=Role.ANALYST, plan=str(plan_id), mode="full")
+
+    assert app.button(key="launch.act").label == "Ask for approval…"
+    assert any("another person has to approve" in each.value for each in app.caption)
