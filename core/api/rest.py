@@ -182,6 +182,10 @@ def _answered(work: Work, request: Request, body: bytes) -> Response:
         actor = _actor(bridge, request)
         if actor is None:
             return _reply(401, {"error": "An API key is needed.", "header": "Authorization"})
+        if _holds_nul([str(each) for each in request.path_params.values()]) or _holds_nul(
+            list(request.query_params.values())
+        ):
+            raise NotFoundError("There is nothing at this address.")
         return _reply(*work(bridge, actor, request, _parsed(body)))
     except BugError as exc:
         return _defect(exc, actor)
@@ -214,9 +218,21 @@ def _parsed(body: bytes) -> Any:
     if not body:
         return {}
     try:
-        return orjson.loads(body)
+        document = orjson.loads(body)
     except orjson.JSONDecodeError as exc:
         raise UserError("The body is no JSON.", state="Nothing was launched.") from exc
+    if _holds_nul(document):
+        raise UserError("A text in the body holds a NUL character.", state="Nothing was launched.")
+    return document
+
+
+def _holds_nul(value: Any) -> bool:
+    """The database takes no NUL in a text."""
+    if isinstance(value, dict):
+        return any(_holds_nul(key) or _holds_nul(each) for key, each in value.items())
+    if isinstance(value, list):
+        return any(_holds_nul(each) for each in value)
+    return isinstance(value, str) and "\0" in value
 
 
 def _reply(status: int, document: Any) -> Response:
