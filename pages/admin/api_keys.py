@@ -37,8 +37,8 @@ def draw() -> None:
         if st.button("Make a key…", type="primary", icon=":material/add:", key="keys.make"):
             key_acts.make_dialog()
     st.caption(
-        "A script sends its key as `Authorization: Bearer …` to `/api/v1/`. It may do what the "
-        "key's role allows, and never more than the person it acts for."
+        "A script sends its key as a bearer token to the addresses below /api/v1/. It may do what "
+        "the key's role allows, and never more than the person it acts for."
     )
     if not found:
         boxes.empty(
