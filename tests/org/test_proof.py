@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable
 from decimal import Decimal
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,7 +15,7 @@ from typer.testing import CliRunner
 from core.bootstrap import Orgbridge
 from core.config import Settings
 from core.reports.proof import Verdict
-from core.services import proof, tracing
+from core.services import proof, run_files, tracing
 from tests.org.engine import Pair, connect
 from tests.orgs import PracticeOrg, PracticeOrgs
 
@@ -160,6 +161,31 @@ def test_a_proof_runs_nothing_asks_nobody_and_its_tables_hold_every_difference(
     assert len(rows) == len(listed)
     sums = {row["Field"]: row for row in figures if row["What"] == "sum"}
     assert sums["NumberOfEmployees"]["Expected"] == sums["NumberOfEmployees"]["Found"] == "3"
+
+
+def test_the_files_of_a_run_hold_its_rows_as_sent_and_both_ids(run: tuple[Pair, str]) -> None:
+    pair, name = run
+
+    ids = read(run_files.id_map_csv(pair.bridge, pair.actor, name))
+    sent = read(run_files.sent_csv(pair.bridge, pair.actor, name, mapping="account"))
+    refused = next(row["Id"] for row in pair.source.rows("Account") if row["Phone"] == "no")
+    values = run_files.source_values(
+        pair.bridge, pair.actor, name, mapping="account", ids=[refused, "unknown"]
+    )
+
+    there = {(row["Legacy_Id__c"], row["Id"]) for row in pair.target.rows("Account")}
+    accounts = {(row["Source id"], row["Target id"]) for row in ids if row["Object"] == "account"}
+    assert accounts == there
+    assert len(ids) == len(there) + 3
+    assert {(row["Source id"], row["Target id"]) for row in sent} == there
+    assert {row["Name"] for row in sent} == {"A", HOSTILE}
+    assert values.keys() == {refused}
+    assert values[refused]["Phone"] == "no"
+
+
+def read(blocks: Iterable[bytes]) -> list[dict[str, str]]:
+    """The rows of a CSV file that came in pieces."""
+    return list(csv.DictReader(io.StringIO(b"".join(blocks).decode("utf-8-sig"))))
 
 
 def test_a_record_is_found_by_the_id_of_either_org_and_by_its_key(run: tuple[Pair, str]) -> None:
