@@ -103,13 +103,12 @@ class OrgUsers:
 _SIDES = (("source", MigrationPlan.source_org_id), ("target", MigrationPlan.target_org_id))
 
 
-def org_rows(session: Session) -> tuple[OrgRow, ...]:
-    """Every org of the workspace, by name; sets of files, which stand among them, are none."""
-    is_org = RegisteredOrg.environment != "files"
-    found = session.scalars(
-        select(RegisteredOrg).where(is_org).order_by(func.lower(RegisteredOrg.name))
-    )
-    return tuple(_row(each) for each in found)
+def org_rows(session: Session, *, with_files: bool = False) -> tuple[OrgRow, ...]:
+    """Every org of the workspace, by name; sets of files stand among them when asked for."""
+    wanted = select(RegisteredOrg).order_by(func.lower(RegisteredOrg.name))
+    if not with_files:
+        wanted = wanted.where(RegisteredOrg.environment != "files")
+    return tuple(_row(each) for each in session.scalars(wanted))
 
 
 def org_row(session: Session, org_id: UUID) -> OrgRow:

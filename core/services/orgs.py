@@ -114,6 +114,14 @@ def orgs(bridge: Orgbridge, actor: Actor) -> tuple[OrgCard, ...]:
         )
 
 
+def sources(bridge: Orgbridge, actor: Actor) -> tuple[OrgCard, ...]:
+    """What plans may read from: every org and every set of files, by name."""
+    roles.require(actor, Role.VIEWER, to="see orgs")
+    with bridge.session(actor.workspace_id) as session:
+        found = registry.org_rows(session, with_files=True)
+        return tuple(_card(session, row, ()) for row in found)
+
+
 def org(bridge: Orgbridge, actor: Actor, org_id: UUID | str) -> OrgCard:
     """One org.
 

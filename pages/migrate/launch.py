@@ -65,7 +65,7 @@ def draw() -> None:
     row = chosen_plan()
     if row is None:
         return
-    known = {card.id: card for card in orgs.orgs(visit.bridge(), visit.actor())}
+    known = {card.id: card for card in orgs.sources(visit.bridge(), visit.actor())}
     source, target = (
         known.get(org_id) if org_id else None for org_id in (row.source_org_id, row.target_org_id)
     )

@@ -61,7 +61,7 @@ def _about(place: Place, row: Mapping[str, Any]) -> None:
 
 def _target(place: Place) -> orgs.OrgCard:
     name = plans.plan(visit.bridge(), visit.actor(), name=place.plan).plan.target
-    return next(one for one in orgs.orgs(visit.bridge(), visit.actor()) if one.name == name)
+    return orgs.org_named(visit.bridge(), visit.actor(), name)
 
 
 def _act(place: Place, row: Mapping[str, Any], *, field: str, value: str, label: str) -> None:

@@ -107,7 +107,7 @@ def _head(view: editor.EditorView, *, may_edit: bool) -> None:
             )
         ):
             registry.go("launch", plan=str(view.row.id))
-    known = {card.id: card for card in orgs.orgs(visit.bridge(), visit.actor())}
+    known = {card.id: card for card in orgs.sources(visit.bridge(), visit.actor())}
     source, target = (
         known.get(org_id) if org_id else None
         for org_id in (view.row.source_org_id, view.row.target_org_id)

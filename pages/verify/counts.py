@@ -95,7 +95,7 @@ def draw() -> None:
 def result(row: plans.PlanRow, entry: operations.LogEntry, *, may_count: bool) -> None:
     """What the last count said."""
     found = entry.result
-    kinds = {card.name: card.environment for card in orgs.orgs(visit.bridge(), visit.actor())}
+    kinds = {card.name: card.environment for card in orgs.sources(visit.bridge(), visit.actor())}
     calls = found["api_calls"]
     rows.facts(
         words.org_pair(
