@@ -11,8 +11,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from rapidfuzz import fuzz
-
 from core.domain.describe import Field, SObject
 
 CONTEXT_WEIGHT = 0.08
@@ -199,14 +197,21 @@ def _dice(one: Mapping[str, float], other: Mapping[str, float]) -> float:
     for word, weight in one.items():
         partner = word if word in left else _near(word, left)
         if partner is not None:
-            likeness = 1.0 if partner == word else fuzz.ratio(word, partner) / 100
+            likeness = 1.0 if partner == word else _likeness(word, partner) / 100
             shared += likeness * (weight + left.pop(partner))
     return shared / total
+
+
+def _likeness(one: str, other: str) -> float:
+    # imported where names are compared: a run whose fields are all named needs none of it
+    from rapidfuzz import fuzz
+
+    return fuzz.ratio(one, other)
 
 
 def _near(word: str, others: Iterable[str]) -> str | None:
     if len(word) < 4:
         return None
-    near = [(fuzz.ratio(word, other), other) for other in others if len(other) >= 4]
+    near = [(_likeness(word, other), other) for other in others if len(other) >= 4]
     best = max(near, default=(0.0, ""))
     return best[1] if best[0] >= FUZZY_MIN else None

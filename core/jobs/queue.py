@@ -10,12 +10,15 @@ keep_house(day)                             retention, once a day
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Final
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from procrastinate import App, SyncPsycopgConnector, exceptions
 from sqlalchemy import text
 from sqlalchemy.orm import Session
+
+if TYPE_CHECKING:
+    from procrastinate import App
 
 CARRY_RUN: Final = "carry_run"
 CARRY_OPERATION: Final = "carry_operation"
@@ -26,8 +29,16 @@ KEEP_HOUSE: Final = "keep_house"
 #: every worker listens to all queues
 SHARED_QUEUE: Final = "shared"
 
-#: never opened: it only writes through connections that callers give
-_app = App(connector=SyncPsycopgConnector())
+
+@cache
+def _app() -> App:
+    """Never opened: it only writes through connections that callers give.
+
+    Imported at the first job, for a terminal's run has none and need not wait for it.
+    """
+    from procrastinate import App, SyncPsycopgConnector
+
+    return App(connector=SyncPsycopgConnector())
 
 
 def defer_run(
@@ -39,10 +50,13 @@ def defer_run(
     queue: str = SHARED_QUEUE,
     start_at: datetime | None = None,
     priority: int = 0,
+    in_turn: bool = True,
 ) -> bool:
     """Queue a run in the session's transaction; False when it waits in the queue already.
 
     Args:
+        in_turn: after the jobs that wait for the same target; a run that holds the target already
+            goes at once, since those wait for it.
         target: organization id of the target org; runs with the same one go one after another.
         start_at: not before this time.
         priority: higher goes first.
@@ -51,7 +65,7 @@ def defer_run(
         session,
         CARRY_RUN,
         {"workspace_id": str(workspace_id), "run_id": str(run_id)},
-        lock=f"target:{target}",
+        lock=f"target:{target}" if in_turn else None,
         queueing_lock=f"run:{run_id}",
         queue=queue,
         schedule_at=start_at,
@@ -133,12 +147,14 @@ def is_queued(session: Session, run_id: UUID) -> bool:
 
 
 def _defer(session: Session, task: str, arguments: dict[str, Any], **options: Any) -> bool:
+    from procrastinate import exceptions
+
     options.setdefault("queue", SHARED_QUEUE)
     try:
         with session.begin_nested():  # a refused insert must not spoil the caller's transaction
             # Asked for within: the savepoint is set when its connection is first used.
             connection = session.connection().connection.driver_connection
-            _app.configure_task(task, connection=connection, **options).defer(**arguments)
+            _app().configure_task(task, connection=connection, **options).defer(**arguments)
     except exceptions.AlreadyEnqueued:
         return False
     return True

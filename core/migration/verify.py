@@ -18,6 +18,7 @@ from typing import Any
 import polars as pl
 
 from core.db.run_state import ChunkRow, StepRow
+from core.domain.canonical import canonical
 from core.domain.normalise import Difference, comparable, difference_expr
 from core.domain.object_book import object_book
 from core.domain.states import ChunkState
@@ -85,7 +86,7 @@ def verify(run: RunContext, step: Step, phases: list[StepRow]) -> dict[str, Any]
             differences = pl.concat([differences, _gone(missing)])
         if differences.height:
             run.spool.write(f"diff/{step.name}/{number:06d}", differences)
-        _remember(run, step, both, found)
+        _remember(run, step, both)
     kinds: Counter[str] = Counter()
     for counts in fields.values():
         kinds.update(counts)
@@ -179,18 +180,22 @@ def _add_sums(sums: dict[str, tuple[Decimal, Decimal]], step: Step, both: pl.Dat
         if not field.is_number or name in final:
             continue
         exact = pl.Decimal(38, 0 if field.type in ("int", "long") else field.scale)
-        asked = pl.col("#there") & pl.col(name).is_not_null()
-        sent, found = (
-            both.filter(asked)
-            .select(
-                sent=comparable(field, pl.when(pl.col(name) != BLANK).then(pl.col(name))),
-                found=comparable(field, pl.col(f"{name}#now")),
-            )
-            .select(pl.all().cast(exact, strict=False).sum())
-            .row(0)
+        values = both.filter(pl.col("#there") & pl.col(name).is_not_null()).select(
+            sent=_sent_value(name), found=pl.col(f"{name}#now"), other=_reads_otherwise(name)
         )
+        sent = _sum(values.select(comparable(field, pl.col("sent"))), exact)
+        others = values.filter("other")
+        moved = (
+            _sum(others.select(comparable(field, pl.col(n))), exact) for n in ("found", "sent")
+        )
+        found = sent + next(moved) - next(moved)
         before = sums.get(name, (Decimal(), Decimal()))
-        sums[name] = (before[0] + (sent or 0), before[1] + (found or 0))
+        sums[name] = (before[0] + sent, before[1] + found)
+
+
+def _sum(numbers: pl.DataFrame, exact: pl.Decimal) -> Decimal:
+    total = numbers.to_series().cast(exact, strict=False).sum()
+    return Decimal(str(total or 0))
 
 
 def _gone(missing: pl.DataFrame) -> pl.DataFrame:
@@ -220,20 +225,27 @@ def _differences(run: RunContext, step: Step, both: pl.DataFrame, *, waited: boo
     there = both.filter(pl.col("#there"))
     parts = [pl.DataFrame(schema=_DIFF_SCHEMA)]
     for name in _sent_columns(there):
+        field = step.target.fields[name]
+        asked = pl.col(name).is_not_null() & ((pl.col(name) != BLANK) | (name not in later))
+        # nearly every value reads back as it was sent: only the others are looked at by type
         one = there.select(
             SOURCE,
             "target_id",
-            field=pl.lit(name),
-            sent=pl.when(pl.col(name) != BLANK).then(pl.col(name)),
-            asked=pl.col(name).is_not_null() & ((pl.col(name) != BLANK) | (name not in later)),
+            sent=_sent_value(name),
             found=pl.col(f"{name}#now"),
-            before=pl.lit(None, pl.String),
-            source_now=pl.when(pl.col(name) != BLANK).then(pl.col(name)),
             changed_since=by_others,
+            asked=asked & _reads_otherwise(name),
         ).filter(pl.col("asked"))
+        if field.is_number:  # REST says 10.0 where 10 was sent
+            spelt_out = (canonical(field, pl.col(side)) for side in ("sent", "found"))
+            one = one.filter(next(spelt_out).ne_missing(next(spelt_out)))
+        if one.is_empty():
+            continue
         classed = one.with_columns(
+            field=pl.lit(name), before=pl.lit(None, pl.String), source_now=pl.col("sent")
+        ).with_columns(
             difference=difference_expr(
-                step.target.fields[name],
+                field,
                 is_derived=name.lower() in derived,
                 is_protected=name.lower() in keys or name in lookups - {"OwnerId"},
             )
@@ -242,19 +254,43 @@ def _differences(run: RunContext, step: Step, both: pl.DataFrame, *, waited: boo
     return pl.concat(parts)
 
 
-def _remember(run: RunContext, step: Step, both: pl.DataFrame, found: pl.DataFrame) -> None:
-    """Hashes of rows that read back otherwise than sent go into the ledger."""
-    columns = list(step.columns)
-    held = found.filter(pl.col(ID).is_in(both.get_column("target_id").implode()))
-    if held.is_empty() or not columns:
+def _sent_value(name: str) -> pl.Expr:
+    return pl.when(pl.col(name) != BLANK).then(pl.col(name))
+
+
+def _reads_otherwise(name: str) -> pl.Expr:
+    """The text that stands there is another one than was sent; blank is blank however it came."""
+    now = pl.col(f"{name}#now")
+    return _sent_value(name).fill_null("").ne_missing(now.fill_null(""))
+
+
+def _remember(run: RunContext, step: Step, both: pl.DataFrame) -> None:
+    """Hashes of rows that read back otherwise than sent go into the ledger.
+
+    A row whose every column stands there as it was sent has the hash that was sent: it is not
+    computed again.
+    """
+    there = both.filter(pl.col("#there"))
+    if there.is_empty() or not step.columns:
         return
-    hashes = row_hash(step, spelt(step, held.select(columns)))
-    known = held.select(target_id=pl.col(ID)).with_columns(hashes.alias("found_hash"))
-    rows = both.select(SOURCE, "target_id", HASH).join(known, on="target_id")
-    other = rows.filter(pl.col("found_hash").ne_missing(pl.col(HASH)))
-    if other.height:
+    now = there.select(pl.col(f"{n}#now" if f"{n}#now" in both.columns else n).alias(n)
+                       for n in step.columns)  # fmt: skip
+    found = spelt(step, now)
+    other = _unlike(step, there, found)
+    if not other.any():
+        return
+    hashes = row_hash(step, found.filter(other)).alias("found_hash")
+    rows = there.filter(other).select(HASH, source_id=pl.col(SOURCE)).with_columns(hashes)
+    changed = rows.filter(pl.col("found_hash").ne_missing(pl.col(HASH)))
+    if changed.height:
         with run.store.commit() as commit:
-            commit.note_found(
-                run.link_sets[step.name],
-                other.select(source_id=pl.col(SOURCE), found_hash=pl.col("found_hash")),
-            )
+            commit.note_found(run.link_sets[step.name], changed.select("source_id", "found_hash"))
+
+
+def _unlike(step: Step, there: pl.DataFrame, found: pl.DataFrame) -> pl.Series:
+    """Rows of which some column was not sent, or stands there otherwise."""
+    if any(f"{name}#now" not in there.columns for name in step.columns):
+        return pl.Series([True], dtype=pl.Boolean).new_from_index(0, there.height)
+    sent = there.select(_sent_value(name).alias(name) for name in step.columns)
+    texts = found.rename({name: f"{name}#now" for name in step.columns}).hstack(sent)
+    return texts.select(other=pl.any_horizontal(_reads_otherwise(n) for n in step.columns))["other"]

@@ -16,8 +16,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
-from pyarrow import csv as csv_writer
 
 from core.salesforce import faults
 
@@ -140,6 +138,10 @@ def csv_bytes(frame: pl.DataFrame) -> bytes:
 
 
 def _written(frame: pl.DataFrame) -> bytes:
+    # imported at the first upload: the first request of a terminal need not wait for it
+    import pyarrow as pa
+    from pyarrow import csv as csv_writer
+
     # in a file of one column a blank would be an empty line, which is no record
     cells = frame.fill_null("") if frame.width == 1 else frame
     sink = pa.BufferOutputStream()
