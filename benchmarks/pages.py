@@ -73,8 +73,8 @@ def main() -> int:
             plant_runs(bridge, plan)
             scripts(bridge, token, plan)
             with app_server(settings, root) as server, browser() as chromium:
-                live(server, chromium, token, viewers)
-                editor(server, chromium, token, plan)
+                live(server, chromium, token, viewers=viewers)
+                editor(server, chromium, token, plan=plan)
             for org in orgs:
                 org.http.stop()
     return 0
@@ -232,7 +232,7 @@ def opened(server: AppServer, context: BrowserContext, path: str) -> Page:
     return page
 
 
-def live(server: AppServer, chromium: Browser, token: str, viewers: int) -> None:
+def live(server: AppServer, chromium: Browser, token: str, *, viewers: int) -> None:
     """The app's processor time while people look at a run that moves."""
     print(f"\nlive run, {WATCHED_S} s          % of a core per viewer   budget")
     context = signed_in(server, chromium, token)
@@ -252,7 +252,7 @@ def live(server: AppServer, chromium: Browser, token: str, viewers: int) -> None
     context.close()
 
 
-def editor(server: AppServer, chromium: Browser, token: str, plan: UUID) -> None:
+def editor(server: AppServer, chromium: Browser, token: str, *, plan: UUID) -> None:
     """From a click in the editor to its new text, 500 fields."""
     page = opened(server, signed_in(server, chromium, token), f"/plans?plan={plan}")
     reviewed, every = (page.get_by_role("radio", name=name) for name in ("Reviewed", "All"))
