@@ -60,7 +60,9 @@ def take_up_abandoned(session: Session) -> tuple[str, ...]:
     states = [state.value for state in CARRIED_RUNS]
     for run_id, workspace_id, target in session.execute(_ABANDONED, {"carried": states}):
         if not queue.is_queued(session, run_id):
-            queue.defer_run(session, workspace_id=workspace_id, run_id=run_id, target=target or "")
+            ids = {"workspace_id": workspace_id, "run_id": run_id}
+            # it may hold the target: those that wait for it must not stand before it
+            queue.defer_run(session, **ids, target=target or "", in_turn=False)
             log.warning("run that nobody carries is queued", extra={"run": str(run_id)})
             taken.append(str(run_id))
     return tuple(taken)

@@ -204,3 +204,31 @@ def test_two_janitors_give_a_job_back_once(bridge: Orgbridge) -> None:
     given = [janitor.give_back_stalled(bridge.owner_engine) for _ in range(2)]
 
     assert [len(ids) for ids in given] == [1, 0]
+
+
+def test_a_run_that_nobody_carries_is_queued_once_and_out_of_turn(bridge: Orgbridge) -> None:
+    """Runs that wait for the same target wait for this one: it must not stand behind them."""
+    defer(bridge)
+    run_id = uuid4()
+    with bridge.session(bridge.workspace_id()) as session:
+        session.execute(
+            text(
+                "INSERT INTO data_migration (id, data_schedule_id, status, requested_by,"
+                " target_organization_id, lease_until) VALUES (:id, 'left', 'Running', 'me',"
+                " '00D000000000001AAA', now() - interval '1 second')"
+            ),
+            {"id": run_id},
+        )
+
+    given = []
+    for _ in range(2):
+        with bridge.owner_session() as session:
+            given.append(janitor.take_up_abandoned(session))
+
+    assert given == [(str(run_id),), ()]
+    found = rows(
+        bridge,
+        "SELECT lock FROM procrastinate_jobs WHERE args ->> 'run_id' = :id",
+        id=str(run_id),
+    )
+    assert [row.lock for row in found] == [None]
