@@ -29,7 +29,7 @@ import urllib3
 PROJECT = Path(__file__).resolve().parent.parent
 #: The API version that helpers speak; other versions by their full path.
 VERSION = "62.0"
-READY_WITHIN_S = 30.0
+READY_WITHIN_S = 120.0
 #: Bulk jobs take no pauses in tests unless a test asks for them.
 _QUICK = {"bulk_queue_delay_s": 0, "bulk_batch_delay_s": 0}
 

@@ -1,0 +1,133 @@
+"""Plays a campaign of faults and writes benchmarks/CAMPAIGN.md.
+
+    python -m benchmarks.campaign --cases 5000 [--seed N] [--minutes M] [--folder DIR]
+    python -m benchmarks.campaign --replay SEED [SEED …]      plays single cases
+    python -m benchmarks.campaign --slice --seed N --folder DIR   a part, beside others
+    python -m benchmarks.campaign --report --folder DIR       writes the table from what was played
+
+Verdicts are kept in the folder as they come: a campaign that is stopped goes on where it was when
+it is started again with the same folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+# one thread for frames of ten rows: handing them to a pool costs more than the work
+os.environ.setdefault("POLARS_MAX_THREADS", "1")
+
+HERE = Path(__file__).resolve().parent
+CASES = 5_000
+#: cases after which the stage is set anew: databases and orgs stay small
+STAGE_CASES = 400
+SEED = 20261121
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0 when nothing was wrong, else 1."""
+    given = _arguments(arguments)
+    if given.replay:
+        return _replay(given.replay)
+    folder = Path(given.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    if not given.report:
+        _play(given, folder)
+    if given.slice:
+        return 0
+    from benchmarks.campaign import people, report, rough
+
+    if not given.report:
+        rough.play_all(folder, commit=commit())
+        people.play_all(folder, commit=commit())
+    return report.write(folder, HERE.parent / "CAMPAIGN.md")
+
+
+def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.campaign")
+    parser.add_argument("--cases", type=int, default=CASES)
+    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--minutes", type=float, default=0, help="0: until all cases are played")
+    parser.add_argument("--folder", default="/tmp/orgbridge-campaign")  # noqa: S108  named on purpose
+    parser.add_argument("--replay", type=int, nargs="+", metavar="SEED")
+    parser.add_argument("--report", action="store_true")
+    parser.add_argument("--slice", action="store_true", help="generated cases only, no table")
+    return parser.parse_args(arguments)
+
+
+def commit() -> str:
+    """The commit that is played; CAMPAIGN_COMMIT where the code lies outside of a checkout."""
+    named = os.environ.get("CAMPAIGN_COMMIT")
+    if named:
+        return named
+    said = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    return said.stdout.strip() or "unknown"
+
+
+def seeds(seed: int, cases: int) -> Iterator[int]:
+    """The cases of a campaign."""
+    dice = random.Random(seed)  # noqa: S311  cases, not secrets
+    for _ in range(cases):
+        yield dice.randrange(1_000_000_000)
+
+
+def _play(given: argparse.Namespace, folder: Path) -> None:
+    from benchmarks.campaign import results
+
+    done = {one["seed"] for one in results.read(folder)}
+    todo = [seed for seed in seeds(given.seed, given.cases) if seed not in done]
+    ends = time.monotonic() + given.minutes * 60 if given.minutes else float("inf")
+    with (folder / f"cases-{given.seed}-{os.getpid()}.jsonl").open("a", encoding="utf-8") as out:
+        while todo and time.monotonic() < ends:
+            part, todo = todo[:STAGE_CASES], todo[STAGE_CASES:]
+            _play_part(part, out, ends)
+
+
+def _play_part(part: list[int], out: object, ends: float) -> None:
+    from benchmarks.campaign import results
+    from benchmarks.campaign.stage import stage
+    from benchmarks.campaign.story import play
+
+    now = commit()
+    with stage() as on:
+        for number, seed in enumerate(part, 1):
+            if time.monotonic() >= ends:
+                return
+            verdict = play(on, seed)
+            results.write(out, verdict, commit=now)  # type: ignore[arg-type]  # an open text file
+            _tell(verdict, number, len(part))
+
+
+def _tell(verdict: object, number: int, of: int) -> None:
+    wrong = getattr(verdict, "wrong", ())
+    if wrong or number % 50 == 0:
+        sys.stdout.write(f"{number}/{of} {verdict if wrong else ''}\n")
+        sys.stdout.flush()
+
+
+def _replay(numbers: Sequence[int]) -> int:
+    from benchmarks.campaign.cases import case_of
+    from benchmarks.campaign.stage import stage
+    from benchmarks.campaign.story import play
+
+    wrong = 0
+    with stage() as on:
+        for seed in numbers:
+            verdict = play(on, seed)
+            wrong += bool(verdict.wrong)
+            sys.stdout.write(f"{case_of(seed)}\n{verdict.seconds} s, struck: {verdict.struck}\n")
+            sys.stdout.write("".join(f"  {one}\n" for one in verdict.wrong) or "  all right\n")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
