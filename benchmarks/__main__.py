@@ -22,7 +22,11 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("benchmarks.practice_org", "100000"),
     ("benchmarks.rules",),
     ("benchmarks.csv_files",),
+    ("benchmarks.logs",),
     ("benchmarks.pages", "20"),
+    ("benchmarks.id_map", "20000000"),
+    # the larger sizes take an hour: python -m benchmarks.side_by_side
+    ("benchmarks.side_by_side", "30000", "--again"),
 )
 WITH_FIXTURES: tuple[tuple[str, ...], ...] = (
     ("benchmarks.automap", str(FIXTURES)),
