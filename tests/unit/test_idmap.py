@@ -44,3 +44,15 @@ def test_a_map_gives_the_last_target_and_forgets_on_demand() -> None:
         10, 21, NONE, 40, NONE, NONE,
     ]  # fmt: skip
     assert len(links) == 3
+
+
+def test_text_that_is_as_long_as_an_id_in_bytes_has_no_code() -> None:
+    """Short, long and odd ids in one column; letters outside ASCII take several bytes."""
+    ids = pl.Series(["ééééééééé", "éabcdefghijklm", None, "", "001Hs00000Abcd!", "001Hs00000Abcde"])
+    codes = IdCodes()
+
+    encoded = codes.encode(ids)
+
+    assert [int(code) for code in encoded[:5]] == [-1] * 5
+    assert codes.decode(encoded).to_list()[:5] == [None] * 5
+    assert codes.decode(encoded)[5].startswith("001Hs00000Abcde")
