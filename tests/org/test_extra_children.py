@@ -1,4 +1,4 @@
-"""Extra children are deleted and tagged by runs, with their number typed."""
+"""Extra children are deleted and tagged by runs, with their number typed; undo brings them back."""
 
 from __future__ import annotations
 
@@ -64,3 +64,9 @@ def test_extra_children_are_counted_tagged_and_deleted_by_runs(pair: Pair) -> No
     pair.carry(name)
     assert names(pair) == ["Mine"]
     assert extra_children.records(*here).height == 0
+
+    undone = launching.undo(
+        pair.bridge, pair.actor, name, confirm="new", reason="they were right", enqueue=False
+    )
+    pair.carry(undone)
+    assert names(pair) == ["Mine", "X0", "X1", "X2"]
