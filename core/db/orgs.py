@@ -226,7 +226,6 @@ def users_of(session: Session, org_id: UUID) -> OrgUsers:
         runs=names(
             DataMigration.data_schedule_id,
             run_uses,
-            DataMigration.started_at.is_not(None),
             DataMigration.finished_at.is_(None),
         ),
     )

@@ -9,8 +9,9 @@ from sqlalchemy import text
 
 from core.bootstrap import Orgbridge
 from core.domain.states import RunState
-from core.errors import RefusedError
+from core.errors import ConflictError, RefusedError
 from core.services import launching
+from core.services import orgs as orgs_service
 from tests.org.engine import PLAN, SCHEMA, Pair, check_identity, connect, line
 from tests.orgs import PracticeOrg, PracticeOrgs
 
@@ -482,3 +483,15 @@ def test_rule_5_1_lookups_lead_to_records_whose_update_was_refused(pair: Pair) -
     pair.target.clear_faults()
     assert line(document, "account")["failed"] == 1
     assert [row["AccountId"] for row in live(pair.target, "Contact")] == [there]
+
+
+def test_an_org_is_not_removed_under_a_run_that_waits_for_its_worker(pair: Pair) -> None:
+    """A run that is launched and not begun needs its orgs as much as one on its way."""
+    create(pair.source, "Account", {"Name": "A"})
+    name = pair.launch(KEYED)
+
+    for card in orgs_service.orgs(pair.bridge, pair.actor):
+        with pytest.raises(ConflictError, match="has not ended"):
+            orgs_service.remove(pair.bridge, pair.actor, card.id, confirm=card.name)
+
+    assert pair.carry(name) is RunState.SUCCEEDED
