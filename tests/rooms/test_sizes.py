@@ -137,8 +137,6 @@ def test_annotations_are_never_evaluated() -> None:
 def test_broad_excepts_are_at_three_borders_only() -> None:
     """The worker's loop, the HTTP boundary and the page boundary."""
     borders = {"core/jobs/worker.py", "core/api/rest.py", "pages/parts/boxes.py"}
-    # A thread's error, kept and raised by the thread that waits for it:
-    borders |= {"core/migration/context.py", "core/migration/load.py"}
     wrong = [
         f"{one.path}:{node.lineno}"
         for one in sources()
