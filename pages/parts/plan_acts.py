@@ -247,7 +247,9 @@ def export_dialog(row: plans.PlanRow) -> None:
     st.caption("The draft as YAML: maps, review states and test cases included, no secret.")
     st.download_button(
         "Download",
-        data=lambda: plans.export(visit.bridge(), visit.actor(), name=row.name).encode(),
+        data=visit.kept(
+            lambda: plans.export(visit.bridge(), visit.actor(), name=row.name).encode()
+        ),
         file_name=f"{row.name}.yaml",
         mime="application/yaml",
         on_click="ignore",

@@ -221,12 +221,13 @@ def _keyless(step: Step) -> Iterator[Finding]:
 def _review(step: Step) -> Iterator[Finding]:
     open_rules = [name for name, rule in step.rules.items() if rule.review == "suggested"]
     questions = [name for name, rule in step.rules.items() if rule.review == "needs_clarification"]
+    more = f" and {len(open_rules) - 4} more" if len(open_rules) > 4 else ""
     if open_rules:
         yield Finding(
             Severity.WARNING,
             "unreviewed",
             f"{len(open_rules)} suggested fields of {step.target.name} were not reviewed: "
-            f"{', '.join(open_rules[:4])}{'…' if len(open_rules) > 4 else ''}.",
+            f"{', '.join(open_rules[:4])}{more}.",
             mapping=step.name,
             field=open_rules[0],
             fix=Fix.FIELD,
