@@ -14,7 +14,9 @@ from tests.appserver import AppServer
 
 from .conftest import Context, settled, sign_in
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+#: a shared machine may be slow; nothing here waits for longer than it takes
+WAIT_MS = 120_000
 
 
 def plant_twins(settings: Settings) -> None:
@@ -46,6 +48,7 @@ def test_an_analyst_compares_fields_and_settles_duplicates(
 ) -> None:
     """Light and dark; what is shown comes from the orgs, a decision takes a group off the list."""
     page = first_admin
+    page.set_default_timeout(WAIT_MS)
     page.get_by_role("button", name="Create practice orgs").click()
     page.get_by_text("Two practice orgs are ready").wait_for()
     plant_twins(server.settings)
@@ -65,10 +68,11 @@ def test_an_analyst_compares_fields_and_settles_duplicates(
     before = page.get_by_role("radio", name="Open").inner_text()
     page.screenshot(path=tmp_path / "duplicates.png")
     page.get_by_role("button", name="Keep A & next").click()
-    expect(page.get_by_role("radio", name="Decided 1")).to_be_visible()
+    expect(page.get_by_role("radio", name="Decided 1")).to_be_visible(timeout=WAIT_MS)
     assert page.get_by_role("radio", name="Open").inner_text() != before
 
     dark = context(dark=True, width=1280).new_page()
+    dark.set_default_timeout(WAIT_MS)
     dark.goto(f"{server.url}/duplicates?org=Northwind+Legacy&object=Contact")
     sign_in(dark)
     dark.goto(f"{server.url}/duplicates?org=Northwind+Legacy&object=Contact")
