@@ -5,10 +5,10 @@ PYTHON ?= $(shell for one in python3 python3.14 python3.13 python3.12 python3.11
 PY := .venv/bin/python
 JOBS ?= 2
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench lock
+.PHONY: help setup run test check bench campaign lock
 
 help:  ## print this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/ready  ## install into .venv (Python 3.11 or newer with venv)
 
@@ -26,6 +26,9 @@ check: setup  ## format, lint, types, rooms, schema equals models
 
 bench: setup  ## measure, and write benchmarks/RESULTS.md
 	$(PY) -m benchmarks
+
+campaign: setup  ## break 5,000 generated runs, judge each, and write benchmarks/CAMPAIGN.md
+	$(PY) -m benchmarks.campaign --cases 5000
 
 lock: setup  ## renew requirements.lock from requirements-dev.txt
 	$(PY) -m uv pip compile -q --system-certs --generate-hashes --upgrade requirements-dev.txt -o requirements.lock

@@ -43,7 +43,7 @@ def edited_field(name: str) -> str:
     return EDITED.get(name, "Text__c")
 
 
-def act(name: str, stage: Stage, case: Case, happened: Happened, dice: random.Random) -> None:
+def act(name: str, stage: Stage, case: Case, *, happened: Happened, dice: random.Random) -> None:
     """Does what the strike says."""
     happened.struck = True
     _ACTS[name](stage, case, happened, dice)
@@ -68,10 +68,10 @@ def _delete(stage: Stage, case: Case, happened: Happened, dice: random.Random) -
 
 
 def _merge(stage: Stage, case: Case, happened: Happened, dice: random.Random) -> None:
-    person_merges(stage, case, happened, dice)
+    person_merges(stage, case, happened=happened, dice=dice)
 
 
-def person_merges(stage: Stage, case: Case, happened: Happened, dice: random.Random) -> None:
+def person_merges(stage: Stage, case: Case, *, happened: Happened, dice: random.Random) -> None:
     """Another user merges two accounts or contacts of the target, the loser without children."""
     rows = stage.dump("target", case.objects)
     leaves = {row["Id"] for row in unreferenced(case, rows)}

@@ -62,7 +62,7 @@ class Ids:
         return [str(one) for one in make_ids(prefix, pod, first=first, count=count)]
 
 
-def source_rows(case: Case, dice: random.Random, ids: Ids, pod: str) -> Rows:
+def source_rows(case: Case, dice: random.Random, *, ids: Ids, pod: str) -> Rows:
     """Rows of every object of the case, with lookups among them."""
     made: Rows = {}
     for name in case.objects:
@@ -75,7 +75,7 @@ def source_rows(case: Case, dice: random.Random, ids: Ids, pod: str) -> Rows:
         for field in case.lookups[name]:
             _point(dice, made, name, SHAPES[name].lookup(field))
     if case.twins:
-        _twin(dice, case, made, ids, pod)
+        _twin(dice, case, made, ids=ids, pod=pod)
     return made
 
 
@@ -139,7 +139,7 @@ def _point(dice: random.Random, made: Rows, name: str, lookup: Lookup) -> None:
             row[lookup.field] = None
 
 
-def _twin(dice: random.Random, case: Case, made: Rows, ids: Ids, pod: str) -> None:
+def _twin(dice: random.Random, case: Case, made: Rows, *, ids: Ids, pod: str) -> None:
     """Rows that are equal to others in every cell; nobody points at them."""
     for name in case.objects:
         chosen = [dice.choice(made[name]) for _ in range(dice.randrange(4))]
@@ -160,7 +160,7 @@ def key_of(case: Case, row: Row) -> str | None:
     return None
 
 
-def target_rows(case: Case, dice: random.Random, source: Rows, ids: Ids, pod: str) -> Rows:
+def target_rows(case: Case, dice: random.Random, source: Rows, *, ids: Ids, pod: str) -> Rows:
     """What the target holds before: some copies with other values, some rows of its own."""
     made: Rows = {name: [] for name in case.objects}
     copy_of: dict[str, str] = {}
@@ -171,7 +171,7 @@ def target_rows(case: Case, dice: random.Random, source: Rows, ids: Ids, pod: st
         new = ids.make(shape.prefix, pod, len(chosen) + own)
         for row, one in zip(chosen, new, strict=False):
             copy_of[row["Id"]] = one
-            made[name].append(_other(case, dice, shape, row, one))
+            made[name].append(_other(case, dice, shape, row, new_id=one))
         for number, one in enumerate(new[len(chosen) :]):
             row = {"Id": one, **_values(case, dice, shape, 900 + number)}
             row |= {KEY: f"own {one}"}
@@ -182,7 +182,7 @@ def target_rows(case: Case, dice: random.Random, source: Rows, ids: Ids, pod: st
     return made
 
 
-def _other(case: Case, dice: random.Random, shape: Shape, row: Row, new_id: str) -> Row:
+def _other(case: Case, dice: random.Random, shape: Shape, row: Row, *, new_id: str) -> Row:
     """A copy as it may stand in the target: some fields older, some the same."""
     made = {"Id": new_id, **_values(case, dice, shape, 500)}
     for field in shape.fields:

@@ -168,7 +168,11 @@ class Carrying:
             while not self._ended.is_set():
                 if self._is_held(wait_s=0.5):
                     acts.act(
-                        self._case.strike.name, self._stage, self._case, self._happened, self._dice
+                        self._case.strike.name,
+                        self._stage,
+                        self._case,
+                        happened=self._happened,
+                        dice=self._dice,
                     )
                     self._release()
                     return

@@ -111,7 +111,7 @@ class Pairs:
 
 
 def compare(
-    case: Case, wanted: Wanted, pairs: Pairs, after: Rows, *, but: Iterable[str] = ()
+    case: Case, wanted: Wanted, pairs: Pairs, *, after: Rows, but: Iterable[str] = ()
 ) -> list[str]:
     """What is wrong in the target, one sentence each.
 
@@ -174,13 +174,13 @@ def _short(value: Any) -> str:
     return repr(value)[:60]
 
 
-def as_it_is(case: Case, name: str, row: Row, pairs: Pairs, before: Rows) -> Want:
+def as_it_is(case: Case, name: str, row: Row, *, pairs: Pairs, before: Rows) -> Want:
     """A row that nothing may change."""
     shape = SHAPES[name]
     tokens = {
         one["Id"]: pairs.target_token(other, one) for other in case.objects for one in before[other]
     }
-    lookups = {
+    lookups: dict[str, tuple[str | None, ...]] = {
         one.field: (tokens.get(row[one.field]) if row[one.field] else None,)
         for one in shape.lookups
         if any(parent in case.objects for parent in one.to)
@@ -188,7 +188,9 @@ def as_it_is(case: Case, name: str, row: Row, pairs: Pairs, before: Rows) -> Wan
     return Want(name, {field: (normal(row[field]),) for field in shape.fields}, lookups)
 
 
-def allow_others(case: Case, wanted: Wanted, pairs: Pairs, happened: Happened, rows: Rows) -> None:
+def allow_others(
+    case: Case, wanted: Wanted, pairs: Pairs, *, happened: Happened, rows: Rows
+) -> None:
     """What people did while the run was on its way may have won or lost against it."""
     ids = {row["Id"]: (name, row) for name in case.objects for row in rows[name]}
     gone: set[str] = set()

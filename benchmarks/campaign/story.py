@@ -90,8 +90,8 @@ def play(stage: Stage, seed: int) -> Verdict:
 
 def _fill(on: _Play) -> None:
     source, target = on.stage.orgs
-    made = source_rows(on.case, on.dice, on.stage.ids, source.organization_id[3:5])
-    there = target_rows(on.case, on.dice, made, on.stage.ids, target.organization_id[3:5])
+    made = source_rows(on.case, on.dice, ids=on.stage.ids, pod=source.organization_id[3:5])
+    there = target_rows(on.case, on.dice, made, ids=on.stage.ids, pod=target.organization_id[3:5])
     on.stage.fill("source", made)
     on.stage.fill("target", there)
     on.source = on.stage.dump("source", on.case.objects)
@@ -116,12 +116,12 @@ def _judged(
 ) -> list[str]:
     """The end of a run; a run that reads a part of the rows is not `exact` in what it counts."""
     after = on.stage.dump("target", on.case.objects)
-    allow_others(on.case, wanted, pairs, on.happened, after)
+    allow_others(on.case, wanted, pairs, happened=on.happened, rows=after)
     if on.happened.cancelled:
-        return _judge_cancelled(on, ended, wanted, pairs, after)
+        return _judge_cancelled(on, ended, wanted, pairs, after=after)
     if on.happened.forgotten and on.case.key in ("ledger", "composite"):
-        return _judge_forgotten(on, ended, wanted, pairs, after)
-    wrong = compare(on.case, wanted, pairs, after)
+        return _judge_forgotten(on, ended, wanted, pairs, after=after)
+    wrong = compare(on.case, wanted, pairs, after=after)
     lines = {one["as"]: one for one in ended.document["objects"]}
     wrong += check_figures(on.case, wanted, lines)
     return wrong + (_judge_status(on, ended, wanted) if exact else [])
@@ -146,19 +146,19 @@ def _judge_status(on: _Play, ended: Ended, wanted: Wanted) -> list[str]:
 
 
 def _judge_cancelled(
-    on: _Play, ended: Ended, wanted: Wanted, pairs: Pairs, after: Rows
+    on: _Play, ended: Ended, wanted: Wanted, pairs: Pairs, *, after: Rows
 ) -> list[str]:
     """Every row as wanted or as it was; inserted is what is new."""
     for name in on.case.objects:
         for row in live(on.first[name]):
-            _or_as_before(on, wanted, pairs, name, row)
+            _or_as_before(on, wanted, pairs, name=name, row=row)
     for wants in wanted.rows.values():
         for want in wants:
             want.sure = want.sure and False
             want.lookups = {one: (*allowed, None) for one, allowed in want.lookups.items()}
             if "State__c" in want.values:
                 want.values["State__c"] = ("Draft", "Active")
-    wrong = compare(on.case, wanted, pairs, after)
+    wrong = compare(on.case, wanted, pairs, after=after)
     for name in on.case.objects:
         old = {row["Id"] for row in on.first[name]}
         new = [row for row in live(after[name]) if row["Id"] not in old]
@@ -168,8 +168,10 @@ def _judge_cancelled(
     return wrong
 
 
-def _or_as_before(on: _Play, wanted: Wanted, pairs: Pairs, name: str, row: dict[str, Any]) -> None:
-    before = as_it_is(on.case, name, row, pairs, on.first)
+def _or_as_before(
+    on: _Play, wanted: Wanted, pairs: Pairs, *, name: str, row: dict[str, Any]
+) -> None:
+    before = as_it_is(on.case, name, row, pairs=pairs, before=on.first)
     token = pairs.target_token(name, row)
     for want in wanted.rows.get(token, ()):
         for one, allowed in before.values.items():
@@ -179,7 +181,7 @@ def _or_as_before(on: _Play, wanted: Wanted, pairs: Pairs, name: str, row: dict[
 
 
 def _judge_forgotten(
-    on: _Play, ended: Ended, wanted: Wanted, pairs: Pairs, after: Rows
+    on: _Play, ended: Ended, wanted: Wanted, pairs: Pairs, *, after: Rows
 ) -> list[str]:
     """Without a key and without results nobody can know: never twice, and every gap is named."""
     for wants in wanted.rows.values():
@@ -188,7 +190,7 @@ def _judge_forgotten(
             want.lookups = {one: (*allowed, None) for one, allowed in want.lookups.items()}
             if "State__c" in want.values:
                 want.values["State__c"] = ("Draft", "Active")
-    wrong = compare(on.case, wanted, pairs, after)
+    wrong = compare(on.case, wanted, pairs, after=after)
     for name in on.case.objects:
         old = {row["Id"] for row in on.first[name]}
         new = sum(row["Id"] not in old for row in live(after[name]))
@@ -213,7 +215,7 @@ def _delete(on: _Play) -> list[str]:
     for name in on.case.objects:
         for row in live(on.first[name]):
             if row["Id"] not in doomed:
-                want = as_it_is(on.case, name, row, pairs, on.first)
+                want = as_it_is(on.case, name, row, pairs=pairs, before=on.first)
                 wanted.add(pairs.target_token(name, row), want)
         found = sum(row["Id"] in pairs.there for row in on.source[name])
         skipped = len(on.source[name]) - found
@@ -227,7 +229,7 @@ def _delete(on: _Play) -> list[str]:
         for name in on.case.objects:
             for row in live(on.first[name]):
                 if row["Id"] in doomed:
-                    want = as_it_is(on.case, name, row, pairs, on.first)
+                    want = as_it_is(on.case, name, row, pairs=pairs, before=on.first)
                     wanted.add(pairs.target_token(name, row), want)
     return _judged(on, ended, wanted, pairs)
 
@@ -266,7 +268,7 @@ def _judge_undone(on: _Play, ended: Ended, between: dict[str, str]) -> list[str]
     wanted = Wanted()
     for name in on.case.objects:
         for row in live(on.first[name]):
-            want = as_it_is(on.case, name, row, pairs, on.first)
+            want = as_it_is(on.case, name, row, pairs=pairs, before=on.first)
             wanted.add(row["Id"], want)
     after = on.stage.dump("target", on.case.objects)
     touched = {**between, **on.happened.touched}
@@ -282,7 +284,7 @@ def _judge_undone(on: _Play, ended: Ended, between: dict[str, str]) -> list[str]
                     want.lookups[one] = (*allowed, None)
     for record_id in kept:
         wanted.rows.pop(record_id, None)
-    return wrong + compare(on.case, wanted, pairs, after, but=kept | set(touched))
+    return wrong + compare(on.case, wanted, pairs, after=after, but=kept | set(touched))
 
 
 def _survivors(on: _Play, after: Rows, wanted: Wanted, between: dict[str, str]) -> list[str]:
@@ -343,7 +345,7 @@ def _again(on: _Play) -> list[str]:
 def _after_first(on: _Play) -> list[str]:
     forward = Forward(on.case, on.source, on.first)
     after = on.stage.dump("target", on.case.objects)
-    return compare(on.case, forward.want(), forward.pairs, after)
+    return compare(on.case, forward.want(), forward.pairs, after=after)
 
 
 def _between(on: _Play) -> Between:
@@ -388,7 +390,7 @@ def _people_between(on: _Play, made: Between, after: Rows) -> None:
             made.touched[row["Id"]] = "delete"
     if on.case.on_change != "overwrite" and on.dice.random() < 0.25:
         merges = Happened(touched=dict(made.touched))
-        acts.person_merges(on.stage, on.case, merges, on.dice)
+        acts.person_merges(on.stage, on.case, happened=merges, dice=on.dice)
         made.touched, made.merged = merges.touched, merges.merged
 
 

@@ -143,7 +143,8 @@ def _after(dice: random.Random, place: str) -> int:
 
 
 def _http(dice: random.Random, *, api: str, phase: str) -> Strike:
-    faults, name, place, after = [], "", "", 0
+    faults: list[dict[str, Any]] = []
+    name, place, after = "", "", 0
     for _ in range(dice.choice((1, 1, 1, 2))):
         name = dice.choices(list(WAYS), _WAY_WEIGHTS)[0]
         if faults and name == "refresh refused":

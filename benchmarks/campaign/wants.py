@@ -79,7 +79,7 @@ class Forward:
         return self.wanted
 
     def _kept(self, name: str, row: Row) -> Want:
-        return as_it_is(self.case, name, row, self.pairs, self.before)
+        return as_it_is(self.case, name, row, pairs=self.pairs, before=self.before)
 
     # -- what becomes of a source row -----------------------------------------------------------
 
