@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "extra-children": ("terminal.operations", "Find child records that only the target has."),
     "export": ("terminal.operations", "Write records of an org to a CSV file."),
     "schedules": ("terminal.schedules", "Launch plans again and again."),
+    "ledger": ("terminal.ledger", "Links between the records of two orgs: list, copy, rebase."),
     "logs": ("terminal.logs", "Write logs and the audit trail to a file."),
     "people": ("terminal.people", "Invite people; let somebody in who lost the password."),
     "workspaces": ("terminal.workspaces", "List and make workspaces."),

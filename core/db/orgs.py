@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 from uuid import UUID
 
+from psycopg.errors import UniqueViolation
 from sqlalchemy import case, delete, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
@@ -345,7 +346,9 @@ def _flush(session: Session, org: RegisteredOrg) -> None:
     try:
         session.flush()
     except IntegrityError as error:
-        constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", "") or ""
+        if not isinstance(error.orig, UniqueViolation):
+            raise
+        constraint = error.orig.diag.constraint_name or ""
         what = f"An org named “{name}”" if constraint.endswith("_id_name") else f"The org at {url}"
         raise ConflictError(
             f"{what} is registered in this workspace already.",
