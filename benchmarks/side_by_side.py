@@ -158,7 +158,8 @@ def table(known: Sequence[Measured]) -> Iterator[str]:
     cores = os.cpu_count()
     yield f"{MARK}\n`python -m benchmarks.side_by_side`: the same rows and orgs, {cores} cores."
     yield "CPU is of the tool's whole tree of processes, its database included; `x` is its ratio to"
-    yield "ours in the same round. Peak is the sum of the tree's physical memory (PSS)."
+    yield "ours in the same round. Peak is the sum of the tree's physical memory (PSS). Load is the"
+    yield "machine's in the last minute: ratios between rounds of unlike load say little."
     for rows in sorted({one.rows for one in known}):
         yield f"\n### {rows:,} rows\n"
         yield f"| {' | '.join(COLUMNS)} |"
