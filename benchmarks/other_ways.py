@@ -29,7 +29,7 @@ def selected(fields: list[str], lookups: list[str]) -> list[str]:
 
 
 def simple_salesforce(source: Any, target: Any, plan: dict[str, Any]) -> None:
-    """bulk2: query to strings, upsert of the same strings; roots first, as parents must be there."""
+    """bulk2: query to strings, upsert of the same strings; roots first, for parents must exist."""
     here, there = _salesforce(source), _salesforce(target)
     for sobject, (fields, lookups) in plan.items():
         own = lookups[-1]
