@@ -92,7 +92,7 @@ def launch(bridge: Orgbridge, actor: Actor, place: Place, act: Act, *, enqueue: 
         ConflictError: there are not as many as was typed. UserError: no such field, or the
             confirmation that the target asks for is missing. Nothing was sent.
     """
-    roles.require(actor, Role.ANALYST, to="delete records" if act.is_delete else "change records")
+    roles.require(actor, Role.ANALYST, to="change or delete records")
     look = _look(bridge, actor, place)
     if look.rows.height != act.count:
         raise ConflictError(

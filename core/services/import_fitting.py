@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.access import roles
 from core.db import orgs as org_rows
 from core.domain.describe import SObject
+from core.domain.roles import Actor, Role
 from core.errors import NotFoundError, OrgbridgeError, RefusedError
 from core.plans.importers import Imported, Note
 from core.plans.importers.fitting import LENIENT_TOOLS, fitted
 
 if TYPE_CHECKING:
     from core.bootstrap import Orgbridge
-    from core.domain.roles import Actor
 
 
 def fit_import(bridge: Orgbridge, actor: Actor, read: Imported) -> Imported:
@@ -20,6 +21,7 @@ def fit_import(bridge: Orgbridge, actor: Actor, read: Imported) -> Imported:
 
     Cost: describes of the plan's objects, cached.
     """
+    roles.require(actor, Role.VIEWER)
     if read.tool not in LENIENT_TOOLS:
         return read
     plan = read.plan

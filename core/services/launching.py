@@ -114,6 +114,7 @@ def make_run(
     parent_run_id: UUID | None = None,
 ) -> str:
     """Makes a run of any mode and queues it; the run's name. Errors as `launch`."""
+    roles.require(actor, Role.ANALYST, to="launch")
     if idempotency_key is not None:
         known = _answered(bridge, actor, idempotency_key)
         if known is not None:

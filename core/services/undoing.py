@@ -69,6 +69,7 @@ def later_runs(bridge: Orgbridge, actor: Actor, run: runs.RunRow) -> tuple[str, 
 
     Cost: reads the lists of records of both runs, where a later run wrote the same objects at all.
     """
+    roles.require(actor, Role.VIEWER)
     with bridge.session(actor.workspace_id) as session:
         later = [runs.run_named(session, name) for name in runs.writers_after(session, run)]
     if not later:
