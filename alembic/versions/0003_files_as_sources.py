@@ -21,9 +21,7 @@ def upgrade() -> None:
     op.create_table(
         "file_set",
         sa.Column("id", sa.UUID(), nullable=False),
-        sa.Column(
-            "workspace_id", sa.UUID(), server_default=sa.text(workspace), nullable=False
-        ),
+        sa.Column("workspace_id", sa.UUID(), server_default=sa.text(workspace), nullable=False),
         sa.Column("registered_org_id", sa.UUID(), nullable=False),
         sa.Column("wrapped_key", sa.Text(), nullable=False),
         sa.Column("status", sa.Text(), server_default="kept", nullable=False),

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import polars as pl
-from sqlalchemy.orm import Session
 
 from core.access import audit, roles
 from core.db import ledger_pairs
@@ -26,6 +25,8 @@ from core.domain.roles import Actor, Role
 from core.errors import ConflictError, NotFoundError, UserError
 
 if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
     from core.bootstrap import Orgbridge
 
 COLUMNS = ("mapping", "source_id", "target_id", "origin")
