@@ -3,6 +3,7 @@
     planned ─▶ create job ─▶ STORE ITS ID ─▶ upload ─▶ close ─▶ wait ─▶ results
                   ▲                │
                   └── job open: nothing was processed, it is aborted and another is made
+                      job aborted: it is waited for until its figures stand still
                       job closed: it is waited for; nothing is ever sent again before its results
                       are read
 
@@ -43,7 +44,19 @@ def load_by_bulk(run: RunContext, step: Step, chunk: ChunkRow, page: pl.DataFram
     if status is None:
         status = _new_job(run, step, chunk, page)
     ended = run.target.bulk.wait(status.job_id, on_poll=_Watch(run, status.job_id))
+    ended = _at_rest(run, ended, rows=page.height)
     return _results(run, step, chunk, page, ended)
+
+
+def _at_rest(run: RunContext, ended: JobStatus, *, rows: int) -> JobStatus:
+    """The job when no row can follow: an aborted one may still commit a batch (rule 3.10).
+
+    A row that is committed after the results were read would be in the target and unknown to us.
+    """
+    if ended.state is not JobState.ABORTED or ended.records_processed >= rows:
+        return ended
+    bulk = run.target.bulk
+    return bulk.wait_for_rest(ended.job_id, on_poll=lambda _: run.pulse.check_lease())
 
 
 class _Watch:
@@ -84,6 +97,8 @@ def _known_job(run: RunContext, chunk: ChunkRow) -> JobStatus | None:
         return status
     ended = run.target.bulk.abort(chunk.job_id)
     # somebody closed it in this very moment: then it is processed and counts
+    if chunk.state is ChunkState.CLOSED:
+        ended = _at_rest(run, ended, rows=chunk.rows)
     return ended if ended.records_processed else None
 
 

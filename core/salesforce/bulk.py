@@ -30,6 +30,8 @@ from core.salesforce.wire import Answer, Request, Wire, broken_body
 MAX_UPLOAD_BYTES = 100_000_000
 #: a stream is cut into frames of about this many bytes, whatever the width of its rows
 BLOCK_BYTES = 24 * 1024 * 1024
+#: looks at an aborted job that must show the same figures, and seconds between two of them
+REST_LOOKS, REST_S = 5, 1.0
 
 
 class JobState(StrEnum):
@@ -185,6 +187,24 @@ class Bulk:
         ``on_poll`` sees every look; what it raises ends the waiting (the job goes on).
         """
         return self._wait(f"jobs/ingest/{job_id}", until=until, on_poll=on_poll)
+
+    def wait_for_rest(
+        self, job_id: str, *, on_poll: Callable[[JobStatus], None] | None = None
+    ) -> JobStatus:
+        """An aborted job once its figures stand still.
+
+        A batch that was on its way when the job was aborted is committed all the same, so the state
+        alone does not say that no row follows.
+        """
+        status, still = self.job(job_id), 0
+        while still < REST_LOOKS:
+            self.sleep(REST_S)
+            now = self.job(job_id)
+            if on_poll is not None:
+                on_poll(now)
+            still = still + 1 if now.records_processed == status.records_processed else 0
+            status = now
+        return status
 
     def results(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from sqlalchemy import text
 from core.bootstrap import Orgbridge
 from core.domain.states import RunState
 from core.migration import run as engine
+from core.salesforce import bulk
 from tests.org.engine import SCHEMA, Pair, check_identity, connect, line
 from tests.org.oracle import live
 from tests.orgs import PracticeOrg, PracticeOrgs
@@ -120,6 +122,41 @@ def test_rule_3_10_results_of_a_job_are_committed_while_stopping(
     assert noted == there
     assert len(live(pair.target, "Account")) == 30
     assert line(again, "account")["inserted"] == 30 - there
+
+
+def test_rule_3_10_a_batch_that_is_committed_after_the_abort_is_in_the_ledger(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An abort does not stop the batch on its way: its rows come after the job says Aborted."""
+    create(pair.source, "Account", *({"Name": f"A{n}"} for n in range(4)))
+    pair.target.options(bulk_queue_delay_s=0.5)
+    told = bulk._status
+    aborted: set[str] = set()
+
+    def said(self: bulk.Bulk, job_id: str) -> bulk.JobStatus:
+        aborted.add(job_id)
+        return self.job(job_id)
+
+    def status(item: dict[str, Any]) -> bulk.JobStatus:
+        found = told(item)
+        state = bulk.JobState.ABORTED if found.job_id in aborted else found.state
+        return replace(found, state=state)
+
+    monkeypatch.setattr(bulk.Bulk, "abort", said)
+    monkeypatch.setattr(bulk, "_status", status)
+    name = pair.launch(KEYLESS)
+
+    ended = carried(pair, name, lambda: "cancel" if is_closed(pair, name) else None)
+
+    assert ended is RunState.CANCELLED
+    assert aborted
+    assert len(live(pair.target, "Account")) == 4
+    assert line(pair.document(name), "account")["inserted"] == 4
+
+
+def is_closed(pair: Pair, name: str) -> bool:
+    """Whether the org has a job of the run, now or before."""
+    return any(one["state"] in ("closed", "done") for one in chunks(pair, name, "account"))
 
 
 def test_rule_3_11_rows_that_met_a_lock_come_again_and_arrive(pair: Pair) -> None:
