@@ -173,6 +173,8 @@ def _deletes(
     made.totals["read_rows"] += rows.height
     sent = [n for n in rows.columns if n in step.target.fields and n != ID]
     read = list(dict.fromkeys((*step.columns, *sent)))
+    blank = [n for n in read if n not in sent]
+    rows = rows.with_columns(pl.lit(None, pl.String).alias(n) for n in blank)
     now = target_rows(run.target, step, rows.get_column("target_id"), read)
     hashes = row_hash(step, spelt(step, now.select(list(step.columns))))
     state = now.with_columns(hashes.alias("#now")).rename({ID: "target_id"})
@@ -184,7 +186,7 @@ def _deletes(
     made.totals["skipped"] += int(gone.sum())
     both = both.filter(~gone)
     as_found = (pl.col("#now") == pl.col("found_hash")).fill_null(value=False)
-    as_left = ~_moved(step, sent, leaving) | as_found
+    as_left = ~(_moved(step, sent, leaving) | _filled(step, read)) | as_found
     changed = both.filter(~as_left)
     _conflict(made, changed, "UNDO_CHANGED", "The record was changed after the run wrote it.")
     both = both.filter(as_left)
@@ -255,6 +257,19 @@ def _moved(step: Step, sent: list[str], leaving: _Leaving) -> pl.Expr:
             differs &= ~(now.is_null() & pl.col(name).is_in(gone))
         moved.append(differs)
     return pl.any_horizontal(moved)
+
+
+def _filled(step: Step, names: list[str]) -> pl.Expr:
+    """Whether a field that we left blank on a record that we made holds something now (rule 7.1).
+
+    What the org fills in by itself when a record is made tells nothing of a person.
+    """
+    filled = [pl.lit(value=False)]
+    for name in names:
+        field, left = step.target.fields[name], pl.col(name)
+        if not field.defaulted_on_create:
+            filled.append(left.is_null() & ~equal_expr(field, left, pl.col(f"{name}#now")))
+    return pl.any_horizontal(filled)
 
 
 def _bring_back(

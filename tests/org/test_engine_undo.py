@@ -168,6 +168,24 @@ def test_rule_7_1_automation_of_the_target_is_no_conflict(pair: Pair) -> None:
     assert live(pair.target, "Account") == []
 
 
+@pytest.mark.parametrize("verify", [True, False])
+def test_rule_7_1_what_a_person_wrote_where_we_left_blank_keeps_the_record(
+    pair: Pair, verify: bool
+) -> None:
+    """The run sent no phone; the record with a person's phone is listed, the others leave."""
+    create(pair.source, "Account", {"Name": "A"}, {"Name": "B"}, {"Name": "C", "Phone": "3"})
+    document = pair.run(KEYED + "    blanks: keep\n", verify=verify)
+    edited = next(row for row in live(pair.target, "Account") if row["Name"] == "A")
+    pair.target.json("PATCH", f"sobjects/Account/{edited['Id']}", {"Phone": "by hand"})
+
+    figures = undone(pair, document["run_id"])
+
+    assert values(pair.target, "Account", "Phone") == {(edited["Id"], "by hand")}
+    assert (line(figures, "account")["updated"], line(figures, "account")["blocked"]) == (2, 1)
+    (listed,) = pair.failures(figures["run_id"])
+    assert (listed["code"], listed["target_id"]) == ("UNDO_CHANGED", edited["Id"])
+
+
 def test_rule_7_3_deleted_rows_come_back_from_the_recycle_bin(pair: Pair) -> None:
     one, two = create(pair.source, "Account", {"Name": "A"}, {"Name": "B"})
     person, *_ = create(pair.source, "Contact", {"LastName": "X", "AccountId": one})
