@@ -44,10 +44,9 @@ class Stay:
         before = self._row.summary
         made = before.get("api_calls", {})
         seconds = float(before.get("seconds", 0)) + time.monotonic() - self._begun
-        calls = {
-            role: int(made.get(role, 0)) + org.usage.calls_made - self._calls[role]
-            for role, org in self._orgs.items()
-        }
+        calls = dict(made)
+        for role, org in self._orgs.items():
+            calls[role] = int(made.get(role, 0)) + org.usage.calls_made - self._calls[role]
         with self._store.commit() as commit:
             objects = objects_of(self._store.steps())
             commit.summary({"objects": objects, "seconds": round(seconds, 3), "api_calls": calls})

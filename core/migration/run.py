@@ -115,10 +115,15 @@ def carry(
     pulse = Pulse(store, stop=stop)
     pulse.start()
     try:
-        plan = plan_from_document(document)
-        return _Carrier(
-            bridge, row, plan, store=store, pulse=pulse, wrapped_key=wrapped, sleep=sleep
-        ).carry()
+        try:
+            plan = plan_from_document(document)
+            carrier = _Carrier(
+                bridge, row, plan, store=store, pulse=pulse, wrapped_key=wrapped, sleep=sleep
+            )
+        except OrgbridgeError as error:
+            Stay(bridge, row, store, orgs={}).leave(RunState.FAILED, reason=str(error))
+            raise
+        return carrier.carry()
     finally:
         pulse.end()
         fault = sys.exception()
