@@ -83,7 +83,9 @@ def person_merges(stage: Stage, case: Case, *, happened: Happened, dice: random.
             winner = dice.choice([row for row in there if row is not loser])
             merge = {"winner": winner["Id"], "losers": [loser["Id"]]}
             stage.target.json("POST", "/_sim/edit", {"merge": merge})
-            happened.touched |= {loser["Id"]: "delete", winner["Id"]: "merge"}
+            happened.touched[loser["Id"]] = "delete"
+            # a winner that somebody edited before still holds what was written there
+            happened.touched.setdefault(winner["Id"], "merge")
             happened.merged[loser["Id"]] = winner["Id"]
             return
 

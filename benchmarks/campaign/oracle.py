@@ -36,6 +36,8 @@ class Want:
     lookups: dict[str, tuple[str | None, ...]]
     #: must be there | may be there
     sure: bool = True
+    #: as right as a whole: the row as it was, where the run reports that it was refused
+    instead: Want | None = None
 
 
 @dataclass(slots=True)
@@ -157,6 +159,8 @@ def _unlike(token: str, wants: list[Want], rows: list[Row], token_of: dict[str, 
 
 
 def _differences(token: str, want: Want, row: Row, token_of: dict[str, str]) -> list[str]:
+    if want.instead is not None and not _differences(token, want.instead, row, token_of):
+        return []
     wrong = [
         f"wrong field: {token}.{name} is {_short(row[name])}, should be"
         f" {' or '.join(_short(one) for one in allowed)}"
@@ -189,10 +193,14 @@ def as_it_is(case: Case, name: str, row: Row, *, pairs: Pairs, before: Rows) -> 
 
 
 def allow_others(
-    case: Case, wanted: Wanted, pairs: Pairs, *, happened: Happened, rows: Rows
+    wanted: Wanted, pairs: Pairs, *, happened: Happened, rows: Rows, stayed: dict[str, Want]
 ) -> None:
-    """What people did while the run was on its way may have won or lost against it."""
-    ids = {row["Id"]: (name, row) for name in case.objects for row in rows[name]}
+    """What people did while the run was on its way may have won or lost against it.
+
+    Args:
+        stayed: by token, rows as they were whose update the run reports as refused.
+    """
+    ids = {row["Id"]: (name, row) for name, found in rows.items() for row in found}
     gone: set[str] = set()
     for record_id, what in happened.touched.items():
         if record_id not in ids:
@@ -207,10 +215,10 @@ def allow_others(
             if what == "delete":
                 want.sure = False
                 gone.add(token)
-    _allow_gone(wanted, gone)
+    _allow_gone(wanted, gone, stayed)
 
 
-def _allow_gone(wanted: Wanted, gone: set[str]) -> None:
+def _allow_gone(wanted: Wanted, gone: set[str], stayed: dict[str, Want]) -> None:
     """Lookups at rows that people deleted are blank, or their row is refused, and so on down."""
     while gone:
         refused: set[str] = set()
@@ -219,11 +227,22 @@ def _allow_gone(wanted: Wanted, gone: set[str]) -> None:
                 hit = [name for name, allowed in want.lookups.items() if gone & set(allowed)]
                 for name in hit:
                     want.lookups[name] = (*want.lookups[name], None)
-                if hit and want.sure:
+                if hit and token in stayed:
+                    want.instead = stayed[token]
+                    _blank(want.instead, gone)
+                    wanted.slack[want.name] += 1
+                elif hit and want.sure:
                     want.sure = False
                     wanted.slack[want.name] += 1
                     refused.add(token)
         gone = refused
+
+
+def _blank(want: Want, gone: set[str]) -> None:
+    """The org empties lookups at rows that are deleted."""
+    for name, allowed in want.lookups.items():
+        if gone & set(allowed):
+            want.lookups[name] = (*allowed, None)
 
 
 def check_figures(case: Case, wanted: Wanted, lines: dict[str, dict[str, Any]]) -> list[str]:

@@ -15,6 +15,7 @@ from benchmarks.campaign.data import TEXTS, Rows, source_rows, target_rows
 from benchmarks.campaign.drive import Carrying, Ended, NeverEndsError, launched, undone
 from benchmarks.campaign.oracle import (
     Pairs,
+    Want,
     Wanted,
     allow_others,
     as_it_is,
@@ -116,7 +117,8 @@ def _judged(
 ) -> list[str]:
     """The end of a run; a run that reads a part of the rows is not `exact` in what it counts."""
     after = on.stage.dump("target", on.case.objects)
-    allow_others(on.case, wanted, pairs, happened=on.happened, rows=after)
+    stayed = _stayed(on, ended, pairs)
+    allow_others(wanted, pairs, happened=on.happened, rows=after, stayed=stayed)
     if on.happened.cancelled:
         return _judge_cancelled(on, ended, wanted, pairs, after=after)
     if on.happened.forgotten and on.case.key in ("ledger", "composite"):
@@ -125,6 +127,17 @@ def _judged(
     lines = {one["as"]: one for one in ended.document["objects"]}
     wrong += check_figures(on.case, wanted, lines)
     return wrong + (_judge_status(on, ended, wanted) if exact else [])
+
+
+def _stayed(on: _Play, ended: Ended, pairs: Pairs) -> dict[str, Want]:
+    """Rows of the target as they were whose update was refused, and reported."""
+    told = {one["target_id"] for one in ended.failures if one["kind"] == "failed"}
+    return {
+        pairs.target_token(name, row): as_it_is(on.case, name, row, pairs=pairs, before=on.first)
+        for name in on.case.objects
+        for row in live(on.first[name])
+        if row["Id"] in told
+    }
 
 
 def _judge_status(on: _Play, ended: Ended, wanted: Wanted) -> list[str]:

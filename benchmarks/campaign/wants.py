@@ -84,7 +84,7 @@ class Forward:
     # -- what becomes of a source row -----------------------------------------------------------
 
     def fate(self, source_id: str) -> str:
-        """insert | update | keep | refused | blocked | skip | gone."""
+        """insert | update | keep | refused | blocked | skip | gone | unread."""
         if source_id not in self._fate:
             name, row = self._ids[source_id]
             self._fate[source_id] = "insert"  # a circle of required lookups there is not
@@ -137,7 +137,17 @@ class Forward:
             return "refused there"
         return "update" if differs else "keep"
 
+    def _is_read(self, name: str, row: Row) -> bool:
+        """A delta reads what changed, what stayed behind, and children of rows that are new (rule
+        1.5); that a copy of another row is gone it does not learn."""
+        if self.case.kind != "delta" or self.between is None or row["Id"] in self.between.changed:
+            return True
+        parents = [row[f] for f in self.case.lookups[name] if row[f] is not None]
+        return any(p not in self.pairs.there or self.fate(p) == "insert" for p in parents)
+
     def _missing(self, name: str, row: Row) -> str:
+        if not self._is_read(name, row):
+            return "unread"
         if self.case.on_missing == "recreate":
             return self._fresh(name, row)
         return "gone skipped" if self.case.on_missing == "skip" else "gone blocked"
@@ -185,6 +195,8 @@ class Forward:
 
     def _one(self, name: str, row: Row) -> None:
         fate = self.fate(row["Id"])
+        if fate == "unread":
+            return
         there = self.pairs.there.get(row["Id"])
         counted = self.wanted.figures[name]
         keeps = fate in ("conflict", "merged") and self.case.on_change == "keep"
