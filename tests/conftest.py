@@ -11,6 +11,7 @@ import itertools
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -124,6 +125,15 @@ def settings(test_server: TestServer, tmp_path: Path) -> Iterator[Settings]:
     """Settings on a fresh, migrated database and an empty home folder."""
     with test_server.database(TEMPLATE) as url:
         yield Settings(database_url=url, home=tmp_path / "home", key=Secret(TEST_KEY))
+
+
+@pytest.fixture(autouse=True)
+def _own_main_module() -> Iterator[None]:
+    """Streamlit's page tests leave their script in the place of ``__main__``, which every process
+    that multiprocessing begins later would run."""
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
 
 
 @pytest.fixture

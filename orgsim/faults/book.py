@@ -232,6 +232,8 @@ def _completed(fault: Mapping[str, Any]) -> dict[str, Any]:
     unknown = set(fault) - _KEYS[kind] - _ALWAYS
     if unknown:
         raise FaultError(f"a fault of kind {kind} has no {', '.join(sorted(unknown))}")
+    if fault.get("hold") not in (None, "before", "after"):
+        raise FaultError("hold is before or after")
     full = {"times": 1, "after": 0, **PRESETS.get(str(preset), {}), **fault, "@seen": 0}
     if kind == "row" and "code" not in full:
         raise FaultError("a fault of kind row needs a code or a preset")

@@ -78,7 +78,7 @@ def upload() -> None:
             type=["csv", "tsv", "txt", "zip"],
             accept_multiple_files=True,
         )
-        st.caption("Up to 200 MB here; larger ones by the terminal: `files import FILE`.")
+        st.caption("Up to 200 MB here; larger ones by the terminal: cli.py files import FILE.")
         if not st.form_submit_button("Look at the files", type="primary"):
             return
     uploads = [

@@ -122,7 +122,7 @@ def test_a_catalogue_is_rehearsed_moved_mended_proven_and_taken_back(
     look_in_the_dark(context, server, run, tmp_path)
     told = kept.read_text(encoding="utf-8")
     assert f"Proof of run {run}" in told
-    assert "none is lost" in told
+    assert "were read back and compared; all are as sent." in told
 
     take_back(page, server, retry)
     status(page, "Succeeded")

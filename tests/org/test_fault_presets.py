@@ -55,13 +55,13 @@ def test_a_slow_answer_is_waited_for_within_the_time_allowed(org: PracticeOrg) -
 
 def test_a_read_that_takes_too_long_is_asked_for_again(org: PracticeOrg) -> None:
     """The first answer never comes; the second sending gets one."""
-    org.plant({"kind": "http", "path": "/query", "hold": True})
+    org.plant({"kind": "http", "path": "/query", "hold": "before"})
 
     assert client_of(org, read_s=WAIT_S, attempts=6).count("SELECT COUNT() FROM Account") == 0
 
 
 def test_when_no_answer_comes_in_time_the_reason_says_so(org: PracticeOrg) -> None:
-    org.plant({"kind": "http", "path": "/query", "hold": True, "times": 0})
+    org.plant({"kind": "http", "path": "/query", "hold": "before", "times": 0})
 
     with pytest.raises(TransientError, match="no answer within the time allowed"):
         client_of(org, read_s=WAIT_S, attempts=1).count("SELECT COUNT() FROM Account")

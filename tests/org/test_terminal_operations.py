@@ -92,7 +92,7 @@ def test_counts_fields_duplicates_and_exports_are_said_and_written(
     run(terminal, "export", "Legacy", "Account", "--csv", "/nowhere/x.csv", status=1)
     counted = run(terminal, "logs", "export", "--kind", "record_count").stdout.decode("utf-8-sig")
     assert [line.split(",")[0] for line in counted.splitlines()] == ["kind", *["record_count"] * 2]
-    trail = run(terminal, "logs", "export", "--audit", "--text", "Account").stdout
+    trail = run(terminal, "logs", "export", "--audit", "--text", "records.export").stdout
     assert b"records.export" in trail
     wrong = run(terminal, "logs", "export", "--since", "yesterday", status=1)
     assert b"is no day" in wrong.stderr
