@@ -3,7 +3,8 @@
 Pages of waiting rows (``wait/…``) name the source's ids. Now every object is loaded: what can be
 translated is sent as an update of just these lookups, what cannot is counted as left blank and
 named. The rows' hashes become those of rows in which nothing ever waited, so that the next run
-finds them unchanged.
+finds them unchanged. A row that the load could not write waits for nothing: its hash would say that
+it had arrived.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections import Counter
 import numpy as np
 import polars as pl
 
+from core.db import retries
 from core.db.run_state import Failure, StepRow
 from core.migration.before import keep_fields
 from core.migration.chunks import plan_chunks
@@ -41,12 +43,14 @@ def second_pass(run: RunContext, step: Step, row: StepRow) -> None:
     try:
         lane.add(run.store.chunks(row.id))
         done = str(row.cursor.get("page", ""))
+        refused = _refused(run, step)
         ahead = run.spool.names(f"recheck/{step.name}")
         for name in (*ahead, *run.spool.names(f"wait/{step.name}")):
             if name <= done:
                 continue
             run.pulse.check()
             page = run.spool.read(name)
+            page = page.filter(~page.get_column(SOURCE).is_in(refused.implode()))
             made = _rechecked(run, step, page) if name in ahead else _updates(run, step, page)
             stem = f"second-{name.replace('/', '-')}"
             for rows in made.updates:
@@ -60,6 +64,14 @@ def second_pass(run: RunContext, step: Step, row: StepRow) -> None:
         lane.drain()
     finally:
         lane.close()
+
+
+def _refused(run: RunContext, step: Step) -> pl.Series:
+    """Source ids of rows that this run has read and could not write."""
+    choice = retries.RowChoice(mappings=(step.name,))
+    with run.store.commit() as commit:
+        left = retries.rows_left(commit.session, run.store.run_id, choice)
+    return pl.Series(SOURCE, left.get(step.name, []), dtype=pl.String)
 
 
 def _updates(run: RunContext, step: Step, waiting: pl.DataFrame) -> Prepared:
