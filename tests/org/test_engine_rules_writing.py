@@ -145,36 +145,6 @@ def test_rule_2_6_upsert_is_used_where_insert_and_update_send_the_same_fields(
     assert line(document, "account")["inserted"] == 1
 
 
-def test_rule_3_3_a_refused_row_whose_lookup_waits_is_sent_again(pair: Pair) -> None:
-    """Its lookup alone is not filled in: the ledger would take the whole row for sent."""
-    first, second = create(pair.source, "Contact", {"LastName": "A"}, {"LastName": "B"})
-    change(pair.source, "Contact", first, ReportsToId=second)
-    change(pair.source, "Contact", second, ReportsToId=first)
-    old = [{"LastName": "old", "Legacy_Id__c": one} for one in (first, second)]
-    create(pair.target, "Contact", *old)
-    circle = plan("source: Contact, key: {source: Id, target: Legacy_Id__c}, operation: update")
-    pair.target.plant(
-        {"kind": "row", "object": "Contact", "code": "SOME_RULE", "message": "no", "times": 0}
-    )
-
-    refused = pair.run(circle)
-    between = [(row["LastName"], row["ReportsToId"]) for row in held(pair)]
-    pair.target.clear_faults()
-    again = pair.run(circle)
-
-    assert line(refused, "contact")["lookups_left_blank"] == 0
-    assert line(refused, "contact")["failed"] == 2, (refused, between)
-    assert between == [("old", None), ("old", None)]
-    assert line(again, "contact")["updated"] == 2
-    assert {row["LastName"] for row in held(pair)} == {"A", "B"}
-    assert all(row["ReportsToId"] for row in held(pair))
-
-
-def held(pair: Pair) -> list[dict[str, Any]]:
-    """Contacts of the target."""
-    return list(by_key(pair.target, "Contact").values())
-
-
 @pytest.mark.parametrize(("rule", "owner"), [("off", "User"), ("default", "Group")])
 def test_rule_3_4_assignment_rules_run_only_where_the_plan_says_so(
     pair: Pair, rule: str, owner: str
