@@ -43,9 +43,23 @@ def load_by_bulk(run: RunContext, step: Step, chunk: ChunkRow, page: pl.DataFram
     status = _known_job(run, chunk)
     if status is None:
         status = _new_job(run, step, chunk, page)
-    ended = run.target.bulk.wait(status.job_id, on_poll=_Watch(run, status.job_id))
-    ended = _at_rest(run, ended, rows=page.height)
-    return _results(run, step, chunk, page, ended)
+    try:
+        ended = run.target.bulk.wait(status.job_id, on_poll=_Watch(run, status.job_id))
+        ended = _at_rest(run, ended, rows=page.height)
+        return _results(run, step, chunk, page, ended)
+    except RefusedError as gone:
+        if gone.fact("status") != 404:
+            raise
+        raise _gone(status.job_id) from gone
+
+
+def _gone(job_id: str) -> JobGoneError:
+    return JobGoneError(
+        f"The org no longer knows the job {job_id}.",
+        state="Its rows may have been written; they were not sent again.",
+        next_step="Check them by the key, or run the plan again with a migration key.",
+        job_id=job_id,
+    )
 
 
 def _at_rest(run: RunContext, ended: JobStatus, *, rows: int) -> JobStatus:
@@ -87,12 +101,7 @@ def _known_job(run: RunContext, chunk: ChunkRow) -> JobStatus | None:
             raise
         if chunk.state in (ChunkState.JOB_CREATED, ChunkState.UPLOADED):
             return None
-        raise JobGoneError(
-            f"The org no longer knows the job {chunk.job_id}.",
-            state="Its rows may have been written; they were not sent again.",
-            next_step="Check them by the key, or run the plan again with a migration key.",
-            job_id=chunk.job_id,
-        ) from gone
+        raise _gone(chunk.job_id) from gone
     if status.state is not JobState.OPEN:
         return status
     ended = run.target.bulk.abort(chunk.job_id)
