@@ -183,13 +183,8 @@ def undo(
     with bridge.session(actor.workspace_id) as session:
         run = runs.run_named(session, name)
     _check_undoable(run)
-    later = () if preview else undoing.later_runs(bridge, actor, run)
-    if later:
-        raise ConflictError(
-            f"A later run, {later[0]}, wrote the same records.",
-            state="Nothing was undone.",
-            next_step="Undo the later runs first, the newest one before the others.",
-        )
+    if not preview:
+        _check_newest(bridge, actor, run)
     source, target = _orgs(bridge, actor, run.source_org_id, run.target_org_id)
     if not preview:
         check_confirmation(target, Confirmation(confirm, reason), act="undo in")
@@ -224,6 +219,16 @@ def undo(
         if enqueue:
             _defer(session, actor, run_id, new.target_organization_id, LaunchRequest())
     return made
+
+
+def _check_newest(bridge: Orgbridge, actor: Actor, run: runs.RunRow) -> None:
+    later = undoing.later_runs(bridge, actor, run)
+    if later:
+        raise ConflictError(
+            f"A later run, {later[0]}, wrote the same records.",
+            state="Nothing was undone.",
+            next_step="Undo the later runs first, the newest one before the others.",
+        )
 
 
 def _check_undoable(run: runs.RunRow) -> None:

@@ -66,7 +66,7 @@ def test_objects_are_seen_as_they_arrive(
 ) -> None:
     """Whoever looks while the org is asked sees what came so far."""
     org_id = connect(bridge, "large", large)
-    large.plant({"kind": "http", "path": "/describe$", "after": 100, "times": 0, "hold": True})
+    large.plant({"kind": "http", "path": "/describe$", "after": 100, "times": 0, "hold": "before"})
     reading = threading.Thread(
         target=describing.describe_org, args=(bridge, admin.workspace_id, org_id)
     )
