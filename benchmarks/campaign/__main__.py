@@ -12,6 +12,7 @@ it is started again with the same folder.
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import os
 import random
 import subprocess
@@ -19,6 +20,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TextIO
 
 # one thread for frames of ten rows: handing them to a pool costs more than the work
 os.environ.setdefault("POLARS_MAX_THREADS", "1")
@@ -85,25 +87,43 @@ def _play(given: argparse.Namespace, folder: Path) -> None:
 
     done = {one["seed"] for one in results.read(folder)}
     todo = [seed for seed in seeds(given.seed, given.cases) if seed not in done]
-    ends = time.monotonic() + given.minutes * 60 if given.minutes else float("inf")
+    ends = _ends(given.minutes)
     with (folder / f"cases-{given.seed}-{os.getpid()}.jsonl").open("a", encoding="utf-8") as out:
         while todo and time.monotonic() < ends:
             part, todo = todo[:STAGE_CASES], todo[STAGE_CASES:]
             _play_part(part, out, ends)
 
 
-def _play_part(part: list[int], out: object, ends: float) -> None:
+def _ends(minutes: float) -> float:
+    """When to stop, in seconds since 1970; a slice that was begun again keeps its end."""
+    if not minutes:
+        return float("inf")
+    return float(os.environ.setdefault("CAMPAIGN_ENDS", str(time.time() + minutes * 60)))
+
+
+def _play_part(part: list[int], out: TextIO, ends: float) -> None:
     from benchmarks.campaign import results
     from benchmarks.campaign.stage import stage
-    from benchmarks.campaign.story import play
+    from benchmarks.campaign.story import hung, play
+    from benchmarks.campaign.watch import DEADLINE_S, Watchdog
 
-    now = commit()
+    now, playing = commit(), [0]
+
+    def note(stacks: str) -> None:
+        results.write(out, hung(playing[0], stacks), commit=now)
+
+    folder = Path(out.name).parent
+    stacks = folder / f"hung-{os.getpid()}-{int(time.time())}.txt"
+    watchdog = Watchdog(stacks, note, again=True, deadline_s=DEADLINE_S)
     with stage() as on:
         for number, seed in enumerate(part, 1):
-            if time.monotonic() >= ends:
+            if time.time() >= ends:
                 return
+            playing[0] = seed
+            watchdog.begin()
             verdict = play(on, seed)
-            results.write(out, verdict, commit=now)  # type: ignore[arg-type]  # an open text file
+            watchdog.end()
+            results.write(out, verdict, commit=now)
             _tell(verdict, number, len(part))
 
 
@@ -118,15 +138,23 @@ def _replay(numbers: Sequence[int]) -> int:
     from benchmarks.campaign.cases import case_of
     from benchmarks.campaign.stage import stage
     from benchmarks.campaign.story import play
+    from benchmarks.campaign.watch import DEADLINE_S, Watchdog
 
     wrong = 0
+    watchdog = Watchdog(Path(os.devnull), _hangs, again=False, deadline_s=DEADLINE_S)
     with stage() as on:
         for seed in numbers:
+            watchdog.begin()
             verdict = play(on, seed)
+            watchdog.end()
             wrong += bool(verdict.wrong)
             sys.stdout.write(f"{case_of(seed)}\n{verdict.seconds} s, struck: {verdict.struck}\n")
             sys.stdout.write("".join(f"  {one}\n" for one in verdict.wrong) or "  all right\n")
     return 1 if wrong else 0
+
+
+def _hangs(_: str) -> None:
+    faulthandler.dump_traceback(sys.stdout, all_threads=True)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -37,6 +38,8 @@ TRIES = 14
 CLEAR_FROM = 3
 #: seconds between two looks for the phase that a strike waits for
 LOOK_S = 0.02
+#: seconds that a job stands still
+STALL_S = 0.3
 _OVER = (RunState.SUCCEEDED, RunState.PARTIAL, RunState.CANCELLED)
 
 
@@ -123,6 +126,7 @@ class Carrying:
         else:
             self._plant_faults()
             state = self._resumed()
+        self._ended.set()
         self._clear()
         return self._document(state)
 
@@ -142,6 +146,21 @@ class Carrying:
         for fault in self._case.strike.faults:
             org = self._stage.org(str(fault.get("@org", "target")))
             org.plant({key: value for key, value in fault.items() if key != "@org"})
+        if self._case.strike.name == "job stalled":
+            threading.Thread(target=self._lift_stall, name="world", daemon=True).start()
+
+    def _lift_stall(self) -> None:
+        """A job that stands still goes on after a while; some runs are cancelled meanwhile."""
+        org = self._stage.target
+        with contextlib.suppress(urllib3.exceptions.HTTPError):
+            while not self._ended.wait(STALL_S / 10):
+                if not any(one.get("stall") for one in org.json("GET", "/_sim/faults")):
+                    break
+            self._ended.wait(STALL_S)
+            if self._case.kind != "undo" and self._case.seed % 3 == 0:
+                self._happened.wish = "cancel"
+                self._ended.wait(STALL_S)
+            org.clear_faults()
 
     def _with_acts(self) -> RunState:
         follower = threading.Thread(target=self._follow, name="world", daemon=True)

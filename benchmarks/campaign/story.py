@@ -26,6 +26,7 @@ from benchmarks.campaign.oracle import (
 from benchmarks.campaign.shapes import SHAPES
 from benchmarks.campaign.stage import Stage
 from benchmarks.campaign.wants import Between, Forward
+from benchmarks.campaign.watch import DEADLINE_S, where
 from core.domain.states import RunState
 
 _HOUR_S = 3600
@@ -87,6 +88,15 @@ def play(stage: Stage, seed: int) -> Verdict:
         at=round(time.time(), 3),
         raw=tuple(on.happened.raw),
     )
+
+
+def hung(seed: int, stacks: str) -> Verdict:
+    """The verdict on a case that did not come to an end."""
+    case = case_of(seed)
+    return Verdict(
+        seed=seed, kind=case.kind, strike=case.strike.name, wrong=(f"hung: {where(stacks)}"[:600],),
+        struck=True, resumes=0, seconds=DEADLINE_S, at=round(time.time(), 3),
+    )  # fmt: skip
 
 
 def _fill(on: _Play) -> None:
