@@ -13,6 +13,7 @@
     │   └── LockedRowError       UNABLE_TO_LOCK_ROW and kin: retry ordered by parent
     ├── RowError         this record only
     ├── LostError        we cannot tell what happened: ask the org before sending again
+    │   └── StalledJobError      a bulk job stands still, and the org may yet go on with it
     └── BugError         ours
 
 Every error carries its facts as attributes (``error.facts``) and one message built from three
@@ -86,6 +87,11 @@ class RowError(OrgbridgeError):
 
 class LostError(OrgbridgeError):
     """The answer was lost after the request went out; the org may have applied it."""
+
+
+class StalledJobError(LostError):
+    """A job of the org has shown no progress for longer than the platform allows; it was not sent
+    again. Work pauses and can go on later by looking at the job."""
 
 
 class BugError(OrgbridgeError):

@@ -171,7 +171,13 @@ class FileSource:
         return found
 
     def query_frames(
-        self, soql: str, *, all_rows: bool = False, page_rows: int = 50_000, api: str = "auto"
+        self,
+        soql: str,
+        *,
+        all_rows: bool = False,
+        page_rows: int = 50_000,
+        api: str = "auto",
+        beat: Callable[[], None] | None = None,
     ) -> Iterator[pl.DataFrame]:
         """Rows as frames of text, a page of the files each; none for no rows."""
         asked = _parsed(soql)

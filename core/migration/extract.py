@@ -98,7 +98,7 @@ def extract(
     sizes: list[int] = []
     drift = 0
     spool.delete(source_folder(step))
-    for frame in _frames(org, step, columns, narrowed):
+    for frame in _frames(org, step, columns, narrowed, beat=beat):
         beat()
         kept = keep(frame)
         if MODSTAMP in kept.columns:
@@ -112,13 +112,18 @@ def extract(
 
 
 def _frames(
-    org: RowSource, step: Step, columns: tuple[str, ...], narrowed: tuple[str, ...] | None
+    org: RowSource,
+    step: Step,
+    columns: tuple[str, ...],
+    narrowed: tuple[str, ...] | None,
+    *,
+    beat: Callable[[], None],
 ) -> Iterator[pl.DataFrame]:
     every = step.mapping.rows is not Rows.LIVE
     seen = pl.Series(ID, [], dtype=pl.String)
     for condition in (None,) if narrowed is None else narrowed:
         soql = select(step, columns, narrowed=condition)
-        for frame in org.query_frames(soql, all_rows=every, page_rows=PAGE_ROWS):
+        for frame in org.query_frames(soql, all_rows=every, page_rows=PAGE_ROWS, beat=beat):
             if narrowed is None:
                 yield frame
                 continue

@@ -19,7 +19,7 @@ import polars as pl
 from core.db.run_state import ChunkRow
 from core.domain.states import ChunkState
 from core.errors import LostError, RefusedError, TransientError
-from core.migration.context import RunContext
+from core.migration.context import RunContext, StopRequested
 from core.migration.outcomes import Outcomes, bulk_csv, bulk_outcomes, result_columns
 from core.migration.spec import Step
 from core.salesforce.bulk import JobSpec, JobState, JobStatus, ResultKind
@@ -27,6 +27,10 @@ from core.salesforce.bulk import JobSpec, JobState, JobStatus, ResultKind
 _OPERATIONS = {"hard_delete": "hardDelete"}
 #: jobs made anew because an upload broke off
 _UPLOAD_ATTEMPTS = 4
+#: seconds without progress after which a pause no longer waits for a job's results
+_PAUSE_IDLE_S = 30.0
+#: seconds without progress after which the run's story says so
+_TELL_IDLE_S = 600.0
 
 
 class JobGoneError(LostError):
@@ -39,12 +43,13 @@ def load_by_bulk(run: RunContext, step: Step, chunk: ChunkRow, page: pl.DataFram
     Raises:
         JobGoneError: the org no longer knows the job and its results; the rows' fate is unknown.
         StopRequested, TakenOverError: between two acts on the org; the chunk can be carried on.
+        StalledJobError: the job stands still; the chunk can be carried on by looking at it again.
     """
     status = _known_job(run, chunk)
     if status is None:
         status = _new_job(run, step, chunk, page)
     try:
-        ended = run.target.bulk.wait(status.job_id, on_poll=_Watch(run, status.job_id))
+        ended = run.target.bulk.wait(status.job_id, on_poll=_Watch(run, step, status.job_id))
         ended = _at_rest(run, ended, rows=page.height)
         return _results(run, step, chunk, page, ended)
     except RefusedError as gone:
@@ -74,19 +79,41 @@ def _at_rest(run: RunContext, ended: JobStatus, *, rows: int) -> JobStatus:
 
 
 class _Watch:
-    """Looks at lease and wishes between two polls; a cancelled run's job is aborted, then
-    awaited."""
+    """Looks at lease and wishes between two polls.
 
-    def __init__(self, run: RunContext, job_id: str) -> None:
+    A cancelled run's job is aborted, then awaited; a pause waits for the results of a job that
+    moves, not for one that stands still; a worker that ends leaves the job to the next one.
+    """
+
+    def __init__(self, run: RunContext, step: Step, job_id: str) -> None:
         self._run = run
+        self._step = step
         self._job_id = job_id
         self._aborted = False
+        self._told = False
 
     def __call__(self, status: JobStatus) -> None:
         self._run.pulse.check_lease()
-        if self._run.pulse.wish == "cancel" and not self._aborted and not status.state.is_terminal:
+        if status.state.is_terminal:
+            return
+        wish = self._run.pulse.wish
+        if wish == "cancel" and not self._aborted:
             self._aborted = True
             self._run.target.bulk.abort(self._job_id)
+        elif wish == "yield" or (wish == "pause" and status.idle_s >= _PAUSE_IDLE_S):
+            raise StopRequested(wish)
+        if status.idle_s >= _TELL_IDLE_S and not self._told:
+            self._told = True
+            self._tell(status)
+
+    def _tell(self, status: JobStatus) -> None:
+        message = (
+            f"{self._step.name}: the org has not moved the bulk job {self._job_id} for"
+            f" {status.idle_s / 60:.0f} minutes ({status.state}, {status.records_processed} records"
+            " processed); it is waited for. Pause or cancel end the waiting."
+        )
+        with self._run.store.commit() as commit:
+            commit.event(message, step=self._step.name, level="warning")
 
 
 def _known_job(run: RunContext, chunk: ChunkRow) -> JobStatus | None:

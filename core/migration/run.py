@@ -38,6 +38,7 @@ from core.errors import (
     DailyLimitError,
     NotFoundError,
     OrgbridgeError,
+    StalledJobError,
     UserError,
 )
 from core.migration import canary, delta, survivors
@@ -181,6 +182,10 @@ class _Carrier:
         except DailyLimitError as limit:
             self._note(str(limit), level="warning")
             self._stay.leave(RunState.PAUSED, reason=f"daily limit: {limit.happened}")
+            return RunState.PAUSED
+        except StalledJobError as stalled:
+            self._note(str(stalled), level="warning")
+            self._stay.leave(RunState.PAUSED, reason=str(stalled))
             return RunState.PAUSED
         except OrgbridgeError as error:
             self._note(str(error), level="error")

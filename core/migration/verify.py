@@ -137,7 +137,8 @@ class _Target:
     def _read(self) -> Iterator[tuple[str, str, str]]:
         columns = [ID, *(n for n in self._columns if n != ID)]
         soql = f"SELECT {', '.join(columns)} FROM {self._step.target.name}"
-        for number, frame in enumerate(self._run.target.query_frames(soql), 1):
+        frames = self._run.target.query_frames(soql, beat=self._run.pulse.check)
+        for number, frame in enumerate(frames, 1):
             self._run.pulse.check()
             name = f"found/{self._step.name}/{number:06d}"
             self._run.spool.write(name, frame.select(columns))

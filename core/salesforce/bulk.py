@@ -11,7 +11,7 @@ whatever is lost afterwards is found again by asking for the job. Nothing is pro
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -20,7 +20,7 @@ from urllib.parse import quote
 import orjson
 import polars as pl
 
-from core.errors import LostError, RefusedError, TransientError
+from core.errors import LostError, RefusedError, StalledJobError, TransientError
 from core.salesforce import faults, frames
 from core.salesforce.queries import RestApi
 from core.salesforce.retry import PollPolicy
@@ -86,6 +86,16 @@ class JobStatus:
     total_processing_ms: int
     apex_processing_ms: int
     retries: int
+    #: seconds of waiting in which nothing of it moved, as far as we looked
+    idle_s: float = 0.0
+
+    @property
+    def figures(self) -> tuple[object, ...]:
+        """What moves while the org works on the job."""
+        return (
+            self.state, self.records_processed, self.records_failed,
+            self.total_processing_ms, self.retries,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +195,9 @@ class Bulk:
         """The job when it has ended, or as it stood at ``until``; looks 0.2 s to 5 s apart.
 
         ``on_poll`` sees every look; what it raises ends the waiting (the job goes on).
+
+        Raises:
+            StalledJobError: nothing of the job moved for ``poll.patience_s``; it may yet go on.
         """
         return self._wait(f"jobs/ingest/{job_id}", until=until, on_poll=on_poll)
 
@@ -266,15 +279,23 @@ class Bulk:
         self.wire.send(Request(method="DELETE", path=path, accept=frozenset({404})))
 
     def query_frames(
-        self, soql: str, *, all_rows: bool = False, page_rows: int = 50_000
+        self,
+        soql: str,
+        *,
+        all_rows: bool = False,
+        page_rows: int = 50_000,
+        beat: Callable[[], None] | None = None,
     ) -> Iterator[pl.DataFrame]:
         """Run a query as a job and give its rows; the job is deleted when they have been read.
+
+        Args:
+            beat: called between two looks at the job; what it raises ends the waiting.
 
         Raises:
             RefusedError: the org does not take this query in bulk (``faults.is_not_for_bulk``).
         """
         job_id = self.create_query(soql, all_rows=all_rows)
-        status = self.wait_query(job_id)
+        status = self.wait_query(job_id, on_poll=(lambda _: beat()) if beat else None)
         if status.state is not JobState.JOB_COMPLETE:
             raise RefusedError(
                 f"The org did not finish the query job {job_id}: "
@@ -312,13 +333,21 @@ class Bulk:
         on_poll: Callable[[JobStatus], None] | None,
     ) -> JobStatus:
         delays = self.poll.delays()
+        # waits are added up rather than clocks compared: a clock may jump
+        idle_s, before = 0.0, None
         while True:
             status = _status(self.wire.get_json(self.api.path(tail)))
+            idle_s = idle_s if status.figures == before else 0.0
+            before, status = status.figures, replace(status, idle_s=idle_s)
             if on_poll is not None:
                 on_poll(status)
             if status.state.is_terminal or (until is not None and self.clock() >= until):
                 return status
-            self.sleep(next(delays))
+            if idle_s >= self.poll.patience_s:
+                raise _stalled(status)
+            wait_s = next(delays)
+            self.sleep(wait_s)
+            idle_s += wait_s
 
     def _frames(
         self, page: ResultPage, max_rows: int, only: Sequence[str] | None = None
@@ -401,6 +430,17 @@ def split_error(text: str) -> tuple[str, str, tuple[str, ...]]:
         return code, rest, ()
     named = tail.removesuffix("--").split()
     return code, message, tuple(named)
+
+
+def _stalled(status: JobStatus) -> StalledJobError:
+    return StalledJobError(
+        f"The org has not moved the bulk job {status.job_id} ({status.sobject or 'query'},"
+        f" {status.state}) for {status.idle_s / 60:.0f} minutes,"
+        f" at {status.records_processed} records processed.",
+        state="The org may still go on with it; nothing of it was sent again.",
+        next_step="Wait for it or abort it (Setup, Bulk Data Load Jobs), then resume.",
+        job_id=status.job_id,
+    )
 
 
 #: sendings of a result file that broke off without a single new row

@@ -155,23 +155,31 @@ class OrgClient:
         return queries.counts(self.wire, self.api, soqls, all_rows=all_rows)
 
     def query_frames(
-        self, soql: str, *, all_rows: bool = False, page_rows: int = 50_000, api: str = "auto"
+        self,
+        soql: str,
+        *,
+        all_rows: bool = False,
+        page_rows: int = 50_000,
+        api: str = "auto",
+        beat: Callable[[], None] | None = None,
     ) -> Iterator[pl.DataFrame]:
         """Rows as frames of text (dotted columns as written, null for blank); none for no rows.
 
         Args:
             api: ``bulk``, ``rest``, or ``auto``: REST up to 10,000 rows and for what bulk refuses.
+            beat: called while a job is awaited; what it raises ends the waiting.
 
         Cost: REST one call per 2,000 rows; bulk about five, polls and one per page.
         """
+        bulk = partial(self._bulk_frames, soql, all_rows=all_rows, page_rows=page_rows, beat=beat)
         if api == "bulk":
-            yield from self._bulk_frames(soql, all_rows=all_rows, page_rows=page_rows)
+            yield from bulk()
             return
         first = queries.first_page(self.wire, self.api, soql, all_rows=all_rows, exact=True)
         large = int(first["totalSize"]) >= BULK_FROM_ROWS
         if api == "auto" and large and queries.is_bulk_fit(soql):
             try:
-                yield from self._bulk_frames(soql, all_rows=all_rows, page_rows=page_rows)
+                yield from bulk()
                 return
             except RefusedError as exc:
                 if not faults.is_not_for_bulk(exc):
@@ -275,9 +283,12 @@ class OrgClient:
                 raise
             return UserPermissions()
 
-    def _bulk_frames(self, soql: str, *, all_rows: bool, page_rows: int) -> Iterator[pl.DataFrame]:
+    def _bulk_frames(
+        self, soql: str, *, all_rows: bool, page_rows: int, beat: Callable[[], None] | None
+    ) -> Iterator[pl.DataFrame]:
         columns = queries.frame_columns(soql)
-        for frame in self.bulk.query_frames(soql, all_rows=all_rows, page_rows=page_rows):
+        read = self.bulk.query_frames(soql, all_rows=all_rows, page_rows=page_rows, beat=beat)
+        for frame in read:
             # the org writes its own spelling of the names; callers know the query's
             named = len(columns) == frame.width
             yield frame.rename(dict(zip(frame.columns, columns, strict=True))) if named else frame

@@ -44,6 +44,9 @@ class PollPolicy:
     first_delay_s: float = 0.2
     factor: float = 1.4
     max_delay_s: float = 5.0
+    #: waiting for a job whose figures stand still ends after so long. An org gives a batch 5
+    #: minutes and up to 20 tries before it fails the job (Bulk API 2.0, Limits): 100 minutes
+    patience_s: float = 7_200.0
 
     def delays(self) -> Iterator[float]:
         """Endless waits in seconds, from 0.2 s growing to 5 s."""

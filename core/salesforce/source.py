@@ -7,7 +7,7 @@ the client of an org.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -58,9 +58,19 @@ class RowSource(Protocol):
         ...
 
     def query_frames(
-        self, soql: str, *, all_rows: bool = False, page_rows: int = 50_000, api: str = "auto"
+        self,
+        soql: str,
+        *,
+        all_rows: bool = False,
+        page_rows: int = 50_000,
+        api: str = "auto",
+        beat: Callable[[], None] | None = None,
     ) -> Iterator[pl.DataFrame]:
-        """Rows as frames of text, streamed; none for no rows."""
+        """Rows as frames of text, streamed; none for no rows.
+
+        Args:
+            beat: called while the source makes one wait; what it raises ends the reading.
+        """
         ...
 
     def count(self, soql: str) -> int:

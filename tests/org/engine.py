@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import text
+
 from core.bootstrap import Orgbridge
 from core.db import runs
 from core.domain.plan import parse_plan
@@ -94,6 +96,17 @@ class Pair:
         """All that the run keeps of itself."""
         with self.bridge.session(self.actor.workspace_id) as session:
             return dict(runs.run_named(session, document["run_id"]).summary)
+
+    def expire_lease(self, name: str) -> None:
+        """As if the run's worker had not been heard of for long."""
+        with self.bridge.owner_session() as session:
+            session.execute(
+                text(
+                    "UPDATE data_migration SET lease_until = clock_timestamp()"
+                    " - interval '1 second' WHERE data_schedule_id = :name"
+                ),
+                {"name": name},
+            )
 
     def failures(self, name: str) -> list[dict[str, Any]]:
         """Row failures of a run."""

@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-from core.errors import LostError, RefusedError, TransientError
+from core.errors import LostError, RefusedError, StalledJobError, TransientError
 from core.salesforce import bulk
 from core.salesforce.bulk import JobSpec, JobState, ResultKind, split_error
 from core.salesforce.client import OrgClient
 from core.salesforce.credentials import Credentials
+from core.salesforce.retry import PollPolicy
 from core.secret import Secret
 from tests.org.scripted_org import Reply, ScriptedOrg, Seen
 
@@ -295,3 +296,37 @@ def test_a_failed_query_job_says_why(org: ScriptedOrg, client: OrgClient) -> Non
 )
 def test_an_error_cell_is_taken_apart(cell: str, parts: tuple[str, str, tuple[str, ...]]) -> None:
     assert split_error(cell) == parts
+
+
+def test_a_job_that_stands_still_is_not_waited_for_for_ever(
+    org: ScriptedOrg, waits: list[float]
+) -> None:
+    """The limit is more than the platform itself tries a batch: 20 times 5 minutes."""
+    held = Credentials(instance_url=org.url, access_token=Secret("t"), api_version="67.0")
+    client = OrgClient(held, sleep=waits.append, poll=PollPolicy(patience_s=100))
+    moving = [job("InProgress", numberRecordsProcessed=n) for n in range(1, 4)]
+    org.on("GET", f"/jobs/ingest/{JOB}$", *moving)
+
+    with pytest.raises(StalledJobError, match="at 3 records processed") as said:
+        client.bulk.wait(JOB)
+
+    assert said.value.fact("job_id") == JOB
+    assert 100 <= sum(waits[2:]) <= 105
+    assert PollPolicy().patience_s > 20 * 5 * 60
+    assert org.requests(JOB, "PATCH") == []
+
+
+def test_waiting_for_a_query_is_interrupted_between_two_looks(
+    org: ScriptedOrg, client: OrgClient
+) -> None:
+    class Cancelled(Exception):
+        pass
+
+    def stop() -> None:
+        raise Cancelled
+
+    org.on("POST", "/jobs/query$", job("UploadComplete"))
+    org.on("GET", f"/jobs/query/{JOB}$", job("InProgress"))
+
+    with pytest.raises(Cancelled):
+        list(client.query_frames("SELECT Id FROM Contact", api="bulk", beat=stop))
