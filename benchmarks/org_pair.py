@@ -92,7 +92,7 @@ def pair(rows: int, **options: float) -> Iterator[tuple[OrgUnderTest, OrgUnderTe
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=HOME)))
         for role, home in kept.items():
             shutil.copytree(home, work / role)
-        source, target = (stack.enter_context(_serving(work / r)) for r in ("source", "target"))
+        source, target = (stack.enter_context(serving(work / r)) for r in ("source", "target"))
         for org in (source, target):
             org.client.call("POST", "/_sim/options", given)
         yield source, target
@@ -106,7 +106,7 @@ def change_some(source: OrgUnderTest, rows: int, *, percent: int = 1) -> int:
         frame = pl.DataFrame({"Code__c": [code(sobject, n) for n in numbers]}).with_columns(
             Phone=pl.lit("+47 555 0000")
         )
-        _upsert(source.client, sobject, frame)
+        upsert(source.client, sobject, frame)
         changed += frame.height
     return changed
 
@@ -133,21 +133,21 @@ def _empty() -> Path:
     home = HOME / "target"
     if not (home / "filled").exists():
         shutil.rmtree(home, ignore_errors=True)
-        with _serving(home):
+        with serving(home):
             pass
         (home / "filled").touch()
     return home
 
 
 def _fill(home: Path, rows: int) -> None:
-    with _serving(home) as org:
+    with serving(home) as org:
         org.client.call("POST", "/_sim/options", {"bulk_queue_delay_s": 0, "bulk_batch_delay_s": 0})
         for sobject, number in sizes(rows).items():
             roots = max(number // 10, 1)
             for start, stop in ((0, roots), (roots, number)):
                 for first in range(start, stop, JOB_ROWS):
                     part = range(first, min(first + JOB_ROWS, stop))
-                    _upsert(org.client, sobject, _rows(sobject, part, roots, sizes(rows)))
+                    upsert(org.client, sobject, _rows(sobject, part, roots, sizes(rows)))
     (home / "filled").touch()
 
 
@@ -185,7 +185,7 @@ def _cell(sobject: str, name: str, n: int) -> str | None:
     return usual.get(name) or f"{_AWKWARD[n % len(_AWKWARD)]} {n}"
 
 
-def _upsert(client: Client, sobject: str, frame: pl.DataFrame) -> None:
+def upsert(client: Client, sobject: str, frame: pl.DataFrame) -> None:
     job = client.call(
         "POST",
         "/jobs/ingest",
@@ -199,7 +199,7 @@ def _upsert(client: Client, sobject: str, frame: pl.DataFrame) -> None:
 
 
 @contextmanager
-def _serving(home: Path) -> Iterator[OrgUnderTest]:
+def serving(home: Path) -> Iterator[OrgUnderTest]:
     home.mkdir(parents=True, exist_ok=True)
     schema = home / "schema.yaml"
     if not schema.exists():

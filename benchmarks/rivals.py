@@ -40,6 +40,16 @@ class Tool:
 
 def ours(source: OrgUnderTest, target: OrgUnderTest, folder: Path, *, verify: bool = False) -> Tool:
     """``cli.py run``, database and worker included; orgs and plan are registered beforehand."""
+    cli = registered(source, target, folder, plan=plan_text())
+    proof = "--verify" if verify else "--no-verify"
+    name = "ours, with verify" if verify else "ours"
+    return Tool(name, "", lambda: cli("run", "bench", "--json", proof))
+
+
+def registered(
+    source: OrgUnderTest, target: OrgUnderTest, folder: Path, *, plan: str
+) -> Callable[..., Cost]:
+    """Our terminal with a home of its own that knows both orgs and the plan."""
     env = {**os.environ, "ORGBRIDGE_HOME": str(folder / "home")}
 
     def cli(*arguments: str) -> Cost:
@@ -49,12 +59,10 @@ def ours(source: OrgUnderTest, target: OrgUnderTest, folder: Path, *, verify: bo
         ready = org.ready
         reach = ("--instance-url", ready["url"], "--access-token", ready["access_token"])
         _checked(cli("orgs", "add", name, *reach))
-    plan = folder / "plan.yaml"
-    plan.write_text(plan_text())
-    _checked(cli("plans", "import", str(plan)))
-    proof = "--verify" if verify else "--no-verify"
-    name = "ours, with verify" if verify else "ours"
-    return Tool(name, "", lambda: cli("run", "bench", "--json", proof))
+    file = folder / "plan.yaml"
+    file.write_text(plan)
+    _checked(cli("plans", "import", str(file)))
+    return cli
 
 
 def plan_text() -> str:

@@ -22,6 +22,7 @@ from orgsim.dml.outcomes import Outcomes
 from orgsim.dml.rulebook import check_formulas
 from orgsim.dml.save import OrgFacts, Save, SaveOptions
 from orgsim.faults.book import FaultBook
+from orgsim.faults.latency import Latency
 from orgsim.schema import access, build
 from orgsim.schema.model import Schema
 from orgsim.store import Store, Transaction
@@ -63,6 +64,7 @@ class Org:
         self.sessions = Sessions(store, identity.organization_id, clock.now)
         self.usage = Usage(store, clock)
         self.faults = FaultBook(home)
+        self.latency = Latency(self.options)
         self._views: dict[str, Schema] = {}
         self._permissions: dict[str, frozenset[str]] = {}
         self._views_lock = threading.Lock()

@@ -133,7 +133,7 @@ class PracticeOrg:
     def begin_afresh(self, *sobjects: str) -> None:
         """Forget what is there: faults go, settings return, and `rows` shows later rows only."""
         self.clear_faults()
-        self.options(**_QUICK, bulk_batch_rows=10_000)
+        self.options(**_QUICK, bulk_batch_rows=10_000, call_delay_s=0, bulk_job_delay_s=0)
         for sobject in sobjects:
             self.ignored |= {row["Id"] for row in self.rows(sobject)}
 

@@ -97,6 +97,10 @@ class Office:
             batch_s=float(options.get("bulk_batch_delay_s", usual.batch_s)),
         )
 
+    def delay(self, job: Job) -> float:
+        """Return the seconds that the job takes beyond its work."""
+        return self._org.latency.of_job(job.operation.value, job.object, job.id)
+
     def now(self) -> datetime:
         """Return the org's clock."""
         return self._org.clock.now()

@@ -41,6 +41,9 @@ class Surroundings(Protocol):
     def query(self, job: Job, files: JobFiles) -> int:
         """Carry out a query job; return its rows."""
 
+    def delay(self, job: Job) -> float:
+        """Return the seconds that the job takes beyond its work."""
+
     def fault(self, job: Job) -> BulkFault | None:
         """Return what is planted for the job."""
 
@@ -91,16 +94,20 @@ class Worker:
         if job is None or job.state is not JobState.IN_PROGRESS or self._stopping.is_set():
             return
         fault = self._around.fault(job) or BulkFault()
-        self._suffer(fault)
+        self._pause(self._around.delay(job))
+        self._suffer(job_id, fault)
         try:
             self._carry_out(job, pace, fault)
         except JobFailedError as problem:
             self._end(job_id, JobState.FAILED, str(problem))
 
-    def _suffer(self, fault: BulkFault) -> None:
-        """Wait as long as a planted fault says."""
+    def _suffer(self, job_id: str, fault: BulkFault) -> None:
+        """Wait as long as a planted fault says, or until the job is aborted."""
         self._pause(fault.delay_s)
         while fault.stall and self._around.stalls() and not self._stopping.is_set():
+            job = self.ledger.job(job_id)
+            if job is None or job.is_terminal:
+                return
             self._pause(_STALL_STEP_S)
 
     def _carry_out(self, job: Job, pace: Pace, fault: BulkFault) -> None:

@@ -3,6 +3,7 @@
     book        the planted faults, counted down, kept in a file
     asgi        those of HTTP: statuses, delays, lost connections, outages
     endpoints   /_sim/faults
+    latency     waits of calls and jobs as those of an org far away, /_sim/delays
 
 Those of bulk jobs and of rows are asked for by the rooms that have jobs and rows.
 """

@@ -1,6 +1,6 @@
 """The web application of one org: every resource, the gate before them, faults around all.
 
-FaultMiddleware ▶ gzip ▶ Gate (token, allowance) ▶ routes
+LatencyMiddleware ▶ FaultMiddleware ▶ gzip ▶ Gate (token, allowance) ▶ routes
                                                     ├── /services/oauth2, /id       auth
                                                     ├── /services/data/…/jobs        bulk
                                                     (streams)
@@ -30,7 +30,9 @@ from orgsim.bulk import endpoints as bulk_endpoints
 from orgsim.bulk import first_version
 from orgsim.dml.late import LateRefusalsError
 from orgsim.faults import endpoints as fault_endpoints
+from orgsim.faults import latency
 from orgsim.faults.asgi import FaultMiddleware
+from orgsim.faults.latency import LatencyMiddleware
 from orgsim.metadata import endpoints as metadata_endpoints
 from orgsim.org import Org
 from orgsim.soql import endpoints as soql_endpoints
@@ -82,7 +84,7 @@ def make_router() -> Router:
     return made[0]
 
 
-def make_app(org: Org) -> FaultMiddleware:
+def make_app(org: Org) -> LatencyMiddleware:
     """The ASGI application of an org."""
     router = make_router()
 
@@ -96,6 +98,7 @@ def make_app(org: Org) -> FaultMiddleware:
         *bulk_endpoints.ROUTES,
         *first_version.ROUTES,
         *fault_endpoints.ROUTES,
+        *latency.ROUTES,
         *sim.ROUTES,
         *soap.ROUTES,
         Route("/services/data/v{version}", resource, methods=_METHODS),
@@ -108,7 +111,8 @@ def make_app(org: Org) -> FaultMiddleware:
             Middleware(Gate, org=org),
         ],
     )
-    return FaultMiddleware(app, org.faults, lambda: _expire(org))
+    disturbed = FaultMiddleware(app, org.faults, lambda: _expire(org))
+    return LatencyMiddleware(disturbed, org.latency)
 
 
 def _expire(org: Org) -> None:

@@ -19,6 +19,7 @@ paths.
                                       "insert": {object: [rows]}, "merge": {"winner": id, "losers":
                                       [ids]}, "archive": {object: [ids]}}
     GET|POST|DELETE /_sim/faults     see orgsim/faults/book.py
+    GET|DELETE /_sim/delays          see orgsim/faults/latency.py
 """
 
 from __future__ import annotations

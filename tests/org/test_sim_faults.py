@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -174,3 +175,23 @@ def test_a_reset_empties_an_org_and_ids_go_on(org: PracticeOrg) -> None:
     assert org.rows("User")
     again = org.json("POST", "sobjects/Account", {"Name": "Three"})["id"]
     assert again > before["Account"][0]["Id"]
+
+
+def test_an_org_far_away_lists_what_was_waited(org: PracticeOrg) -> None:
+    """Each call and each job waits as long as the options say, the same job always as long."""
+    org.options(call_delay_s=0.01, bulk_job_delay_s=[0.02, 0.04])
+    org.json("GET", "limits")
+    job = org.json("POST", "jobs/query", {"operation": "query", "query": "SELECT Id FROM Account"})
+    path = f"jobs/query/{job['id']}"
+    wait_for(lambda: org.json("GET", path)["state"] == "JobComplete", timeout_s=120)
+    org.options(call_delay_s=0, bulk_job_delay_s=0)
+
+    waited = org.json("GET", "/_sim/delays")
+    calls = [one for one in waited if one["job"] is None]
+    jobs = [one for one in waited if one["job"] is not None]
+    assert calls[0]["what"] == "GET /services/data/v62.0/limits"
+    assert {one["seconds"] for one in calls} == {0.01}
+    assert [one["what"] for one in jobs] == ["query Account"]
+    assert jobs[0]["seconds"] == random.Random(job["id"]).uniform(0.02, 0.04)
+    org.json("DELETE", "/_sim/delays")
+    assert org.json("GET", "/_sim/delays") == []
