@@ -105,8 +105,10 @@ def _effective(plan: Plan, mapping: ObjectMapping, sides: _Described, place: str
                 next_step="Correct the name, or give the connected user access to the field.",
             )
         named[target.fields[name].name] = rule
+    skipped = {name.lower() for name in mapping.skip}
     for name, policy in mapping.lookups.items():
-        if name in target.fields and target.fields[name].name not in named:
+        is_open = name in target.fields and name.lower() not in skipped
+        if is_open and target.fields[name].name not in named:
             named[target.fields[name].name] = CopyRule(source=policy.source or name)
     named.update(_stamp(mapping, target, named))
     said = mapping.model_copy(update={"fields": named})

@@ -24,7 +24,7 @@ from core.domain.describe import SObject
 from core.domain.plan import ObjectMapping, Plan, ReviewState, RuleBase
 from core.domain.roles import Role
 from core.errors import ConflictError, OrgbridgeError, UserError
-from core.plans import editing, field_rows
+from core.plans import editing, field_rows, launch_rules
 from core.plans.compare import compare_plans
 from core.plans.field_rows import FieldRow, MappingProgress
 from core.services import plan_memory, plans
@@ -60,6 +60,7 @@ class EditorView:
     """A plan as the editor opens it."""
 
     row: PlanRow
+    #: the draft with what a launch would add by itself (`core.plans.launch_rules`)
     plan: Plan
     objects: tuple[ObjectView, ...]
 
@@ -99,10 +100,13 @@ def view(bridge: Orgbridge, actor: Actor, plan_id: UUID) -> EditorView:
     """
     roles.require(actor, Role.VIEWER)
     opened = plans.plan(bridge, actor, plan_id)
-    objects = tuple(
-        _object_view(bridge, actor, opened=opened, name=entry.name) for entry in opened.plan.objects
-    )
-    return EditorView(row=opened.row, plan=opened.plan, objects=objects)
+    entries, objects = [], []
+    for entry in opened.plan.objects:
+        shown, listed = _object_view(bridge, actor, opened=opened, entry=entry)
+        entries.append(shown)
+        objects.append(listed)
+    plan = opened.plan.model_copy(update={"objects": tuple(entries)})
+    return EditorView(row=opened.row, plan=plan, objects=tuple(objects))
 
 
 def rows(
@@ -124,7 +128,15 @@ def rows(
     roles.require(actor, Role.VIEWER)
     opened = plans.plan(bridge, actor, plan_id)
     both = describes(bridge, actor, opened=opened, mapping=mapping)
-    return _rows_of(opened.plan, mapping, both, issues=issues)
+    entry = _shown(bridge, actor, opened=opened, name=mapping).entry
+    return field_rows.field_rows(entry, both.source, both.target, issues=issues)
+
+
+def as_launched(bridge: Orgbridge, actor: Actor, plan_id: UUID, *, mapping: str) -> ObjectMapping:
+    """One object mapping with what a launch would add by itself."""
+    roles.require(actor, Role.VIEWER)
+    opened = plans.plan(bridge, actor, plan_id)
+    return _shown(bridge, actor, opened=opened, name=mapping).entry
 
 
 def sides(bridge: Orgbridge, actor: Actor, plan_id: UUID, *, mapping: str) -> Describes:
@@ -138,8 +150,9 @@ def edit(
 ) -> EditorSaved:
     """Applies one change, made by somebody who looked at `revision`, to the draft and saves it.
 
-    If others saved in between, the change goes on top of theirs as long as it touches no place that
-    they changed: both are kept.
+    The change sees the plan as the editor shows it, with what a launch would add by itself; saved
+    is what differs from that. If others saved in between, the change goes on top of theirs as long
+    as it touches no place that they changed: both are kept.
 
     Raises:
         ConflictError: others changed the same place in between; nothing was written.
@@ -148,7 +161,7 @@ def edit(
     roles.require(actor, Role.ANALYST)
     for is_last in (False, False, True):
         opened = plans.plan(bridge, actor, plan_id)
-        changed = change(opened.plan)
+        changed = _changed(bridge, actor, opened, change=change)
         touched = [made.place for made in compare_plans(opened.plan, changed)]
         others = _edits_since(bridge, actor, opened.row, revision)
         _refuse_overlap(others, touched)
@@ -199,9 +212,10 @@ def suggest(
     for name in names:
         both = describes(bridge, actor, opened=opened, mapping=name)
         samples = _samples(bridge, actor, opened.row, entry=plan.mapping(name), source=both.source)
+        found = automap.suggest(both.source, both.target, samples=samples)
         made[name] = {
-            found.target: found.rule
-            for found in automap.suggest(both.source, both.target, samples=samples)
+            **_taken_anyway(plan, plan.mapping(name), both),
+            **{each.target: each.rule for each in found},
         }
 
     def change(current: Plan) -> Plan:
@@ -212,6 +226,15 @@ def suggest(
     saved = edit(bridge, actor, plan_id, revision=revision, change=change)
     before, after = (_suggested(plan), _suggested(saved.plan))
     return Suggested(saved.plan, saved.revision, added=len(after - before))
+
+
+def _taken_anyway(plan: Plan, entry: ObjectMapping, both: Describes) -> dict[str, RuleBase]:
+    """What a launch would add if nothing was suggested: an auto-map must not take it away."""
+    spoken = {n: r for n, r in entry.fields.items() if r.review is not ReviewState.SUGGESTED}
+    bare = entry.model_copy(update={"fields": spoken})
+    beside = launch_rules.around(plan)
+    full = launch_rules.with_launch_rules(bare, both.source, both.target, beside=beside)
+    return {name: rule for name, rule in full.fields.items() if name not in spoken}
 
 
 def describes(
@@ -304,20 +327,16 @@ def _samples(
 
 
 def _object_view(
-    bridge: Orgbridge, actor: Actor, *, opened: plans.PlanView, name: str
-) -> ObjectView:
-    entry = opened.plan.mapping(name)
-
-    def counted() -> MappingProgress:
-        both = describes(bridge, actor, opened=opened, mapping=name)
-        return field_rows.progress(_rows_of(opened.plan, name, both))
-
-    progress, problem = None, ""
+    bridge: Orgbridge, actor: Actor, *, opened: plans.PlanView, entry: ObjectMapping
+) -> tuple[ObjectMapping, ObjectView]:
+    """The mapping as shown, and its line in the list; as saved where an org does not answer."""
+    shown, progress, problem = entry, None, ""
     try:
-        progress = plan_memory.progress_of(opened.row.id, entry, counted)
+        made = _shown(bridge, actor, opened=opened, name=entry.name)
+        shown, progress = made.entry, made.progress
     except OrgbridgeError as error:
         problem = error.happened
-    return ObjectView(
+    listed = ObjectView(
         name=entry.name,
         source=entry.source,
         target=entry.target,
@@ -325,13 +344,49 @@ def _object_view(
         progress=progress,
         problem=problem,
     )
+    return shown, listed
 
 
-def _rows_of(
-    plan: Plan, mapping: str, both: Describes, *, issues: Mapping[str, str] | None = None
-) -> tuple[FieldRow, ...]:
-    entry = plan.mapping(mapping)
-    return field_rows.field_rows(entry, both.source, both.target, issues=issues)
+def _shown(
+    bridge: Orgbridge, actor: Actor, *, opened: plans.PlanView, name: str
+) -> plan_memory.Shown:
+    """One object mapping with what a launch adds, and its progress; from memory when fresh."""
+    entry, beside = opened.plan.mapping(name), launch_rules.around(opened.plan)
+
+    def made() -> plan_memory.Shown:
+        both = describes(bridge, actor, opened=opened, mapping=name)
+        full = launch_rules.with_launch_rules(entry, both.source, both.target, beside=beside)
+        rows = field_rows.field_rows(full, both.source, both.target)
+        return plan_memory.Shown(full, field_rows.progress(rows))
+
+    return plan_memory.shown_of(opened.row.id, entry, beside, make=made)
+
+
+def _changed(bridge: Orgbridge, actor: Actor, opened: plans.PlanView, *, change: Edit) -> Plan:
+    """The draft after a change of the plan as the editor shows it."""
+    shown: dict[str, ObjectMapping] = {}
+    for entry in opened.plan.objects:
+        try:
+            shown[entry.name] = _shown(bridge, actor, opened=opened, name=entry.name).entry
+        except OrgbridgeError:  # what cannot be described can still be edited
+            shown[entry.name] = entry
+    changed = change(opened.plan.model_copy(update={"objects": tuple(shown.values())}))
+    beside = launch_rules.around(changed)
+    drafts = {entry.name: entry for entry in opened.plan.objects}
+    entries = []
+    for entry in changed.objects:
+        draft, was = drafts.get(entry.name), shown.get(entry.name)
+        if draft is None or was is None or entry is was:
+            entries.append(draft or entry)
+            continue
+        try:
+            both = describes(bridge, actor, opened=opened, mapping=entry.name)
+        except OrgbridgeError:
+            entries.append(entry)
+            continue
+        sides_of = (both.source, both.target)
+        entries.append(launch_rules.folded(was, entry, draft=draft, sides=sides_of, beside=beside))
+    return changed.model_copy(update={"objects": tuple(entries)})
 
 
 def open_rows(found: Sequence[FieldRow]) -> tuple[FieldRow, ...]:

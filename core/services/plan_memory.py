@@ -1,4 +1,4 @@
-"""What is kept in memory between two reruns of an editor: parsed drafts, the progress of objects.
+"""What is kept in memory between two reruns of an editor: parsed drafts, objects as they are shown.
 
 A draft of one revision never changes, so its parsed form can be shared; an edit shares every object
 mapping that it did not touch, and with it what was counted over its fields. Nothing here is asked
@@ -17,22 +17,33 @@ from uuid import UUID
 
 from core.domain.plan import ObjectMapping, Plan
 from core.plans.field_rows import MappingProgress
+from core.plans.launch_rules import Around
 
 PLANS_KEPT = 8
-PROGRESS_KEPT = 2_000
+SHOWN_KEPT = 2_000
 #: a describe that was refreshed shows in the list of objects after this long
-PROGRESS_FOR_S = 30.0
+SHOWN_FOR_S = 30.0
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
-class _Counted:
-    """Progress of one mapping as an object, so that the id that is its key stays taken."""
+class Shown:
+    """One object mapping as the editor shows it."""
 
+    #: with what a launch adds by itself
     entry: ObjectMapping
     progress: MappingProgress
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What was made of a mapping, which is kept as an object so that its id stays taken."""
+
+    entry: ObjectMapping
+    beside: Around
+    shown: Shown
     until: float
 
 
@@ -59,7 +70,7 @@ class _Newest(Generic[K, V]):
 
 
 _plans: _Newest[tuple[UUID, int], Plan] = _Newest(PLANS_KEPT)
-_progress: _Newest[tuple[UUID, int], _Counted] = _Newest(PROGRESS_KEPT)
+_shown: _Newest[tuple[UUID, int], _Held] = _Newest(SHOWN_KEPT)
 
 
 def known_plan(plan_id: UUID, revision: int) -> Plan | None:
@@ -73,14 +84,16 @@ def keep_plan(plan_id: UUID, revision: int, plan: Plan) -> Plan:
     return plan
 
 
-def progress_of(
-    plan_id: UUID, entry: ObjectMapping, count: Callable[[], MappingProgress]
-) -> MappingProgress:
-    """The progress of an object mapping; counted anew when the mapping changed or after a while."""
+def shown_of(
+    plan_id: UUID, entry: ObjectMapping, beside: Around, *, make: Callable[[], Shown]
+) -> Shown:
+    """An object mapping as shown; made anew when it or the plan around it changed, or after a
+    while."""
     key = (plan_id, id(entry))
-    found = _progress.find(key)
-    if found is not None and found.entry is entry and time.monotonic() < found.until:
-        return found.progress
-    made = _Counted(entry, count(), time.monotonic() + PROGRESS_FOR_S)
-    _progress.keep(key, made)
-    return made.progress
+    found = _shown.find(key)
+    is_same = found is not None and found.entry is entry and found.beside == beside
+    if found is not None and is_same and time.monotonic() < found.until:
+        return found.shown
+    made = _Held(entry, beside, make(), time.monotonic() + SHOWN_FOR_S)
+    _shown.keep(key, made)
+    return made.shown

@@ -101,7 +101,7 @@ def preview(
     roles.require(actor, Role.VIEWER)
     view = plans.plan(bridge, actor, plan_id)
     both = editor.sides(bridge, actor, plan_id, mapping=mapping)
-    entry = view.plan.mapping(mapping)
+    entry = editor.as_launched(bridge, actor, plan_id, mapping=mapping)
     compiled = compile_mapping(_applied(entry), both.source, both.target)
     client = _source(bridge, actor, view)
     page = _page(client, entry, compiled.source_columns)

@@ -15,7 +15,7 @@ from core.domain.plan import Plan, RowTest
 from core.domain.roles import Role
 from core.plans import editing
 from core.plans.row_tests import RowTestResult, run_row_tests
-from core.services import editor, plans
+from core.services import editor
 
 if TYPE_CHECKING:
     from core.bootstrap import Orgbridge
@@ -33,9 +33,8 @@ def results(
         UserError: a rule does not compile; the sentence says which.
     """
     roles.require(actor, Role.VIEWER)
-    view = plans.plan(bridge, actor, plan_id)
     both = editor.sides(bridge, actor, plan_id, mapping=mapping)
-    entry = view.plan.mapping(mapping)
+    entry = editor.as_launched(bridge, actor, plan_id, mapping=mapping)
     applied = entry.model_copy(update={"fields": dict(entry.applied_fields), "auto_map": False})
     return run_row_tests(applied, both.source, both.target)
 
