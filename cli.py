@@ -59,7 +59,7 @@ class LazyGroup(TyperGroup):
         module, help_line = COMMANDS[cmd_name]
         if cmd_name not in sys.argv:
             return TyperCommand(cmd_name, help=help_line)
-        return _loaded(module, cmd_name)
+        return loaded(module, cmd_name)
 
 
 app = typer.Typer(
@@ -105,7 +105,8 @@ def main(arguments: list[str] | None = None) -> int:
     return int(status) if isinstance(status, int) else Exit.OK
 
 
-def _loaded(module: str, name: str) -> Any:
+def loaded(module: str, name: str) -> Any:
+    """The command of this name out of its module."""
     found: Any = import_module(module)
     command = typer.main.get_command(found.app)
     return getattr(command, "commands", {}).get(name, command)

@@ -24,7 +24,7 @@ def _files() -> None:
 @app.command("import")
 def import_files(
     paths: Annotated[list[Path], typer.Argument(metavar="FILE...", help="CSV or zip files.")],
-    name: Annotated[str, typer.Option(help="Name of the files as a source; default: the first.")],
+    name: Annotated[str, typer.Option(help="Name of the files as a source.")],
     key: Annotated[
         list[str] | None, typer.Option(help="TABLE=COLUMN[,COLUMN]: how rows are known again.")
     ] = None,

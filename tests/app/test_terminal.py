@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -131,3 +134,35 @@ def test_every_command_explains_itself(run: Run, name: str) -> None:
 
     assert done.returncode == 0, done.stderr
     assert "Usage:" in done.stdout
+
+
+def test_guides_name_no_command_or_option_that_is_not_there() -> None:
+    """Every command line in README and docs is one that the terminal takes."""
+    texts = [PROJECT / "README.md", *(PROJECT / "docs").glob("*.md")]
+    lines = [
+        (path.name, line)
+        for path in texts
+        for line in re.findall(r"(?:python )cli\.py ([^\n`|#<>]+)", path.read_text())
+    ]
+    wrong = [f"{name}: {line}" for name, line in lines if not is_taken(shlex.split(line))]
+
+    assert len(lines) > 15
+    assert not wrong, "\n".join(wrong)
+
+
+def is_taken(words: list[str]) -> bool:
+    """Whether the words begin with a command, and every option is one of its own."""
+    options = {"--help", "--workspace"}
+    command: Any = None
+    for number, word in enumerate(words):
+        if word.startswith("-") and word != "-":
+            if word.split("=")[0] not in options:
+                return False
+        elif command is None and words[max(number - 1, 0)] != "--workspace":
+            if word not in cli.COMMANDS:
+                return False
+            command = cli.loaded(cli.COMMANDS[word][0], word)
+        elif word in getattr(command, "commands", {}):
+            command = command.commands[word]
+        options |= {one for given in getattr(command, "params", ()) for one in given.opts}
+    return command is not None or words == ["--help"]
