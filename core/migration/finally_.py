@@ -21,10 +21,16 @@ from core.migration.load import Lane
 from core.migration.prepare import BLANK, FOUND, HASH, LAST, SOURCE, TARGET, TOUCHED, Prepared
 from core.migration.settle import FINALLY
 from core.migration.spec import ID, Step
+from core.migration.verify import read_back
 
 
-def set_finally(run: RunContext, step: Step, row: StepRow) -> None:
-    """Sets the `finally` fields of every row that this run wrote."""
+def set_finally(run: RunContext, step: Step, row: StepRow, *, reads_back: bool) -> None:
+    """Sets the `finally` fields of every row that this run wrote.
+
+    Args:
+        reads_back: no proof follows that does: rows whose mapped field was set anew are read, so
+            that the next run does not take our own last word for a person's.
+    """
     rules = compile_mapping(
         step.mapping.model_copy(
             update={"fields": dict(step.mapping.final_fields), "lookups": {}, "key": KeySpec()}
@@ -57,6 +63,9 @@ def set_finally(run: RunContext, step: Step, row: StepRow) -> None:
         lane.drain()
     finally:
         lane.close()
+    mapped = {name.lower() for name in step.columns}
+    if reads_back and any(name.lower() in mapped for name in step.mapping.final_fields):
+        read_back(run, step, row)
 
 
 def written_rows(run: RunContext, step: Step) -> IdMap:

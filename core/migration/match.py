@@ -104,9 +104,13 @@ class Said:
     @cached_property
     def baselines(self) -> pl.Series:
         """Per link the time after which a write to its target is somebody else's (rule 3.2): when
-        it was verified, else when the run ended that wrote it."""
+        it was verified, else when the run ended that wrote it; never for what we only recognised
+        (its update was refused): there is no write of ours to protect."""
         stamp = pl.col("target_modstamp").fill_null(self.settled_at or "9999")
-        return self.links.select(stamp).to_series()
+        recognised = (pl.col("origin") == "matched") & pl.col("sent_hash").is_null()
+        return self.links.select(
+            pl.when(recognised).then(pl.lit("9999")).otherwise(stamp)
+        ).to_series()
 
 
 def match(

@@ -216,12 +216,14 @@ class _Carrier:
             if step.operation.is_delete:
                 continue
             self._phase(run, step, "second_pass", lambda s, r: second_pass(run, s, r))
+        proves = self._row.options.get("verify", True)
         for step in reversed(chosen):
             if step.mapping.final_fields:
-                self._phase(run, step, "finally", lambda s, r: set_finally(run, s, r))
+                last = partial(set_finally, run, reads_back=not proves)
+                self._phase(run, step, "finally", last)
         if self._row.mode == "retry":
             self._resolve(run, chosen)
-        if self._row.options.get("verify", True):
+        if proves:
             self._verify(run, chosen)
         self._settle_links(run)
 

@@ -71,7 +71,7 @@ def verify(run: RunContext, step: Step, phases: list[StepRow]) -> dict[str, Any]
         if sent.is_empty() or chunk.operation in ("delete", "hard_delete"):
             continue
         found = target.rows(sent.get_column("target_id"))
-        both = sent.join(found, left_on="target_id", right_on=ID, how="left", suffix="#now")
+        both = _side_by_side(sent, found)
         differences = _differences(run, step, both, waited=waited)
         missing = both.filter(pl.col("#there").is_null())
         if chunk.step_id in loads:
@@ -103,6 +103,23 @@ def verify(run: RunContext, step: Step, phases: list[StepRow]) -> dict[str, Any]
             for name, (sent, there) in sums.items()
         },
     }
+
+
+def read_back(run: RunContext, step: Step, phase: StepRow) -> None:
+    """Remembers what stands in the rows that a pass wrote, without comparing it (rule 3.2)."""
+    chunks = [c for c in run.store.chunks(phase.id) if c.state is ChunkState.DONE]
+    target = _Target(run, step, rows=sum(int(c.outcome.get("ok", 0)) for c in chunks))
+    for chunk in chunks:
+        run.pulse.check()
+        sent = sent_rows(run.spool, chunk)
+        if sent.is_empty():
+            continue
+        found = target.rows(sent.get_column("target_id"))
+        _remember(run, step, _side_by_side(sent, found))
+
+
+def _side_by_side(sent: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
+    return sent.join(found, left_on="target_id", right_on=ID, how="left", suffix="#now")
 
 
 class _Target:

@@ -222,3 +222,32 @@ def test_rule_6_3_twins_are_counted_as_often_as_they_are(pair: Pair) -> None:
     companies = sorted(row["Company"] for row in live(pair.target, "Lead"))
     assert companies == ["C0"] * 3 + ["C1"] * 3
     assert pair.summary(document)["proof"]["lead"]["differences"]["lost"] == 0
+
+
+def test_rule_3_3_a_refused_row_whose_lookup_waits_is_sent_again(pair: Pair) -> None:
+    """Its lookup alone is not filled in: the ledger would take the whole row for sent. All of it
+    within one second of the target, as if somebody had touched the rows."""
+    first, second = create(pair.source, "Contact", {"LastName": "A"}, {"LastName": "B"})
+    change(pair.source, "Contact", first, ReportsToId=second)
+    change(pair.source, "Contact", second, ReportsToId=first)
+    pair.target.json("POST", "/_sim/clock", {"freeze": "2026-11-21T08:00:00+00:00"})
+    old = [{"LastName": "old", "Legacy_Id__c": one} for one in (first, second)]
+    create(pair.target, "Contact", *old)
+    circle = plan(f"source: Contact, {KEYED}, operation: update")
+    refusal = {"kind": "row", "object": "Contact", "code": "SOME_RULE", "message": "no", "times": 0}
+    pair.target.plant(refusal)
+
+    refused = pair.run(circle)
+    between = [(row["LastName"], row["ReportsToId"]) for row in live(pair.target, "Contact")]
+    pair.target.clear_faults()
+    again = pair.run(circle)
+    pair.target.json("POST", "/_sim/clock", {"freeze": None})
+
+    assert line(refused, "contact")["failed"] == 2
+    assert line(refused, "contact")["lookups_left_blank"] == 0
+    assert between == [("old", None), ("old", None)]
+    assert line(again, "contact")["updated"] == 2, pair.failures(again["run_id"])
+    held = by_key(pair.target, "Contact")
+    assert {row["LastName"] for row in held.values()} == {"A", "B"}
+    assert held[first]["ReportsToId"] == held[second]["Id"]
+    assert held[second]["ReportsToId"] == held[first]["Id"]

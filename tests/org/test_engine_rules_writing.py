@@ -330,3 +330,26 @@ def test_addresses_move_by_their_parts_and_amounts_with_their_currency(pair: Pai
     row = by_key(pair.target, "Account")[one]
     assert {name: row[name] for name in address} == address
     assert (row["CurrencyIsoCode"], row["Amount__c"]) == ("EUR", 12.34)
+
+
+def test_rule_3_2_what_finally_set_is_no_change_by_a_person(pair: Pair) -> None:
+    """Without a proof, too: the last word of our own run stands in the second in which it ended,
+    and what was sent first is not what stands there."""
+    (account,) = create(pair.source, "Account", {"Name": "A", "Description": "at last"})
+    text_of_plan = plan(
+        f"source: Account, {KEYED}, finally: {{Description: {{from: Description}}}},"
+        " fields: {Description: {constant: at first}}"
+    )
+    pair.target.json("POST", "/_sim/clock", {"freeze": "2026-11-21T08:00:00+00:00"})
+
+    first = pair.run(text_of_plan, verify=False)
+    stood = by_key(pair.target, "Account")[account]["Description"]
+    change(pair.source, "Account", account, Name="B")
+    again = pair.run(text_of_plan, verify=False)
+    pair.target.json("POST", "/_sim/clock", {"freeze": None})
+
+    assert first["status"] == again["status"] == "Succeeded"
+    assert stood == "at last"
+    assert line(again, "account")["updated"] == 1
+    row = by_key(pair.target, "Account")[account]
+    assert (row["Name"], row["Description"]) == ("B", "at last")
