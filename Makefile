@@ -32,10 +32,12 @@ campaign: setup  ## break 5,000 generated runs, judge each, and write benchmarks
 
 lock: setup  ## renew requirements.lock from requirements-dev.txt
 	$(PY) -m uv pip compile -q --system-certs --generate-hashes --upgrade requirements-dev.txt -o requirements.lock
+	$(PY) -m uv pip compile -q --system-certs --generate-hashes --upgrade requirements-s3server.txt -o requirements-s3server.lock
 
-.venv/ready: requirements.lock
+.venv/ready: requirements.lock requirements-s3server.lock
 	@test -n "$(PYTHON)" || { echo "Orgbridge needs Python 3.11 or newer with venv (Debian: apt install python3-venv)."; exit 1; }
 	test -x $(PY) || $(PYTHON) -m venv .venv
 	$(PY) -m pip install --quiet --disable-pip-version-check uv
 	$(PY) -m uv pip install --quiet --system-certs --compile-bytecode --require-hashes -r requirements.lock
+	$(PY) -m uv pip install --quiet --system-certs --require-hashes --target .venv/s3server -r requirements-s3server.lock
 	touch $@

@@ -6,7 +6,7 @@
 | ``ORGBRIDGE_HOME`` | folder of data, keys, logs | per user; ``/var/lib/orgbridge`` for root |
 | ``ORGBRIDGE_KEY`` | keys of the secrets, newest first, commas | a 0600 file in the home folder |
 | ``ORGBRIDGE_HOST``, ``ORGBRIDGE_PORT`` | where the app listens | 127.0.0.1, 8501 |
-| ``ORGBRIDGE_SPOOL_URL`` | folder or fsspec URL of all workers | a folder in the home folder |
+| ``ORGBRIDGE_SPOOL_URL`` | folder, ``s3://`` or fsspec URL of all workers | a folder in the home |
 | ``ORGBRIDGE_OIDC_FILE`` | identity providers (core.access.providers) | ``oidc.yaml`` in the home |
 | ``ORGBRIDGE_TRUSTED_PROXIES`` | reverse proxies whose ``X-Forwarded-For`` counts, commas | none |
 | ``ORGBRIDGE_WORKER`` | ``off``: the app starts no worker of its own | ``on`` |
@@ -20,6 +20,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from core.errors import ConfigError
 from core.secret import Secret
@@ -72,7 +73,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         key=Secret(env["ORGBRIDGE_KEY"].strip()) if env.get("ORGBRIDGE_KEY", "").strip() else None,
         host=env.get("ORGBRIDGE_HOST", "").strip() or "127.0.0.1",
         port=_port(env.get("ORGBRIDGE_PORT", "").strip()),
-        spool_url=env.get("ORGBRIDGE_SPOOL_URL", "").strip() or None,
+        spool_url=_place(env.get("ORGBRIDGE_SPOOL_URL", "").strip()),
         oidc_file=_file(env.get("ORGBRIDGE_OIDC_FILE", "")),
         trusted_proxies=_proxies(env.get("ORGBRIDGE_TRUSTED_PROXIES", "")),
         worker_in_app=_switch("ORGBRIDGE_WORKER", env.get("ORGBRIDGE_WORKER", "on")),
@@ -149,6 +150,17 @@ def _file(text: str) -> Path | None:
     if not path.is_file():
         raise ConfigError(f"ORGBRIDGE_OIDC_FILE names {path}, which is not there.")
     return path
+
+
+def _place(text: str) -> str | None:
+    if "@" in urlsplit(text).netloc:  # it would be shown in messages and handed to children
+        raise ConfigError(
+            "ORGBRIDGE_SPOOL_URL holds a user or password.",
+            state="It was not used, and is not repeated here.",
+            next_step="Take it out; give credentials by AWS_ACCESS_KEY_ID and"
+            " AWS_SECRET_ACCESS_KEY, or as the store's own package wants them.",
+        )
+    return text or None
 
 
 def _proxies(text: str) -> tuple[str, ...]:

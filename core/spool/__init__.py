@@ -6,6 +6,9 @@ what came back.
                     ├─ done/account/000001.page     which row became which target id
                     └─ before/account/000001.page   target rows as they were
 
+A plain path is a folder, ``s3://bucket/folder?endpoint=…&region=…`` any S3-compatible store, other
+URLs whatever fsspec has a package for. Workers on several machines share one of them.
+
 A page is one Parquet file sealed by AES-GCM under the run's own key, bound to the run and to its
 own name, so that neither another run's page nor a renamed one can be opened. The key lives in the
 database, wrapped by the vault; deleting that row makes every copy of the pages unreadable, backups

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import base64
 import io
-import os
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
-from uuid import UUID
+from typing import Protocol
+from uuid import UUID, uuid4
 
 import polars as pl
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from core.errors import ConfigError, NotFoundError
+from core.errors import ConfigError
+from core.spool.places import s3_place
+from core.spool.store import PageStore, open_store
 
 #: AES-256
 KEY_BYTES = 32
@@ -59,17 +59,33 @@ class Spool:
     def run(self, run_id: UUID, wrapped_key: str) -> RunSpool:
         """The pages of one run, opened with its key."""
         key = base64.b64decode(self.vault.decrypt(wrapped_key))
-        return RunSpool(_store(self.url), str(run_id), key)
+        return RunSpool(open_store(self.url), str(run_id), key)
 
     def delete_run(self, run_id: UUID) -> None:
         """Removes every page of a run; nothing happens when it has none."""
-        _store(self.url).delete_tree(str(run_id))
+        open_store(self.url).delete_tree(str(run_id))
+
+    def check(self) -> None:
+        """Writes, lists, reads and removes one page: what a worker must be able to do here.
+
+        Raises:
+            ConfigError: it may not, or there is no such folder or bucket; says which.
+            TransientError: the store does not answer.
+        """
+        probe = self.run(uuid4(), self.new_wrapped_key())
+        probe.write("probe/000001", pl.DataFrame({"probe": [1]}))
+        try:
+            found = [probe.read(name).height for name in probe.names("probe")]
+        finally:
+            probe.delete_all()
+        if found != [1]:
+            raise ConfigError("The spool does not show a page that was just written to it.")
 
 
 class RunSpool:
     """Sealed pages of one run, addressed by relative names such as ``src/account/000001``."""
 
-    def __init__(self, store: FolderStore | FsspecStore, run: str, key: bytes) -> None:
+    def __init__(self, store: PageStore, run: str, key: bytes) -> None:
         self._store = store
         self._run = run
         self._cipher = AESGCM(key)
@@ -80,6 +96,7 @@ class RunSpool:
         Raises:
             ConfigError: the folder or store does not take it (disk full, no right); no page is
             left.
+            TransientError: the store does not answer now.
         """
         # the page is written once and read at most three times: lz4 costs least CPU over both
         buffer = io.BytesIO()
@@ -116,6 +133,10 @@ class RunSpool:
         for name in self.names(folder):
             yield self.read(name, columns)
 
+    def is_empty(self) -> bool:
+        """True when this store holds nothing of the run."""
+        return not self._store.holds(self._run)
+
     def delete(self, folder: str) -> None:
         """Removes a folder of pages."""
         self._store.delete_tree(f"{self._run}/{folder}")
@@ -132,7 +153,13 @@ class RunSpool:
 
 
 def open_spool(place: str, vault: KeyWrap) -> Spool:
-    """The spool at a folder or URL; touches nothing until the first page is written."""
+    """The spool at a folder or URL; touches nothing until the first page is written.
+
+    Raises:
+        ConfigError: an ``s3://`` address without a bucket, or with an option we do not know.
+    """
+    if place.startswith("s3://"):
+        s3_place(place)
     return Spool(place, vault)
 
 
@@ -141,124 +168,9 @@ def page_name(folder: str, number: int) -> str:
     return f"{folder}/{number:06d}"
 
 
-@dataclass(frozen=True, slots=True)
-class FolderStore:
-    """Pages below a local folder; owner-only rights, replaced by rename."""
-
-    root: Path
-
-    def write(self, path: str, parts: tuple[bytes, ...]) -> None:
-        """Writes beside, flushes to the disk, renames into place."""
-        target = self.root / path
-        part = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}")
-        try:
-            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as sink:
-                for piece in parts:
-                    sink.write(piece)
-                sink.flush()
-                os.fsync(sink.fileno())
-            part.replace(target)
-        except OSError as refused:
-            part.unlink(missing_ok=True)
-            raise _not_stored(str(target.parent), refused) from refused
-
-    def read(self, path: str) -> bytes:
-        """All bytes of one page."""
-        try:
-            return (self.root / path).read_bytes()
-        except FileNotFoundError as missing:
-            raise _no_page(path) from missing
-
-    def leaves(self, folder: str) -> list[str]:
-        """Page names of one folder, sorted; interrupted writes (names with a leading dot) are not
-        pages."""
-        found = (self.root / folder).glob("[!.]*.page")
-        return sorted(path.stem for path in found)
-
-    def delete_tree(self, folder: str) -> None:
-        """Removes a folder with everything below."""
-        root = self.root / folder
-        for path in sorted(root.rglob("*"), reverse=True):
-            path.rmdir() if path.is_dir() else path.unlink(missing_ok=True)
-        if root.is_dir():
-            root.rmdir()
-
-
-@dataclass(frozen=True, slots=True)
-class FsspecStore:
-    """Pages on whatever fsspec reaches; one object per page, put as a whole."""
-
-    url: str
-
-    def write(self, path: str, parts: tuple[bytes, ...]) -> None:
-        """Puts one object."""
-        files, root = self._open()
-        whole = f"{root}/{path}"
-        try:
-            files.makedirs(whole.rsplit("/", 1)[0], exist_ok=True)
-            files.pipe_file(whole, b"".join(parts))
-        except OSError as refused:
-            raise _not_stored(self.url, refused) from refused
-
-    def read(self, path: str) -> bytes:
-        """All bytes of one page."""
-        files, root = self._open()
-        try:
-            return bytes(files.cat_file(f"{root}/{path}"))
-        except FileNotFoundError as missing:
-            raise _no_page(path) from missing
-
-    def leaves(self, folder: str) -> list[str]:
-        """Page names of one folder, sorted."""
-        files, root = self._open()
-        files.invalidate_cache()
-        try:
-            found = files.ls(f"{root}/{folder}", detail=False)
-        except FileNotFoundError:
-            return []
-        ends = (name.rsplit("/", 1)[-1] for name in found)
-        return sorted(end.removesuffix(".page") for end in ends if end.endswith(".page"))
-
-    def delete_tree(self, folder: str) -> None:
-        """Removes everything below a prefix."""
-        files, root = self._open()
-        if files.exists(f"{root}/{folder}"):
-            files.rm(f"{root}/{folder}", recursive=True)
-
-    def _open(self) -> tuple[Any, str]:
-        import fsspec
-
-        files, root = fsspec.core.url_to_fs(self.url)
-        return files, root.rstrip("/")
-
-
-def _store(url: str) -> FolderStore | FsspecStore:
-    if "://" in url and not url.startswith("file://"):
-        return FsspecStore(url)
-    return FolderStore(Path(url.removeprefix("file://")))
-
-
-def _no_page(path: str) -> NotFoundError:
-    return NotFoundError(
-        f"The stored page {path} is gone.",
-        next_step="Its retention may be over, or the spool folder was changed; start the run anew.",
-    )
-
-
 def _unreadable(name: str) -> ConfigError:
     return ConfigError(
         f"The stored page {name} cannot be opened with this run's key.",
         state="It was altered or belongs to another run; nothing was sent from it.",
         next_step="Start the run anew.",
-    )
-
-
-def _not_stored(where: str, refused: OSError) -> ConfigError:
-    return ConfigError(
-        f"A page could not be stored at {where}: {refused.strerror or refused}.",
-        state="What was committed before is safe; the run can be resumed.",
-        next_step="Free space or mend the folder, then resume the run.",
-        errno=refused.errno,
     )
