@@ -32,7 +32,7 @@ from uuid_utils.compat import uuid7
 
 from core.db import ledger
 from core.domain.states import ChunkState, RunState, StepState
-from core.errors import ConflictError, NotFoundError
+from core.errors import BugError, ConflictError, NotFoundError
 
 #: a worker that has not been heard of for so long is taken for dead
 LEASE_S = 10
@@ -199,21 +199,28 @@ class RunStore:
         self.token = token
 
     @contextmanager
-    def commit(self) -> Iterator[Commit]:
-        """One transaction; raises `TakenOverError` before anything is written by a stranger."""
+    def commit(self, *, of_run: bool = False) -> Iterator[Commit]:
+        """One transaction; raises `TakenOverError` before anything is written by a stranger.
+
+        Args:
+            of_run: it changes the run's own row (summary, buckets, options, watermark).
+        """
         with self._open() as session:
             session.execute(
                 text("SELECT set_config('app.workspace_id', :id, true)"),
                 {"id": str(self.workspace_id)},
             )
-            # FOR SHARE: several threads of this worker commit at once, a takeover waits for them
+            # FOR SHARE: several threads of this worker commit at once, a takeover waits for them;
+            # who would change the row later holds it alone from the start, or two would each wait
+            # for the other to let go of its share
+            strength = "NO KEY UPDATE" if of_run else "SHARE"
             found = session.scalar(
-                text("SELECT lease_token FROM data_migration WHERE id = :id FOR SHARE"),
+                text(f"SELECT lease_token FROM data_migration WHERE id = :id FOR {strength}"),
                 {"id": self.run_id},
             )
             if found != self.token:
                 raise _taken_over()
-            yield Commit(session, self)
+            yield Commit(session, self, of_run=of_run)
 
     def heartbeat(self) -> str | None:
         """Extends the lease; what a person asked for meanwhile: ``pause``, ``cancel`` or None."""
@@ -283,9 +290,10 @@ class RunStore:
 class Commit:
     """What one transaction of a run may write."""
 
-    def __init__(self, session: Session, store: RunStore) -> None:
+    def __init__(self, session: Session, store: RunStore, *, of_run: bool) -> None:
         self.session = session
         self._store = store
+        self._of_run = of_run
 
     def add_step(self, step: Mapping[str, Any]) -> None:
         """A step, unless the run has it already (mapping_name, phase)."""
@@ -502,12 +510,18 @@ class Commit:
 
     def watermark(self, at: dt.datetime) -> None:
         """Notes the source's clock at the start of reading, once."""
+        self._check_held()
         self.session.execute(
             text("UPDATE data_migration SET watermark = coalesce(watermark, :at) WHERE id = :id"),
             {"id": self._store.run_id, "at": at},
         )
 
+    def _check_held(self) -> None:
+        if not self._of_run:
+            raise BugError("A commit changes the run's row without having asked for it (of_run).")
+
     def _merge(self, column: str, part: Mapping[str, Any]) -> None:
+        self._check_held()
         self.session.execute(
             text(
                 f"UPDATE data_migration SET {column} = {column} || CAST(:part AS jsonb)"

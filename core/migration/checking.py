@@ -46,7 +46,7 @@ def check(store: RunStore, row: runs.RunRow, given: PreflightInput) -> None:
     blockers = [finding for finding in found if finding.severity is Severity.BLOCKER]
     counts = {str(s): sum(f.severity is s for f in found) for s in Severity}
     kept = [document(f) for f in found if f.severity is not Severity.PASSED]
-    with store.commit() as commit:
+    with store.commit(of_run=True) as commit:
         commit.summary({"preflight": {"ready": not blockers, "counts": counts, "findings": kept}})
         for finding in found:
             if finding.severity in (Severity.BLOCKER, Severity.WARNING):

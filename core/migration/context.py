@@ -17,9 +17,15 @@ from core.salesforce.client import OrgClient
 from core.salesforce.source import RowSource
 from core.spool import RunSpool
 
+#: the wish of a run of which another object has failed: it ends at the next safe place
+HALT = "halt"
+#: chunks of a run on their way at once, whatever the objects: more would only wait in the org's
+#: queue (published nowhere), and each holds its rows in memory
+CHUNKS_IN_FLIGHT = 8
+
 
 class StopRequested(Exception):  # no error: a person's wish, or the process ending
-    """Work ends at the next safe place; `wish` is ``pause`` or ``cancel``."""
+    """Work ends at the next safe place; `wish` is ``pause``, ``cancel``, ``yield`` or `HALT`."""
 
     def __init__(self, wish: str) -> None:
         super().__init__(wish)
@@ -38,6 +44,7 @@ class Pulse:
         self._stop = stop
         self._ended = threading.Event()
         self._wish: str | None = None
+        self._halted = False
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="run-pulse")
         self._beating: Future[None] | None = None
 
@@ -53,7 +60,11 @@ class Pulse:
     @property
     def wish(self) -> str | None:
         """What was asked for, if anything."""
-        return self._wish or self._stop()
+        return self._wish or self._stop() or (HALT if self._halted else None)
+
+    def halt(self) -> None:
+        """Lets everything that is under way end at its next safe place."""
+        self._halted = True
 
     def check_lease(self) -> None:
         """Raises what ended the pulse: `TakenOverError`, or a database that is gone."""
@@ -99,6 +110,10 @@ class RunContext:
     sizes: dict[str, list[int]] = field(default_factory=dict)
     #: its optional lookups may all have waited (rule 8.2)
     is_canary: bool = False
+    #: a chunk on its way holds one of these
+    places: threading.BoundedSemaphore = field(
+        default_factory=lambda: threading.BoundedSemaphore(CHUNKS_IN_FLIGHT)
+    )
 
     def page_rows(self, name: str, number: int) -> int:
         """Rows of one source page, counted from 1."""

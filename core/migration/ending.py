@@ -47,7 +47,7 @@ class Stay:
         calls = dict(made)
         for role, org in self._orgs.items():
             calls[role] = int(made.get(role, 0)) + org.usage.calls_made - self._calls[role]
-        with self._store.commit() as commit:
+        with self._store.commit(of_run=True) as commit:
             objects = objects_of(self._store.steps())
             commit.summary({"objects": objects, "seconds": round(seconds, 3), "api_calls": calls})
             commit.event(f"run is {status.value.lower()}")

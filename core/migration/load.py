@@ -38,8 +38,11 @@ from core.migration.spec import Step
 from core.migration.transform import StepRules
 from core.salesforce.faults import RowAdvice
 
-#: chunks on their way at once; more jobs than this wait in the org's queue anyway
-IN_FLIGHT = 3
+#: bulk jobs of one object on their way at once: an org begins the next one of its queue while the
+#: end of another has yet to be noticed
+IN_FLIGHT = 6
+#: likewise requests, in which the org is kept busy while they are answered
+REQUESTS_IN_FLIGHT = 3
 #: rows to send that are collected before they are cut into chunks
 BUFFER_ROWS = 20_000
 #: rows without a write after which the cursor is stored all the same
@@ -96,10 +99,16 @@ class Lane:
 
     def _launch(self) -> None:
         while len(self._flying) < self.width:
+            if self._waiting and self._waiting[0].api != "bulk" and self._has_enough_requests:
+                return
             chunk = self._next()
             if chunk is None:
                 return
             self._flying[self._pool.submit(self._carry, chunk)] = chunk
+
+    @property
+    def _has_enough_requests(self) -> bool:
+        return len(self._flying) >= REQUESTS_IN_FLIGHT
 
     def _next(self) -> ChunkRow | None:
         """The next chunk to carry; while stopping only those whose job the org has (rule 3.10)."""
@@ -127,6 +136,10 @@ class Lane:
         self._launch()
 
     def _carry(self, chunk: ChunkRow) -> list[ChunkRow]:
+        with self._run.places:
+            return self._carried(chunk)
+
+    def _carried(self, chunk: ChunkRow) -> list[ChunkRow]:
         run, step = self._run, self._step
         run.pulse.check_lease()
         if run.pulse.wish is not None and chunk.state is ChunkState.PLANNED:

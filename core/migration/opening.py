@@ -123,7 +123,7 @@ def _watermark(given: Given) -> str:
     at = given.row.watermark
     if at is None:
         at = clock_of(given.source)
-        with given.store.commit() as commit:
+        with given.store.commit(of_run=True) as commit:
             commit.watermark(at)
     return iso(at)
 

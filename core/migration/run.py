@@ -65,6 +65,7 @@ from core.migration.spec import ID, Step
 from core.migration.summary import status_of, step_status
 from core.migration.transform import StepRules
 from core.migration.trial import try_step
+from core.migration.turns import Turn, earlier, go
 from core.migration.undo import undo_step
 from core.migration.verify import verify
 from core.salesforce.source import RowSource
@@ -212,10 +213,7 @@ class _Carrier:
         self._pulse.check()
         if not run.writes:
             return
-        for step in chosen:
-            if step.operation.is_delete:
-                continue
-            self._phase(run, step, "second_pass", lambda s, r: second_pass(run, s, r))
+        self._second_passes(run, chosen)
         proves = self._row.options.get("verify", True)
         for step in reversed(chosen):
             if step.mapping.final_fields:
@@ -226,6 +224,17 @@ class _Carrier:
         if proves:
             self._verify(run, chosen)
         self._settle_links(run)
+
+    def _second_passes(self, run: RunContext, chosen: list[Step]) -> None:
+        """Fills in what waited; every object is there, and none is bound but by what they share."""
+        steps = [step for step in chosen if not step.operation.is_delete]
+        first = earlier(steps, ())
+        act = partial(second_pass, run)
+        turns = [
+            Turn(s.name, partial(self._phase, run, s, "second_pass", act), first[s.name])
+            for s in steps
+        ]
+        go(turns, halt=self._pulse.halt)
 
     def _check(self) -> None:
         """Preflight, once, before anything is sent."""
@@ -254,7 +263,7 @@ class _Carrier:
             options = self._row.options
             percent, roots = int(options["canary_percent"]), options.get("canary_roots") or ()
             figures = canary.choose(run, chosen, percent=percent, roots=roots)
-            with self._store.commit() as commit:
+            with self._store.commit(of_run=True) as commit:
                 commit.summary({"canary": figures})
                 commit.event(canary.sentence(figures))
         run.translator.coming = {step.name: read_rows(run, step.name) for step in chosen}
@@ -304,7 +313,7 @@ class _Carrier:
             lost = proof[step.name]["differences"]["lost"]
             with self._store.commit() as commit:
                 commit.event(f"{step.name}: verified, {lost} values lost", step=step.name)
-        with self._store.commit() as commit:
+        with self._store.commit(of_run=True) as commit:
             commit.summary({"proof": proof, "readers": readers(run)})
         self._count(run, steps, when="after")
 
@@ -313,7 +322,7 @@ class _Carrier:
         wanted = run.writes and self._row.options.get("verify", True)
         if wanted and (when == "after" or f"rows_{when}" not in self._row.summary):
             counted = target_counts(run, (step.target.name for step in steps))
-            with self._store.commit() as commit:
+            with self._store.commit(of_run=True) as commit:
                 commit.summary({f"rows_{when}": counted})
 
     def _prepare(self) -> tuple[RunContext, Resolved]:
@@ -330,7 +339,7 @@ class _Carrier:
         run, resolved, self._sets = opened(given)
         formulas, self._steps = delta.formulas(resolved.steps), resolved.steps
         self._reading = Reading(self._bridge, self._row, self._plan, formulas=formulas)
-        with self._store.commit() as commit:
+        with self._store.commit(of_run=True) as commit:
             commit.summary({"formulas": formulas})
         run.translator.parents = Parents(run, resolved.steps, rules_of=self._rules)
         return run, resolved
@@ -351,11 +360,30 @@ class _Carrier:
         for step in resolved.steps:
             if step.name in ahead:  # the ledger may know what a lookup waits for
                 self._known_links(run, step)
+        first = earlier(resolved.steps, resolved.order.edges)
+        turns: list[Turn] = []
         for step in resolved.steps:
-            if step in chosen:
-                self._load(run, step, is_canary=is_canary)
-            else:
-                self._known_links(run, step)
+            after = set(first[step.name])
+            if step not in chosen:
+                turns.append(Turn(step.name, partial(self._known_links, run, step), after))
+                continue
+            if not self._reading.follows:  # a delta reads by what became of the parents
+                turns.append(self._read_ahead(run, step, turns))
+                after.add(turns[-1].name)
+            load = partial(self._load, run, step, is_canary=is_canary)
+            turns.append(Turn(step.name, load, after))
+        go(turns, halt=self._pulse.halt)
+
+    def _read_ahead(self, run: RunContext, step: Step, before: list[Turn]) -> Turn:
+        """The reading of a mapping, which needs no other one unless a scope asks what they read."""
+
+        def read() -> None:
+            self._pulse.check()
+            self._read(run, step, self._load_row(step))
+
+        scoped = step.mapping.scope is not None
+        after = [turn.name for turn in before if turn.is_reading and scoped]
+        return Turn(f"read {step.name}", read, after, is_reading=True)
 
     def _load(self, run: RunContext, step: Step, *, is_canary: bool) -> None:
         """Loads a mapping's rows; of a canary run those whose turn it is."""
@@ -399,7 +427,7 @@ class _Carrier:
             return
         survivors.redirect(run, step, self._survivors(step))
         row = self._load_row(step)
-        with self._store.commit() as commit:
+        with self._store.commit(of_run=True) as commit:
             commit.step(row.id, status=step_status(row))
             commit.event(f"{step.name}: every row is settled", step=step.name)
             commit.buckets({step.name: row.cursor.get("buckets", {})})
@@ -468,7 +496,7 @@ class _Carrier:
         with self._bridge.session(self._row.workspace_id) as session:
             row = runs.run_by_id(session, self._row.id)
             expected = runs.last_dry_run(session, row)
-        with self._store.commit() as commit:
+        with self._store.commit(of_run=True) as commit:
             commit.summary({"compared": compared(steps, row.buckets, expected)})
 
     def _stopped(self, wish: str) -> RunState:
@@ -482,7 +510,7 @@ class _Carrier:
         return RunState.PAUSED
 
     def _ask(self, asked: DecisionNeeded) -> RunState:
-        with self._store.commit() as commit:
+        with self._store.commit(of_run=True) as commit:
             commit.summary({"waits_for": asked.about})
         self._stay.leave(RunState.WAITING_DECISION, reason=asked.sentence)
         return RunState.WAITING_DECISION

@@ -98,7 +98,7 @@ def undo_step(
             totals = plan.made.totals
             if not run.writes:
                 totals["updated"] += plan.made.rows + sum(f.height for f in plan.undeletes)
-            with run.store.commit() as commit:
+            with run.store.commit(of_run=True) as commit:
                 commit.step(row.id, totals=totals, cursor={"planned": True})
                 commit.failures(row.id, plan.made.failures)
                 commit.buckets({step.name: plan.figures()})
