@@ -89,7 +89,7 @@ def _play(given: argparse.Namespace, folder: Path) -> None:
     todo = [seed for seed in seeds(given.seed, given.cases) if seed not in done]
     ends = _ends(given.minutes)
     with (folder / f"cases-{given.seed}-{os.getpid()}.jsonl").open("a", encoding="utf-8") as out:
-        while todo and time.monotonic() < ends:
+        while todo and time.time() < ends:
             part, todo = todo[:STAGE_CASES], todo[STAGE_CASES:]
             _play_part(part, out, ends)
 
