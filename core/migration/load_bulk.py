@@ -3,7 +3,8 @@
     planned ─▶ create job ─▶ STORE ITS ID ─▶ upload ─▶ close ─▶ wait ─▶ results
                   ▲                │
                   └── job open: nothing was processed, it is aborted and another is made
-                      job aborted: it is waited for until its figures stand still
+                      job aborted: it is waited for until its figures stand still; inserts that it
+                      left are sent again only when none of its batches can follow any more
                       job closed: it is waited for; nothing is ever sent again before its results
                       are read
 
@@ -14,6 +15,9 @@ it looks at its lease first, and the job it made was aborted by the one that rep
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import polars as pl
 
 from core.db.run_state import ChunkRow
@@ -22,7 +26,7 @@ from core.errors import LostError, RefusedError, TransientError
 from core.migration.context import RunContext, StopRequested
 from core.migration.outcomes import Outcomes, bulk_csv, bulk_outcomes, result_columns
 from core.migration.spec import Step
-from core.salesforce.bulk import JobSpec, JobState, JobStatus, ResultKind
+from core.salesforce.bulk import BATCH_MAX_S, JobSpec, JobState, JobStatus, ResultKind
 
 _OPERATIONS = {"hard_delete": "hardDelete"}
 #: jobs made anew because an upload broke off
@@ -45,6 +49,14 @@ def load_by_bulk(run: RunContext, step: Step, chunk: ChunkRow, page: pl.DataFram
         StopRequested, TakenOverError: between two acts on the org; the chunk can be carried on.
         StalledJobError: the job stands still; the chunk can be carried on by looking at it again.
     """
+    try:
+        late = _late(run, step, chunk, page)
+    except RefusedError as gone:
+        if gone.fact("status") != 404:
+            raise
+        raise _gone(str(chunk.outcome["after_job"])) from gone
+    if late is not None:
+        return late
     status = _known_job(run, chunk)
     if status is None:
         status = _new_job(run, step, chunk, page)
@@ -56,6 +68,37 @@ def load_by_bulk(run: RunContext, step: Step, chunk: ChunkRow, page: pl.DataFram
         if gone.fact("status") != 404:
             raise
         raise _gone(status.job_id) from gone
+
+
+def _late(run: RunContext, step: Step, chunk: ChunkRow, page: pl.DataFrame) -> Outcomes | None:
+    """Rows to be inserted again that an aborted job has made by now; None when there are none.
+
+    The others follow in a chunk of their own. An update or a delete may go twice.
+    """
+    job_id = chunk.outcome.get("after_job")
+    if job_id is None or chunk.operation != "insert" or chunk.state is not ChunkState.PLANNED:
+        return None
+    wait = run.target.bulk.wait_for_rest
+    status = wait(str(job_id), still_s=BATCH_MAX_S, on_poll=lambda _: run.pulse.check())
+    if status.records_processed <= int(chunk.outcome["after_processed"]):
+        return None
+    found = came_late(run, step, chunk, page)
+    return None if found.accepted.is_empty() else replace(found, reason=status.state.value)
+
+
+def came_late(run: RunContext, step: Step, chunk: ChunkRow, page: pl.DataFrame) -> Outcomes:
+    """Rows of a chunk that its job, or the aborted one before, has made by now, beyond those that
+    were noted before."""
+    job_id = str(chunk.outcome.get("after_job") or chunk.job_id)
+    wanted = join_key(step, chunk.operation)
+    key = wanted if wanted in page.columns else None
+    noted = pl.Series("sf__Id", [], pl.String)
+    if "after_done" in chunk.outcome:
+        noted = run.spool.read(str(chunk.outcome["after_done"]), ["target_id"])["target_id"]
+    results = run.target.bulk.results(job_id, ResultKind.SUCCESSFUL, only=result_columns(key))
+    # records that are noted belong to rows that are noted: of twins, each row takes its own
+    fresh = [frame.filter(~pl.col("sf__Id").is_in(noted.implode())) for frame in results]
+    return bulk_outcomes(page, fresh, [], key=key)
 
 
 def _gone(job_id: str) -> JobGoneError:
@@ -192,13 +235,11 @@ def _results(
             next_step="Check them by the key.",
             job_id=ended.job_id,
         )
-    return Outcomes(
-        outcomes.accepted,
-        outcomes.refused,
-        outcomes.left,
-        outcomes.twins,
-        ended.error_message or str(ended.state.value),
-    )
+    after: dict[str, Any] = {}
+    if outcomes.left and ended.state is JobState.ABORTED:
+        after = {"after_job": ended.job_id, "after_processed": ended.records_processed}
+    reason = ended.error_message or str(ended.state.value)
+    return replace(outcomes, reason=reason, after=after)
 
 
 def join_key(step: Step, operation: str) -> str | None:

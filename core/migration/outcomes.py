@@ -9,7 +9,9 @@ Rows that are equal in every sent cell (twins) pair off one to one, in any order
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import polars as pl
 
@@ -46,6 +48,8 @@ class Outcomes:
     twins: int = 0
     #: why rows were left, when the job as a whole says so
     reason: str = ""
+    #: of rows left by an aborted job, which may yet commit them: its id and its figures
+    after: Mapping[str, Any] = field(default_factory=dict)
 
 
 def bulk_csv(page: pl.DataFrame) -> bytes:

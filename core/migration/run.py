@@ -51,6 +51,7 @@ from core.migration.ending import Stay
 from core.migration.evidence import readers, target_counts
 from core.migration.extract import source_folder
 from core.migration.finally_ import set_finally
+from core.migration.late import settle_late
 from core.migration.load import load_step
 from core.migration.match import match
 from core.migration.opening import Given, clock_of, iso, opened, writes
@@ -169,6 +170,7 @@ class _Carrier:
         self._spool = bridge.spool.run(row.id, wrapped_key)
         orgs: dict[str, RowSource] = {"source": self._source, "target": self._target}
         self._stay = Stay(bridge, row, store, orgs=orgs)
+        self._opened: tuple[RunContext, Resolved] | None = None
 
     def carry(self) -> RunState:
         try:
@@ -198,6 +200,8 @@ class _Carrier:
         self._plan = with_load_options(self._plan, self._row.options)
         self._check()
         run, resolved = self._prepare()
+        if run.writes:
+            settle_late(self._bridge, run, self._row, resolved.steps)
         if self._row.mode == "undo":
             self._undo(run, resolved)
             return
@@ -342,6 +346,7 @@ class _Carrier:
         with self._store.commit(of_run=True) as commit:
             commit.summary({"formulas": formulas})
         run.translator.parents = Parents(run, resolved.steps, rules_of=self._rules)
+        self._opened = run, resolved
         return run, resolved
 
     def _rules(self, step: Step) -> StepRules:
@@ -501,6 +506,7 @@ class _Carrier:
 
     def _stopped(self, wish: str) -> RunState:
         if wish == "cancel":
+            self._ask_late()
             self._stay.leave(RunState.CANCELLED, over=True)
             return RunState.CANCELLED
         if wish == "yield":
@@ -508,6 +514,16 @@ class _Carrier:
             return RunState.RUNNING
         self._stay.leave(RunState.PAUSED, reason="paused by a person")
         return RunState.PAUSED
+
+    def _ask_late(self) -> None:
+        """What the org committed although it was told to stop is noted, if it can be asked."""
+        if self._opened is None or not self._opened[0].writes:
+            return
+        run, resolved = self._opened
+        try:
+            settle_late(self._bridge, run, self._row, resolved.steps)
+        except OrgbridgeError as error:
+            self._note(f"{error} The next run asks again.", level="warning")
 
     def _ask(self, asked: DecisionNeeded) -> RunState:
         with self._store.commit(of_run=True) as commit:

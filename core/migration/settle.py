@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -78,7 +79,8 @@ def settle(run: RunContext, step: Step, sent: Sent, phase: Phase) -> list[ChunkR
     won = _won(page, sent.outcomes)
     done_page = f"done/{step.name}/{phase.name}-{chunk.number:06d}"
     run.spool.write(done_page, won.select(SOURCE, "target_id", ROW))
-    again = _again(run, step, chunk, page, sorted_out.again)
+    after = {**sent.outcomes.after, "after_done": done_page} if sent.outcomes.after else {}
+    again = _again(run, step, sent, again=sorted_out.again, after=after)
     refused = _recognised(chunk, page, sorted_out.final)
     set_id = run.link_sets[step.name]
     with run.store.commit() as commit:
@@ -166,11 +168,12 @@ def _is_hopeless(reason: str) -> bool:
 def _again(
     run: RunContext,
     step: Step,
-    chunk: ChunkRow,
-    page: pl.DataFrame,
+    sent: Sent,
+    *,
     again: dict[RowAdvice, list[int]],
+    after: dict[str, Any],
 ) -> list[NewChunk]:
-    made = []
+    chunk, page, made = sent.chunk, sent.page, []
     for advice, rows in again.items():
         part = page[sorted(rows)]
         api, pieces = chunk.api, iter((part,))
@@ -192,7 +195,7 @@ def _again(
                     rows=piece.height,
                     page=name,
                     attempt=chunk.attempt + (advice is not RowAdvice.STOP),
-                    outcome={"advice": advice.value},
+                    outcome={"advice": advice.value, **after},
                 )
             )
     return made

@@ -30,8 +30,12 @@ from core.salesforce.wire import Answer, Request, Wire, broken_body
 MAX_UPLOAD_BYTES = 100_000_000
 #: a stream is cut into frames of about this many bytes, whatever the width of its rows
 BLOCK_BYTES = 24 * 1024 * 1024
-#: looks at an aborted job that must show the same figures, and seconds between two of them
-REST_LOOKS, REST_S = 5, 1.0
+#: an aborted job counts as being at rest when its figures have stood still for so long
+REST_S = 5.0
+#: no batch of an aborted job follows after so long: one is given 5 minutes, in older documents 10
+#: (Bulk API 2.0, Limits)
+BATCH_MAX_S = 600.0
+_REST_LOOKS, _REST_LOOK_MAX_S = 5, 5.0
 
 
 class JobState(StrEnum):
@@ -202,20 +206,26 @@ class Bulk:
         return self._wait(f"jobs/ingest/{job_id}", until=until, on_poll=on_poll)
 
     def wait_for_rest(
-        self, job_id: str, *, on_poll: Callable[[JobStatus], None] | None = None
+        self,
+        job_id: str,
+        *,
+        still_s: float = REST_S,
+        on_poll: Callable[[JobStatus], None] | None = None,
     ) -> JobStatus:
-        """An aborted job once its figures stand still.
+        """An aborted job once its figures have stood still for `still_s`.
 
         A batch that was on its way when the job was aborted is committed all the same, so the state
         alone does not say that no row follows.
         """
-        status, still = self.job(job_id), 0
-        while still < REST_LOOKS:
-            self.sleep(REST_S)
+        wait_s = min(still_s / _REST_LOOKS, _REST_LOOK_MAX_S)
+        status, waited_s = self.job(job_id), 0.0
+        while waited_s < still_s:
+            self.sleep(wait_s)
             now = self.job(job_id)
             if on_poll is not None:
                 on_poll(now)
-            still = still + 1 if now.records_processed == status.records_processed else 0
+            moved = now.records_processed != status.records_processed
+            waited_s = 0.0 if moved else waited_s + wait_s
             status = now
         return status
 

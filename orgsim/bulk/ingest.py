@@ -38,6 +38,7 @@ class Pace:
         batch_s: Seconds that a batch takes beyond its work.
         failure: The errorMessage with which a planted fault ends the job.
         fails_after_rows: The rows that are processed before it does.
+        on_its_way: The first batch is committed though the job was aborted: it had begun.
     """
 
     batch_rows: int = 10_000
@@ -45,6 +46,7 @@ class Pace:
     batch_s: float = 0.05
     failure: str | None = None
     fails_after_rows: int = 0
+    on_its_way: bool = False
 
     @property
     def commit_rows(self) -> int:
@@ -85,7 +87,9 @@ class Ingest:
             len(done), _batches(frame.height, pace.commit_rows, start=start, done=len(done))
         ):
             current = self.ledger.job(job.id)
-            if current is None or current.state is JobState.ABORTED or self.stopping():
+            begun = pace.on_its_way and number == len(done)
+            aborted = current is not None and current.state is JobState.ABORTED
+            if current is None or (aborted and not begun) or self.stopping():
                 return
             if pace.failure is not None and start >= pace.fails_after_rows:
                 raise JobFailedError(pace.failure)

@@ -106,7 +106,7 @@ class Worker:
         self._pause(fault.delay_s)
         while fault.stall and self._around.stalls() and not self._stopping.is_set():
             job = self.ledger.job(job_id)
-            if job is None or job.is_terminal:
+            if job is None or (job.is_terminal and not fault.on_its_way):
                 return
             self._pause(_STALL_STEP_S)
 
@@ -121,7 +121,7 @@ class Worker:
             self.ledger.change(job.id, lambda found: replace(found, processed=rows))
         else:
             ingest = Ingest(self.ledger, self._around.save(), self._pause, self._stopping.is_set)
-            ingest.run(job, files, pace)
+            ingest.run(job, files, replace(pace, on_its_way=fault.on_its_way))
         if not self._stopping.is_set():
             self._end(job.id, JobState.JOB_COMPLETE, None)
 

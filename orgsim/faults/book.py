@@ -11,7 +11,9 @@ A fault is a JSON object; ``kind`` says where it strikes:
     {"kind": "bulk", "object": "Contact", "error_message": "InternalServerError : …"}
     {"kind": "bulk", "after_rows": 10000, "error_message": "TooManyLockFailure : …"}
     {"kind": "bulk", "stall": true}                               InProgress until the fault is
-    taken away {"kind": "row", "object": "Contact", "preset": "lock", "times": 2, "every": 10}
+    taken away; with "on_its_way": true its first batch is committed then, though the job was
+    aborted meanwhile
+    {"kind": "row", "object": "Contact", "preset": "lock", "times": 2, "every": 10}
 
 ``times`` is how often it strikes (default 1, 0 = always), ``after`` how many matches pass first,
 ``path`` a regular expression searched in the path. Presets fill in the rest.
@@ -35,7 +37,8 @@ _KINDS = frozenset({"http", "bulk", "row"})
 _KEYS = {
     "http": {"method", "path", "status", "body", "media_type", "headers", "delay_s", "drop",
              "truncate", "expire_sessions", "for_s", "hold"},
-    "bulk": {"object", "operation", "error_message", "after_rows", "delay_s", "stall"},
+    "bulk": {"object", "operation", "error_message", "after_rows", "delay_s", "stall",
+             "on_its_way"},
     "row": {"object", "operation", "code", "message", "fields", "every"},
 }  # fmt: skip
 _ALWAYS = {"kind", "preset", "times", "after"}
@@ -95,6 +98,7 @@ class BulkFault:
     error_message: str | None = None
     after_rows: int = 0
     stall: bool = False
+    on_its_way: bool = False
 
 
 class FaultBook:
@@ -179,7 +183,7 @@ class FaultBook:
         found = self._strike("bulk", lambda f: _hits_rows(f, str(job.get("object")), operation))
         if found is None:
             return None
-        known = ("delay_s", "error_message", "after_rows", "stall")
+        known = ("delay_s", "error_message", "after_rows", "stall", "on_its_way")
         return BulkFault(**{key: found[key] for key in known if key in found})
 
     def stalls(self) -> bool:

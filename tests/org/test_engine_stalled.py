@@ -1,10 +1,13 @@
-"""A bulk job that the org does not end: the run says so, can be stopped, and loses nothing."""
+"""Bulk jobs that do not end as they should: they stand still, commit rows after they were aborted,
+or their results are gone. The run says so, can be stopped, loses nothing and sends nothing twice.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
 import pytest
+from sqlalchemy import text
 
 from core import bootstrap
 from core.config import Settings
@@ -12,9 +15,11 @@ from core.db import runs
 from core.db.run_state import TakenOverError, claim
 from core.domain.states import RunState
 from core.migration import run as engine
+from core.salesforce.bulk import BATCH_MAX_S
+from core.services.launching import undo
 from tests.org.engine import SCHEMA, Pair, connect, line
-from tests.org.pairs import create, emptied, live
-from tests.orgs import PracticeOrg, PracticeOrgs
+from tests.org.pairs import change, create, emptied, live
+from tests.orgs import PracticeOrg, PracticeOrgs, wait_for
 
 PLAN = """
 orgbridge: 1
@@ -39,13 +44,12 @@ def orgs(module_practice_org: PracticeOrgs) -> tuple[PracticeOrg, PracticeOrg]:
 
 @pytest.fixture
 def pair(settings: Settings, orgs: tuple[PracticeOrg, PracticeOrg]) -> Iterator[Pair]:
-    """Three accounts to load, in a target whose first job stands still; nobody waits for real."""
+    """Three accounts to load; nobody waits for real."""
     with bootstrap.build(settings, sleep=lambda _: None) as bridge:
         made = connect(bridge, *orgs)
         for org in orgs:
             emptied(org, "Account")
         create(made.source, "Account", *({"Name": f"A{n}"} for n in range(3)))
-        made.target.plant(STALL)
         yield made
         made.target.clear_faults()
 
@@ -73,6 +77,7 @@ def story(pair: Pair, name: str) -> list[str]:
 
 def test_a_job_that_never_ends_pauses_the_run_with_a_sentence(pair: Pair) -> None:
     """What was sent is not sent again: resumed, the run looks at the very same job."""
+    pair.target.plant(STALL)
     name = pair.launch(PLAN)
 
     ended = carried(pair, name)
@@ -102,6 +107,7 @@ def test_a_job_that_stands_still_keeps_nobody_from_stopping(
     pair: Pair, wish: str, state: RunState
 ) -> None:
     """A cancelled run's job is aborted; a paused one's is looked at again by who resumes."""
+    pair.target.plant(STALL)
     name = pair.launch(PLAN)
     stood: list[bool] = []
 
@@ -125,6 +131,7 @@ def test_a_job_that_stands_still_keeps_nobody_from_stopping(
 
 def test_a_worker_that_waits_for_a_job_sees_that_it_was_replaced(pair: Pair) -> None:
     """It ends at its next look; the job is the new worker's to settle."""
+    pair.target.plant(STALL)
     name = pair.launch(PLAN)
     taken: list[int] = []
 
@@ -145,3 +152,140 @@ def test_a_worker_that_waits_for_a_job_sees_that_it_was_replaced(pair: Pair) -> 
     assert taken
     assert after is RunState.SUCCEEDED
     assert len(live(pair.target, "Account")) == 3
+
+
+ON_ITS_WAY = {**STALL, "on_its_way": True}
+
+
+def arrived(pair: Pair, number: int) -> None:
+    """Lets the batch be committed that was on its way."""
+    pair.target.clear_faults()
+    wait_for(lambda: len(live(pair.target, "Account")) == number, 120)
+
+
+@pytest.mark.parametrize("again", ["run", "undo"])
+def test_rule_3_10_rows_committed_long_after_a_cancel_are_noted_by_the_next_run(
+    pair: Pair, again: str
+) -> None:
+    """Whatever that run is: a run finds them there and sends none again, an undo deletes them."""
+    pair.target.plant(ON_ITS_WAY)
+    cancelled = pair.launch(PLAN)
+    stood: list[bool] = []
+
+    def once_it_stands() -> str | None:
+        if not stood and stands(pair):
+            stood.append(True)
+        return "cancel" if stood else None
+
+    ended = carried(pair, cancelled, once_it_stands)
+    before = line(pair.document(cancelled), "account")["inserted"]
+    arrived(pair, 3)
+    if again == "run":
+        name = pair.launch(PLAN)
+    else:
+        name = undo(pair.bridge, pair.actor, cancelled, enqueue=False)
+    after = carried(pair, name)
+
+    assert ended is RunState.CANCELLED
+    assert before == 0
+    assert after is RunState.SUCCEEDED
+    assert line(pair.document(cancelled), "account")["inserted"] == 3
+    assert any(f"committed after {cancelled}" in message for message in story(pair, name))
+    assert len(live(pair.target, "Account")) == (3 if again == "run" else 0)
+    if again == "run":
+        assert line(pair.document(name), "account")["inserted"] == 0
+
+
+def test_rule_3_10_keyless_rows_of_an_aborted_job_wait_until_no_batch_can_follow(
+    pair: Pair,
+) -> None:
+    """A person aborts the job in Setup; its batch is committed minutes later, before the rows are
+    sent again."""
+    pair.target.plant(ON_ITS_WAY)
+    name = pair.launch(PLAN)
+    looks: list[int] = []
+
+    def aborted() -> str | None:
+        found = pair.target.json("GET", "jobs/ingest")["records"]
+        for job in found:
+            if job["state"] == "InProgress":
+                pair.target.json("PATCH", f"jobs/ingest/{job['id']}", {"state": "Aborted"})
+                looks.append(0)
+        if looks:
+            looks.append(len(looks))
+        if len(looks) == 20:  # of the 120 that ten minutes are
+            arrived(pair, 3)
+        return None
+
+    ended = carried(pair, name, aborted)
+
+    assert len(looks) > 20
+    assert BATCH_MAX_S >= 600
+    assert ended is RunState.SUCCEEDED
+    assert line(pair.document(name), "account")["inserted"] == 3
+    assert len(live(pair.target, "Account")) == 3
+
+
+KEYED_PLAN = """
+orgbridge: 1
+name: stalled
+source: legacy
+target: new
+objects:
+  - source: Account
+    key: {source: Id, target: Legacy_Id__c}
+    load: {api: bulk}
+    fields: {Name: Name, Phone: {from: Phone%s}}
+"""
+GONE = {
+    "kind": "http", "method": "GET", "path": "successfulResults$", "status": 404,
+    "body": [{"errorCode": "NOT_FOUND", "message": "The requested resource does not exist"}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("operation", ["upsert", "insert", "update"])
+def test_results_that_are_gone_are_settled_by_the_rows_themselves(
+    pair: Pair, operation: str
+) -> None:
+    """An insert is looked for by its key; what names its record may go twice."""
+    written = KEYED_PLAN % ("" if operation == "upsert" else ", write: insert_only")
+    if operation == "update":
+        pair.run(written)
+        for row in live(pair.source, "Account"):
+            change(pair.source, "Account", row["Id"], Name=f"{row['Name']} new")
+    pair.target.plant(GONE)
+
+    name = pair.launch(written)
+    ended = carried(pair, name)
+
+    assert ended is RunState.SUCCEEDED, pair.failures(name)
+    figures = line(pair.document(name), "account")
+    assert figures["updated" if operation == "update" else "inserted"] == 3
+    names = {row["Name"] for row in live(pair.source, "Account")}
+    held = live(pair.target, "Account")
+    assert len(held) == 3
+    assert {row["Name"] for row in held} == names
+    assert operations(pair, name) == {operation}
+
+
+def test_rule_2_5_keyless_rows_whose_results_are_gone_are_reported_and_not_sent_again(
+    pair: Pair,
+) -> None:
+    pair.target.plant(GONE)
+
+    document = pair.run(PLAN)
+
+    figures = line(document, "account")
+    assert (figures["inserted"], figures["failed"]) == (0, 3)
+    assert {row["code"] for row in pair.failures(document["run_id"])} == {"ANSWER_LOST"}
+    assert len(live(pair.target, "Account")) == 3
+
+
+def operations(pair: Pair, name: str) -> set[str]:
+    """What the chunks of a run were to do."""
+    with pair.bridge.session(pair.actor.workspace_id) as session:
+        found = session.execute(
+            text("SELECT DISTINCT operation FROM run_chunk WHERE run_id = :id"),
+            {"id": pair.row(name).id},
+        )
+        return {str(operation) for (operation,) in found}
