@@ -102,8 +102,9 @@ def test_filters_narrow_the_list(
     assert sorted(row.message[:1] for row in found) == sorted(expected)
 
 
+@pytest.mark.parametrize("text", ["", "hyperLINK"])
 def test_pages_do_not_overlap_and_csv_has_everything(
-    bridge: Orgbridge, here: tuple[Actor, dict[str, Any]]
+    bridge: Orgbridge, here: tuple[Actor, dict[str, Any]], text: str
 ) -> None:
     """Newest first; cells that a spreadsheet would run are defused."""
     actor, _ = here
@@ -120,15 +121,15 @@ def test_pages_do_not_overlap_and_csv_has_everything(
             for n in range(25)
         ),
     )
-    chosen = LogFilter(kinds=("record_count",), statuses=("succeeded",))
+    chosen = LogFilter(kinds=("record_count",), statuses=("succeeded",), text=text)
 
     pages = [logs.logs(bridge, actor, chosen, page=n, page_rows=10) for n in (1, 2, 3, 4)]
-    text = b"".join(logs.logs_csv(bridge, actor, chosen)).decode("utf-8-sig")
+    content = b"".join(logs.logs_csv(bridge, actor, chosen)).decode("utf-8-sig")
 
     listed = [row.data_schedule_id for page in pages for row in page.rows]
     assert listed == [f"count-{n}" for n in range(25)]
     assert {page.total for page in pages} == {25}
-    table = list(csv.DictReader(io.StringIO(text)))
+    table = list(csv.DictReader(io.StringIO(content)))
     assert [row["run"] for row in table] == listed
     assert table[3]["message"] == '\'=HYPERLINK("3")'
     assert sum(day.entries for day in logs.per_day(bridge, actor, chosen)) == 25
