@@ -103,6 +103,19 @@ def entries(
     return tuple(LogEntry(**row._mapping) for row in session.execute(wanted))
 
 
+def latest(session: Session, table: str, *, given: Mapping[str, Any]) -> LogEntry | None:
+    """The newest row with a result whose parameters hold all of ``given``."""
+    logs = _table(table)
+    wanted = (
+        select(*_columns(logs))
+        .where(logs.c.parameters.contains(dict(given)), logs.c.result != {})
+        .order_by(logs.c.created_at.desc())
+        .limit(1)
+    )
+    row = session.execute(wanted).first()
+    return None if row is None else LogEntry(**row._mapping)
+
+
 def _columns(logs: Table) -> list[Any]:
     return [logs.c[name] for name in LogEntry.__dataclass_fields__]
 

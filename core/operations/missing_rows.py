@@ -32,7 +32,9 @@ class Reason(StrEnum):
 def explain_missing(
     context: OperationContext, plan: Plan, name: str, *, orgs: tuple[OrgAccess, OrgAccess]
 ) -> dict[str, Any]:
-    """Rows by reason: ``{"reasons": {reason: count}, "samples": {reason: [ids]}}``.
+    """Rows by reason: ``{"reasons": {reason: count}, "samples": {reason: [ids]}, "said": …}``.
+
+    ``said`` is what the last run was told of a sampled row: ``{id: message}``.
 
     Cost: the ids of both objects are read; memory grows with their number (about 100 bytes a row).
     """
@@ -42,7 +44,13 @@ def explain_missing(
         reason: frame.filter(pl.col("reason") == reason)["source_id"].head(SAMPLE_IDS).to_list()
         for reason in counts
     }
-    return {"reasons": counts, "samples": samples}
+    listed = [record_id for ids in samples.values() for record_id in ids]
+    told = frame.filter(pl.col("source_id").is_in(listed) & pl.col("message").is_not_null())
+    return {
+        "reasons": counts,
+        "samples": samples,
+        "said": dict(told.select("source_id", "message").rows()),
+    }
 
 
 def missing_rows(

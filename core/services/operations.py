@@ -162,6 +162,16 @@ def entries(
         )
 
 
+def latest(
+    bridge: Orgbridge, actor: Actor, kind: str, *, given: Mapping[str, Any]
+) -> LogEntry | None:
+    """The newest launch of one kind with these parameters that has a result."""
+    roles.require(actor, Role.VIEWER)
+    table = registry.operation(kind).log_table
+    with bridge.session(actor.workspace_id) as session:
+        return operation_logs.latest(session, table, given=given)
+
+
 def _laid(session: Session, actor: Actor, kind: str, *, given: Mapping[str, Any]) -> UUID:
     operation = registry.operation(kind)
     roles.require(actor, operation.role, to=f"launch {operation.title.lower()}")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
@@ -31,8 +34,8 @@ def frame(found: tuple[audit.TrailRow, ...]) -> pd.DataFrame:
                 "actor": row.actor,
                 "action": row.action,
                 "subject": " ".join(part for part in (row.subject_kind, row.subject_name) if part),
-                "before": row.before,
-                "after": row.after,
+                "before": _json(row.before),
+                "after": _json(row.after),
                 "reason": row.reason or "",
                 "origin": row.origin,
             }
@@ -40,3 +43,8 @@ def frame(found: tuple[audit.TrailRow, ...]) -> pd.DataFrame:
         ],
         list(COLUMNS),
     )
+
+
+def _json(said: Any) -> str | None:
+    """As text: a frame would show a document the way Python writes it."""
+    return None if said is None else json.dumps(said, ensure_ascii=False, default=str)

@@ -44,6 +44,7 @@ def draw(plan: str, name: str) -> None:
         mode="lines+markers",
     )
     figure.update_layout(hovermode="x unified")
+    figure.update_yaxes(tickformat=",d")
     palette.draw(
         figure, key=f"counts.history.{name}", alt=f"Counts of {name} over time", height=180
     )

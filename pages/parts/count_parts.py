@@ -16,16 +16,18 @@ Row = Mapping[str, Any]
 SHOWN = {"all": "All", "missing": "Missing", "extra": "Extra", "match": "Match"}
 VERDICTS = words.VERDICTS | {"unknown": words.Word("Unknown", "gray", "help")}
 COLUMNS = {
-    "name": st.column_config.TextColumn("Object", pinned=True, width=150),
-    "verdict": words.pills("Verdict", VERDICTS.values(), width=95),
-    "source": tables.rows_column("Source", width=85),
-    "target": tables.rows_column("Target", width=85),
-    "missing": tables.rows_column("Missing", width=80),
-    "extra": tables.rows_column("Extra", width=70),
+    "name": st.column_config.TextColumn("Object", pinned=True, width=160),
+    "verdict": words.pills("Verdict", VERDICTS.values(), width=80),
+    "source": tables.rows_column("Source", width=72),
+    "target": tables.rows_column("Target", width=72),
+    "missing": tables.rows_column("Missing", width=70),
+    "extra": tables.rows_column("Extra", width=60),
     "share": st.column_config.ProgressColumn(
-        "There", min_value=0, max_value=100, format="%.1f%%", width=110
+        "There", min_value=0, max_value=100, format="%.1f%%", width=120
     ),
 }
+#: rows that a table tints; beyond, the styling costs more than it shows
+STYLED_ROWS = 200
 REASONS = {
     "filtered": "Left out by the plan's filter",
     "deleted_since": "Was there, deleted in the target since",
@@ -95,7 +97,7 @@ def frame(found: Sequence[Row]) -> pd.DataFrame:
 
 def table_and_chart(found: Sequence[Row]) -> Row | None:
     """The table left, the same numbers as bars right; the object that is chosen."""
-    left, right = st.columns([0.58, 0.42], gap="medium")
+    left, right = st.columns([0.62, 0.38], gap="medium")
     with left:
         shown = choice.segmented(
             "Show",
@@ -110,7 +112,7 @@ def table_and_chart(found: Sequence[Row]) -> Row | None:
             boxes.empty("No object of this kind", "Choose another filter.")
             return None
         chosen = tables.show(
-            frame(kept),
+            _marked(frame(kept)),
             COLUMNS,
             key=f"counts.table.{shown}",
             alt="Counts per object in both orgs",
@@ -146,7 +148,9 @@ def _chart(found: Sequence[Row]) -> None:
         if scale == "share":
             figures_ = [figures.share(a, b) for a, b in zip(figures_, whole, strict=True)]
         figure.add_bar(y=names, x=figures_, name=label, orientation="h", marker_color=color)
-    figure.update_layout(barmode="stack", bargap=0.35, hovermode="y unified")
+    figure.update_layout(
+        barmode="stack", bargap=0.35, hovermode="y unified", legend_traceorder="normal"
+    )
     figure.update_xaxes(rangemode="tozero", ticksuffix=" %" if scale == "share" else "")
     palette.draw(
         figure,
@@ -156,36 +160,79 @@ def _chart(found: Sequence[Row]) -> None:
     )
 
 
-def drill_down(row: Row, reasons: Mapping[str, Any] | None) -> None:
-    """The missing rows of one object with why they are missing."""
+def drill_down(row: Row, reasons: Mapping[str, Any] | None, *, source_url: str = "") -> None:
+    """The missing rows of one object with why they are missing.
+
+    Args:
+        source_url: where the source's records open; empty: nowhere.
+    """
+    missing, extra = exact(row, reasons)
     with st.container(border=True):
         st.markdown(
-            f"**{escaped(row['name'])}** :gray[{figures.count(row['missing'])} rows missing, "
-            f"{figures.count(row['extra'])} extra in the target]"
+            f"**{escaped(row['name'])}** :gray[{figures.count(missing)} rows missing, "
+            f"{figures.count(extra)} extra in the target]"
         )
         for note in (row["note"], row["source_error"], row["target_error"]):
             if note:
                 st.caption(f":orange[:material/warning: {escaped(note)}]")
-        if reasons is None:
-            return
-        for reason, number in reasons["reasons"].items():
-            st.markdown(f"**{REASONS.get(reason, reason)}** :gray[{figures.count(number)} rows]")
-        listed = pd.DataFrame(
-            [
-                {"Source id": record_id, "Reason": REASONS.get(reason, reason)}
-                for reason, ids in reasons["samples"].items()
-                for record_id in ids
-            ]
-        )
-        if not listed.empty:
-            st.dataframe(
-                listed,
-                hide_index=True,
-                row_height=tables.ROW_HEIGHT,
-                height=tables.height(len(listed)),
-                key=f"counts.missing.{row['name']}",
-                alt=f"Missing rows of {row['name']}",
+        if reasons is None and hides_some(row):
+            st.caption(
+                f":orange[:material/warning: Runs brought {figures.count(row['migrated'])} of "
+                f"{figures.count(row['source'])} rows: the target may hold others in their place.]"
             )
+        if reasons and reasons["reasons"]:
+            _listed(row, reasons, source_url)
+
+
+def exact(row: Row, reasons: Mapping[str, Any] | None) -> tuple[int, int]:
+    """Rows missing and extra: of the rows that were listed, else the difference of both counts."""
+    if reasons is None or row["source"] is None or row["target"] is None:
+        return int(row["missing"]), int(row["extra"])
+    lost = sum(number for why, number in reasons["reasons"].items() if why != "filtered")
+    return lost, max(row["target"] - row["source"] + lost, 0)
+
+
+def hides_some(row: Row) -> bool:
+    """Whether fewer rows were migrated than the two counts let one think."""
+    known, source = row.get("migrated"), row["source"]
+    return bool(known is not None and source is not None and known < source - row["missing"])
+
+
+def _listed(row: Row, reasons: Mapping[str, Any], source_url: str) -> None:
+    """One reason at a time, with what was said of each row."""
+    numbers = reasons["reasons"]
+    reason = choice.segmented(
+        "Missing because",
+        list(numbers),
+        default=next(iter(numbers)),
+        format_func=lambda why: f"{REASONS.get(why, why)} {figures.count(numbers.get(why, 0))}",
+        key="reason",
+        label_visibility="collapsed",
+    )
+    ids, said = reasons["samples"].get(reason, ()), reasons.get("said", {})
+    columns = {
+        "id": st.column_config.TextColumn("Source id", width=200),
+        "said": st.column_config.TextColumn("What was said of it", width=620),
+    }
+    if source_url:
+        columns["open"] = st.column_config.LinkColumn("Open", display_text="source", width=80)
+    lines = [{"id": one, "said": said.get(one), "open": f"{source_url}/{one}"} for one in ids]
+    tables.show(
+        tables.frame(lines, list(columns)),
+        columns,
+        key=f"counts.missing.{row['name']}.{reason}",
+        alt=f"Missing rows of {row['name']}",
+    )
+    if numbers[reason] > len(ids):
+        st.caption(f"{figures.count(len(ids))} are listed; the CSV has all.")
+
+
+def _marked(data: pd.DataFrame) -> Any:
+    """Missing rows in red, where the table is small enough to be styled."""
+    if len(data) > STYLED_ROWS:
+        return data
+    red = f"color: {palette.shades()['red']}; font-weight: 600"
+    return data.style.map(lambda number: red if number else "", subset=["missing"])
 
 
 def csv_of(found: Sequence[Row]) -> bytes:

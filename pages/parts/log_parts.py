@@ -43,6 +43,9 @@ def frame(found: Sequence[logs.LogRow]) -> pd.DataFrame:
 def charts(chosen: logs.LogFilter) -> None:
     """Entries per day by what became of them; rows per object that arrived or did not."""
     days, objects = _figures(str(visit.actor().workspace_id), chosen)
+    if len({each.day for each in days}) < 2:
+        _per_object(objects)
+        return
     left, right = st.columns([0.6, 0.4], gap="medium")
     with left:
         _per_day(days)
@@ -74,16 +77,17 @@ def _per_object(objects: Sequence[logs.ObjectCount]) -> None:
     ):
         names = [one.sobject for one in worst_last]
         figure.add_bar(y=names, x=numbers, name=label, orientation="h", marker_color=color)
-    figure.update_layout(barmode="stack", bargap=0.35, hovermode="y unified")
+    figure.update_layout(
+        barmode="stack", bargap=0.35, hovermode="y unified", legend_traceorder="normal"
+    )
+    # so high that every name has its place
+    height = max(160, 20 * len(objects) + 60)
     palette.draw(
-        figure, key="logs.objects", alt="Rows that arrived and failed, per object", height=160
+        figure, key="logs.objects", alt="Rows that arrived and failed, per object", height=height
     )
 
 
 def _per_day(days: Sequence[logs.DayCount]) -> None:
-    """Nothing for a single day."""
-    if len({each.day for each in days}) < 2:
-        return
     shades = palette.shades()
     by_label: dict[str, tuple[str, list[Any], list[int]]] = {}
     for each in days:

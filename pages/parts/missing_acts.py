@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.services import missing, orgs, plans
 from pages import registry
-from pages.parts import boxes, confirm, export, visit, words
+from pages.parts import boxes, confirm, count_parts, export, visit, words
 from pages.parts.boxes import escaped
 
 REASONS = {
@@ -27,7 +27,7 @@ def buttons(plan: str, row: Mapping[str, Any], *, is_told: bool) -> bool:
     name = row["name"]
     wanted = False
     with st.container(horizontal=True):
-        if not is_told and row["missing"]:
+        if not is_told and (row["missing"] or count_parts.hides_some(row)):
             wanted = st.button(f"List the missing rows of {name}", key="counts.explain")
         if is_told:
             here = (visit.bridge(), visit.actor())

@@ -49,14 +49,17 @@ def height(rows: int) -> Any:
     return "content" if rows <= CONTENT_ROWS else HEADER_HEIGHT + CONTENT_ROWS * ROW_HEIGHT
 
 
-def show(
-    data: pd.DataFrame, columns: Mapping[str, Any], *, key: str, alt: str, **options: Any
-) -> Any:
-    """Draw a table: no index, our row height, ``alt`` text; sends listed columns only."""
-    options.setdefault("height", height(len(data)))
+def show(data: Any, columns: Mapping[str, Any], *, key: str, alt: str, **options: Any) -> Any:
+    """Draw a table: no index, our row height, ``alt`` text; sends listed columns only.
+
+    Args:
+        data: a frame, or the Styler of one, whose columns are all sent.
+    """
+    is_plain = isinstance(data, pd.DataFrame)
+    options.setdefault("height", height(len(data if is_plain else data.data)))
     options.setdefault("placeholder", figures.MISSING)
     return st.dataframe(
-        data[[name for name in columns if name in data.columns]],
+        data[[name for name in columns if name in data.columns]] if is_plain else data,
         column_config=dict(columns),
         hide_index=True,
         row_height=ROW_HEIGHT,

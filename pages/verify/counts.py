@@ -52,12 +52,6 @@ def count(row: plans.PlanRow, *, explain: tuple[str, ...] = ()) -> None:
         st.rerun()
 
 
-def last_of(row: plans.PlanRow) -> operations.LogEntry | None:
-    """The newest counts of this plan that ended."""
-    found = operations.entries(visit.bridge(), visit.actor(), KIND)
-    return next((e for e in found if e.parameters.get("plan") == row.name and e.result), None)
-
-
 def draw() -> None:
     """The page."""
     with rows.head("Record counts"):
@@ -68,7 +62,8 @@ def draw() -> None:
         if st.button("Open plans", type="primary", key="counts.plans"):
             registry.go("plans")
         return
-    entry = last_of(row)
+    about = {"plan": row.name}
+    entry = operations.latest(visit.bridge(), visit.actor(), KIND, given=about)
     may_count = visit.may(Role.ANALYST)
     with place:
         if entry is not None:
@@ -81,7 +76,7 @@ def draw() -> None:
             key="counts.act",
         ):
             count(row)
-        operation_form.button(KIND, given={"plan": row.name}, key="counts.more")
+        operation_form.button(KIND, given=about, key="counts.more")
     if entry is None:
         boxes.empty(
             "Not counted yet",
@@ -95,7 +90,8 @@ def draw() -> None:
 def result(row: plans.PlanRow, entry: operations.LogEntry, *, may_count: bool) -> None:
     """What the last count said."""
     found = entry.result
-    kinds = {card.name: card.environment for card in orgs.sources(visit.bridge(), visit.actor())}
+    cards = {card.name: card for card in orgs.sources(visit.bridge(), visit.actor())}
+    kinds = {name: card.environment for name, card in cards.items()}
     calls = found["api_calls"]
     rows.facts(
         words.org_pair(
@@ -110,7 +106,9 @@ def result(row: plans.PlanRow, entry: operations.LogEntry, *, may_count: bool) -
     chosen = count_parts.table_and_chart(found["objects"])
     if chosen is not None:
         reasons = found.get("missing", {}).get(chosen["name"])
-        count_parts.drill_down(chosen, reasons)
+        source = cards.get(found["source"])
+        source_url = source.instance_url if source else ""
+        count_parts.drill_down(chosen, reasons, source_url=source_url)
         if may_count:
             if missing_acts.buttons(row.name, chosen, is_told=reasons is not None):
                 count(row, explain=(chosen["name"],))

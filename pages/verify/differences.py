@@ -41,19 +41,6 @@ def compare(pair: tuple[str, str]) -> None:
         st.rerun()
 
 
-def last_of(pair: tuple[str, str]) -> operations.LogEntry | None:
-    """The newest comparison of these orgs that ended."""
-    wanted = {"source": pair[0], "target": pair[1]}
-    return next(
-        (
-            entry
-            for entry in operations.entries(visit.bridge(), visit.actor(), KIND)
-            if entry.result and wanted.items() <= dict(entry.parameters).items()
-        ),
-        None,
-    )
-
-
 def draw() -> None:
     """The page."""
     cards = {card.name: card for card in orgs.orgs(visit.bridge(), visit.actor())}
@@ -69,7 +56,8 @@ def draw() -> None:
     if pair is None:
         boxes.empty("Choose two different orgs", "One is the source, the other the target.")
         return
-    entry = last_of(pair)
+    about = {"source": pair[0], "target": pair[1]}
+    entry = operations.latest(visit.bridge(), visit.actor(), KIND, given=about)
     with place:
         if visit.may(Role.ANALYST) and st.button(
             "Compare again" if entry else "Compare now",
@@ -78,7 +66,6 @@ def draw() -> None:
             key="differences.act",
         ):
             compare(pair)
-        about = {"source": pair[0], "target": pair[1]}
         operation_form.button(KIND, given=about, key="differences.more")
     if entry is None:
         boxes.empty(

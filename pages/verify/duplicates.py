@@ -47,15 +47,6 @@ def find(org: str, sobject: str, given: dict[str, object]) -> None:
         st.rerun()
 
 
-def last_of(org: str, sobject: str) -> operations.LogEntry | None:
-    """The newest search of this object that ended."""
-    for entry in operations.entries(visit.bridge(), visit.actor(), KIND):
-        about = (entry.parameters.get("org"), entry.parameters.get("sobject"))
-        if entry.result and about == (org, sobject):
-            return entry
-    return None
-
-
 def draw() -> None:
     """The page."""
     with rows.head("Duplicates"):
@@ -67,7 +58,8 @@ def draw() -> None:
         if st.button("Open orgs", type="primary", key="duplicates.orgs"):
             registry.go("orgs")
         return
-    entry = last_of(*chosen)
+    wanted = {"org": chosen[0], "sobject": chosen[1]}
+    entry = operations.latest(visit.bridge(), visit.actor(), KIND, given=wanted)
     with place:
         given = duplicate_parts.rules()
         if visit.may(Role.ANALYST) and st.button(

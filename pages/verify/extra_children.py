@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from core.domain.roles import Role
@@ -20,7 +21,7 @@ COLUMNS = {
     "child_object": st.column_config.TextColumn("Child", width=160),
     "lookup": st.column_config.TextColumn("Lookup", width=160),
     "rows": tables.rows_column("Extra rows", width=100),
-    "newest": st.column_config.TextColumn("Newest", width=180),
+    "newest": tables.time_column("Newest", width=180),
 }
 
 
@@ -48,12 +49,6 @@ def look(plan: str) -> None:
         st.rerun()
 
 
-def last_of(plan: str) -> operations.LogEntry | None:
-    """The newest look at this plan that ended."""
-    found = operations.entries(visit.bridge(), visit.actor(), KIND)
-    return next((e for e in found if e.result and e.parameters.get("plan") == plan), None)
-
-
 def draw() -> None:
     """The page."""
     with rows.head("Extra child records"):
@@ -64,13 +59,14 @@ def draw() -> None:
         if st.button("Open plans", type="primary", key="extra.plans"):
             registry.go("plans")
         return
-    entry = last_of(plan)
+    about = {"plan": plan}
+    entry = operations.latest(visit.bridge(), visit.actor(), KIND, given=about)
     with place:
         if visit.may(Role.ANALYST) and st.button(
             "Look again" if entry else "Look now", type="primary", key="extra.act"
         ):
             look(plan)
-        operation_form.button(KIND, given={"plan": plan}, key="extra.more")
+        operation_form.button(KIND, given=about, key="extra.more")
     if entry is None:
         boxes.empty("Not looked at yet", "Reads ids and parents in the target, changes nothing.")
         return
@@ -86,13 +82,14 @@ def result(plan: str, found: Sequence[Row]) -> None:
         )
         return
     data = tables.frame([{name: row[name] for name in COLUMNS} for row in found], list(COLUMNS))
+    data["newest"] = pd.to_datetime(data["newest"], utc=True, errors="coerce")
     chosen = tables.show(
         data,
         COLUMNS,
         key="extra.table",
         alt="Extra children by lookup",
         on_select="rerun",
-        selection_mode="single-row",
+        selection_mode="single-row-required",
     )
     row = found[tables.picked(chosen) or 0]
     names = {"Child id": row["ids"], "Parent id": row["parents"]}

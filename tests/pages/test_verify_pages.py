@@ -130,7 +130,8 @@ def test_missing_rows_are_listed_launched_and_followed_over_time(
 
     page.button(key="counts.explain").click().run()
     assert not page.exception and not page.error
-    assert any("No run has sent it yet" in box.value for box in page.markdown)
+    assert page.segmented_control(key="choice.reason").options == ["No run has sent it yet 4"]
+    assert any("4 rows missing" in box.value for box in page.markdown)
     dialog = drawn(
         "from pages.parts import missing_acts\nmissing_acts.launch_dialog('p', 'contact')"
     )
