@@ -128,9 +128,15 @@ def use(
     return approval(session, approval_id)
 
 
-def release_run(session: Session, run_id: UUID) -> str | None:
-    """Let a waiting run go on; its target's organization id, None when it was not waiting."""
-    return _move_run(session, run_id, {"status": RunState.PENDING.value, "wait_reason": None})
+def release_run(session: Session, run_id: UUID) -> tuple[str, dt.datetime | None] | None:
+    """Let a waiting run go on; its target's organization id and when it was to start, None when it
+    was not waiting."""
+    moved = _move_run(session, run_id, {"status": RunState.PENDING.value, "wait_reason": None})
+    if moved is None:
+        return None
+    options = session.scalar(select(DataMigration.options).where(DataMigration.id == run_id))
+    start_at = (options or {}).get("start_at")
+    return moved, dt.datetime.fromisoformat(start_at) if start_at else None
 
 
 def end_run(session: Session, run_id: UUID, *, reason: str, now: dt.datetime) -> str | None:

@@ -331,6 +331,15 @@ def unresolved_lookups(session: Session, run_id: UUID) -> list[LookupLine]:
     return [LookupLine(**row) for row in found]
 
 
+def holder(session: Session, organization_id: str) -> str | None:
+    """Name of the run of this workspace that writes to the org now; None when nobody does."""
+    found = session.scalar(
+        text("SELECT data_schedule_id FROM data_migration WHERE lock_organization_id = :org"),
+        {"org": organization_id},
+    )
+    return None if found is None else str(found)
+
+
 def in_flight(session: Session, run_id: UUID) -> InFlight:
     """Chunks that were handed to the org and are not settled."""
     row = session.execute(

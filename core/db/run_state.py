@@ -222,16 +222,26 @@ class RunStore:
                 raise _taken_over()
             yield Commit(session, self, of_run=of_run)
 
-    def heartbeat(self) -> str | None:
-        """Extends the lease; what a person asked for meanwhile: ``pause``, ``cancel`` or None."""
+    def heartbeat(self, calls: Mapping[str, int] | None = None) -> str | None:
+        """Extends the lease; what a person asked for meanwhile: ``pause``, ``cancel`` or None.
+
+        Args:
+            calls: what the run has cost so far, by role of the org, for those who look on.
+        """
         with self._open() as session:
             row = session.execute(
                 text(
                     "UPDATE data_migration"
-                    " SET lease_until = clock_timestamp() + make_interval(secs => :lease)"
+                    " SET lease_until = clock_timestamp() + make_interval(secs => :lease),"
+                    " summary = summary || CAST(:calls AS jsonb)"
                     " WHERE id = :id AND lease_token = :token RETURNING requested_state"
                 ),
-                {"id": self.run_id, "token": self.token, "lease": LEASE_S},
+                {
+                    "id": self.run_id,
+                    "token": self.token,
+                    "lease": LEASE_S,
+                    "calls": orjson.dumps({"api_calls": dict(calls)} if calls else {}).decode(),
+                },
             ).one_or_none()
         if row is None:
             raise _taken_over()

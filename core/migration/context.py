@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -47,10 +47,15 @@ class Pulse:
         self._halted = False
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="run-pulse")
         self._beating: Future[None] | None = None
+        self._calls: Callable[[], Mapping[str, int]] | None = None
 
     def start(self) -> None:
         """Begins to beat."""
         self._beating = self._pool.submit(self._beat)
+
+    def tell_calls(self, made: Callable[[], Mapping[str, int]]) -> None:
+        """From now on every beat also notes how many calls the run has made."""
+        self._calls = made
 
     def end(self) -> None:
         """Stops beating; the lease stays until it is released."""
@@ -79,7 +84,7 @@ class Pulse:
 
     def _beat(self) -> None:
         while not self._ended.wait(HEARTBEAT_S):
-            self._wish = self._store.heartbeat()
+            self._wish = self._store.heartbeat(self._calls() if self._calls else None)
 
 
 @dataclass(slots=True)

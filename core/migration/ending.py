@@ -39,14 +39,19 @@ class Stay:
         self._begun = time.monotonic()
         self._calls = {role: org.usage.calls_made for role, org in orgs.items()}
 
+    def calls(self) -> dict[str, int]:
+        """Calls of the run so far, of earlier stays too, by role of the org."""
+        made = self._row.summary.get("api_calls", {})
+        return dict(made) | {
+            role: int(made.get(role, 0)) + org.usage.calls_made - self._calls[role]
+            for role, org in self._orgs.items()
+        }
+
     def leave(self, status: RunState, *, reason: str | None = None, over: bool = False) -> None:
         """Stores the figures, gives up lease and lock, tells log and people."""
         before = self._row.summary
-        made = before.get("api_calls", {})
         seconds = float(before.get("seconds", 0)) + time.monotonic() - self._begun
-        calls = dict(made)
-        for role, org in self._orgs.items():
-            calls[role] = int(made.get(role, 0)) + org.usage.calls_made - self._calls[role]
+        calls = self.calls()
         with self._store.commit(of_run=True) as commit:
             objects = objects_of(self._store.steps())
             commit.summary({"objects": objects, "seconds": round(seconds, 3), "api_calls": calls})

@@ -39,6 +39,7 @@ from core.errors import (
     NotFoundError,
     OrgbridgeError,
     StalledJobError,
+    TransientError,
     UserError,
 )
 from core.migration import canary, delta, survivors
@@ -46,7 +47,7 @@ from core.migration.adopt import link_adopted
 from core.migration.checking import check, with_load_options
 from core.migration.comparing import compared
 from core.migration.context import Pulse, RunContext, StopRequested
-from core.migration.deciding import CANARY, DecisionNeeded
+from core.migration.deciding import CANARY, DecisionNeeded, told_to_stop
 from core.migration.ending import Stay
 from core.migration.evidence import readers, target_counts
 from core.migration.extract import source_folder
@@ -101,6 +102,7 @@ def carry(
         sleep: waits before rows are sent again; tests do not.
     Raises:
         ConflictError: another worker carries it, or another run writes to the same org.
+        TransientError: the database is away; the run stays as it is and is taken up again.
         OrgbridgeError: why it failed; the run says so too and can be resumed.
     """
     with bridge.session(workspace_id) as session:
@@ -136,6 +138,17 @@ def carry(
                 why = "An error of ours ended this run; the log has its trace."
                 store.release(RunState.FAILED, wait_reason=why, over=True)
         lease.close()
+        if is_database_fault(fault):
+            raise _database_gone(row) from fault
+
+
+def _database_gone(row: runs.RunRow) -> TransientError:
+    return TransientError(
+        f"The database did not answer while {row.name} was carried.",
+        state="What the org accepted is noted, or the org is asked for it before anything is sent.",
+        next_step="A worker takes the run up by itself; `runs resume` does it now.",
+        run=row.name,
+    )
 
 
 class _Carrier:
@@ -170,6 +183,7 @@ class _Carrier:
         self._spool = bridge.spool.run(row.id, wrapped_key)
         orgs: dict[str, RowSource] = {"source": self._source, "target": self._target}
         self._stay = Stay(bridge, row, store, orgs=orgs)
+        pulse.tell_calls(self._stay.calls)
         self._opened: tuple[RunContext, Resolved] | None = None
 
     def carry(self) -> RunState:
@@ -210,6 +224,9 @@ class _Carrier:
         if self._row.mode == "trial":
             self._try(run, chosen)
             return
+        if told_to_stop(self._row.options):
+            self._close(run, resolved, chosen)
+            return
         self._count(run, chosen, when="before")
         if run.is_canary:
             self._canary(run, resolved, chosen)
@@ -228,6 +245,22 @@ class _Carrier:
         if proves:
             self._verify(run, chosen)
         self._settle_links(run)
+
+    def _close(self, run: RunContext, resolved: Resolved, chosen: list[Step]) -> None:
+        """The rest is left behind by choice: what is there gets the lookups that waited, and its
+        proof. Nothing is set finally, since children may be missing (rules 3.7, 8.2)."""
+        if not run.writes:
+            return
+        for step in resolved.steps:
+            self._known_links(run, step)
+        self._second_passes(run, chosen)
+        if self._row.options.get("verify", True):
+            self._verify(run, chosen)
+        self._settle_links(run)
+        left = [row for row in self._store.steps() if row.status not in DONE_STEPS]
+        with self._store.commit() as commit:
+            for row in left:
+                commit.step(row.id, status=StepState.CANCELLED)
 
     def _second_passes(self, run: RunContext, chosen: list[Step]) -> None:
         """Fills in what waited; every object is there, and none is bound but by what they share."""
@@ -435,7 +468,13 @@ class _Carrier:
         with self._store.commit(of_run=True) as commit:
             commit.step(row.id, status=step_status(row))
             commit.event(f"{step.name}: every row is settled", step=step.name)
-            commit.buckets({step.name: row.cursor.get("buckets", {})})
+            buckets = row.cursor.get("buckets", {})
+            commit.buckets({step.name: buckets})
+            for name, n in buckets.get("ids_left", {}).items():
+                left = (
+                    f"{step.name}: {n} ids in the text of {name} lead to no record that was moved"
+                )
+                commit.event(f"{left}; they stay as they are.", step=step.name, level="warning")
 
     def _known_links(self, run: RunContext, step: Step) -> Any:
         """The ledger's links of a mapping, put into its id map."""
@@ -490,6 +529,8 @@ class _Carrier:
     def _finish(self) -> RunState:
         steps = self._store.steps()
         status = status_of(steps)
+        if told_to_stop(self._row.options):  # the rest was left behind by choice: never green
+            status = RunState.PARTIAL
         self._compare(steps)
         if self._row.mode == "undo" and status is RunState.SUCCEEDED and writes(self._row):
             with self._bridge.session(self._row.workspace_id) as session:

@@ -98,7 +98,8 @@ def ask(
 
 
 def approve(bridge: Orgbridge, actor: Actor, approval_id: UUID, *, reason: str = "") -> ApprovalRow:
-    """Say yes; a run that waits for it is queued in the same transaction.
+    """Say yes; a run that waits for it is queued in the same transaction, for the time it was
+    launched for if that has not passed.
 
     Raises:
         NotAllowedError: one's own request, or not a person. ConflictError: decided or too old.
@@ -251,10 +252,15 @@ def _decision(bridge: Orgbridge, actor: Actor, status: str, *, reason: str) -> d
 
 
 def _release(session: Session, actor: Actor, run_id: UUID) -> None:
-    target = rows.release_run(session, run_id)
-    if target is not None:
+    released = rows.release_run(session, run_id)
+    if released is not None:
+        target, start_at = released
         queue.defer_run(
-            session, workspace_id=actor.workspace_id, run_id=run_id, target=target or str(run_id)
+            session,
+            workspace_id=actor.workspace_id,
+            run_id=run_id,
+            target=target or str(run_id),
+            start_at=start_at,
         )
 
 

@@ -74,6 +74,7 @@ class LaunchRequest:
             "keep_undo": self.keep_undo,
             "verify": self.verify,
             "email_answer": self.email_answer,
+            "start_at": self.start_at.isoformat() if self.start_at else None,
             **self.extra,
         }
 
@@ -126,6 +127,7 @@ def make_run(
     _confirm(target, plan, request)
     version = _version(bridge, actor, plan_id, request)
     needs = _approval(bridge, actor, plan, request, orgs_of=(source.id, target.id))
+    kept = undoing.kept_objects(bridge, actor, plan, target_org_id=target.id)
     client = bridge.org_client(actor.workspace_id, target.id)
     new = runs.NewRun(
         mode=request.mode,
@@ -139,7 +141,7 @@ def make_run(
         reason=request.reason.strip() or None,
         options={
             **request.options(),
-            "irreversible": list(undoing.irreversible(plan, request.only)),
+            "irreversible": list(undoing.irreversible(plan, request.only, kept=kept)),
         },
         parent_run_id=parent_run_id,
         wrapped_key=bridge.spool.new_wrapped_key(),
@@ -157,7 +159,10 @@ def make_run(
         if enqueue and needs is None:
             _defer(session, actor, run_id, new.target_organization_id, request)
     if needs is not None:
-        _ask_approval(bridge, actor, request, version=version, target=target.id, run_id=run_id)
+        rows = _rows_in_scope(bridge, actor, plan, request, source=source.id)
+        facts = _approval_facts(plan, request, rows=rows)
+        asked = {"plan_version_id": version, "target_org_id": target.id, "run_id": run_id}
+        approvals.ask(bridge, actor, **asked, mode=request.mode, facts=facts, reason=request.reason)
     return name
 
 
@@ -293,7 +298,8 @@ def resume(bridge: Orgbridge, actor: Actor, name: str, *, enqueue: bool = True) 
 def decide(
     bridge: Orgbridge, actor: Actor, name: str, *, go_on: bool, enqueue: bool = True
 ) -> None:
-    """Answers a run that waits for a decision: the rest is loaded, or the run ends here."""
+    """Answers a run that waits for a decision: the rest is loaded, or the run ends here, once the
+    rows that are there have the lookups that waited, and their proof."""
     roles.require(actor, Role.ANALYST, to="decide")
     with bridge.session(actor.workspace_id) as session:
         run = runs.run_named(session, name)
@@ -305,20 +311,15 @@ def decide(
         about = run.summary.get("waits_for", "canary")
         runs.merge_options(session, run.id, {f"decided_{about}": "continue" if go_on else "stop"})
         _note(session, actor, run, "run.decide", go_on=go_on)
-        if go_on:
-            grace_s = 0.0 if enqueue else LEASE_S
-            runs.set_status(session, run, RunState.RUNNING, grace_s=grace_s)
-            if enqueue:
-                queue.defer_run(
-                    session,
-                    workspace_id=actor.workspace_id,
-                    run_id=run.id,
-                    target=run.target_organization_id or "",
-                )
-        else:
-            # the rest was left behind by choice: never green
-            runs.set_status(session, run, RunState.PARTIAL, over=True)
-            runs.write_log(session, runs.run_named(session, name))
+        grace_s = 0.0 if enqueue else LEASE_S
+        runs.set_status(session, run, RunState.RUNNING, grace_s=grace_s)
+        if enqueue:
+            queue.defer_run(
+                session,
+                workspace_id=actor.workspace_id,
+                run_id=run.id,
+                target=run.target_organization_id or "",
+            )
 
 
 def _wish(bridge: Orgbridge, actor: Actor, name: str, wish: str) -> None:
@@ -475,22 +476,18 @@ def _defer(session: Any, actor: Actor, run_id: UUID, target: str, request: Launc
     )
 
 
-def _ask_approval(
-    bridge: Orgbridge,
-    actor: Actor,
-    request: LaunchRequest,
-    *,
-    version: UUID,
-    target: UUID,
-    run_id: UUID,
-) -> None:
-    approvals.ask(
-        bridge,
-        actor,
-        plan_version_id=version,
-        target_org_id=target,
-        mode=request.mode,
-        facts={},
-        reason=request.reason,
-        run_id=run_id,
-    )
+def _approval_facts(plan: Plan, request: LaunchRequest, *, rows: int) -> dict[str, Any]:
+    """What an approver has to know, as far as the launch knows it."""
+    chosen = [entry for entry in plan.objects if not request.only or entry.name in request.only]
+    facts: dict[str, Any] = {
+        "rows": rows,
+        "objects": [entry.name for entry in chosen],
+        "deletes": [entry.name for entry in chosen if entry.operation.is_delete],
+        "email": request.email_answer,
+        "keep_undo": request.keep_undo,
+    }
+    if request.mode == "canary":
+        facts["canary_percent"] = request.canary_percent
+    if request.start_at is not None:
+        facts["start_at"] = request.start_at.isoformat()
+    return facts

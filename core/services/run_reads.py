@@ -186,6 +186,15 @@ def in_flight(bridge: Orgbridge, actor: Actor, name: str) -> InFlight:
         return run_reads.in_flight(session, runs.run_named(session, name).id)
 
 
+def queued_behind(bridge: Orgbridge, actor: Actor, row: RunRow) -> str | None:
+    """The run that a queued one waits for: runs into the same org go one after another."""
+    roles.require(actor, Role.VIEWER)
+    if row.target_organization_id is None:
+        return None
+    with bridge.session(actor.workspace_id) as session:
+        return run_reads.holder(session, row.target_organization_id)
+
+
 def rows_to_retry(bridge: Orgbridge, actor: Actor, name: str) -> int:
     """How many rows a retry of everything would read again."""
     roles.require(actor, Role.VIEWER)

@@ -56,8 +56,9 @@ def _figures(cards: Sequence[orgs.OrgCard], found: run_reads.Overview) -> None:
         figures.plural(week.failed, "row"),
         **plain,
     )
-    waiting = figures.count(len(found.waiting))
-    running.metric("Running now", figures.count(found.running), f"{waiting} wait for you", **plain)
+    waits = len(found.waiting)
+    told = f"{figures.count(waits)} {'waits' if waits == 1 else 'wait'} for you"
+    running.metric("Running now", figures.count(found.running), told, **plain)
     due = next(
         (each for each in schedules.schedules(visit.bridge(), visit.actor()) if each.next_times),
         None,
@@ -101,8 +102,16 @@ def _recent(found: run_reads.Overview) -> None:
 
 def _needs_you(cards: Sequence[orgs.OrgCard], found: run_reads.Overview) -> None:
     """Lines with the button that leads to the place."""
+    asked = (
+        approvals.approvals(visit.bridge(), visit.actor(), status="asked")
+        if visit.may(Role.APPROVER)
+        else ()
+    )
+    told_below = {each.run_name for each in asked}
     lines = 0
     for run in found.waiting:
+        if run.name in told_below:
+            continue
         what = (
             "asks for your decision"
             if run.status is RunState.WAITING_DECISION
@@ -112,15 +121,15 @@ def _needs_you(cards: Sequence[orgs.OrgCard], found: run_reads.Overview) -> None
         if _line(told, "Open", key=f"home.run.{run.name}"):
             registry.go("run", run=run.name)
         lines += 1
-    if visit.may(Role.APPROVER):
-        for each in approvals.approvals(visit.bridge(), visit.actor(), status="asked"):
-            told = (
-                f":violet[:material/verified_user:] {escaped(figures.person(each.asked_by))} asks "
-                f"for approval of a {escaped(each.mode)} run"
-            )
-            if each.run_name and _line(told, "Decide", key=f"home.approval.{each.id}"):
-                registry.go("run", run=each.run_name)
-            lines += 1
+    for each in asked:
+        told = (
+            f":violet[:material/verified_user:] {escaped(figures.person(each.asked_by))} asks for "
+            f"approval: {escaped(each.plan_name)}, {escaped(each.mode)}, into "
+            f"{escaped(each.target_org or 'a removed org')}"
+        )
+        if each.run_name and _line(told, "Decide", key=f"home.approval.{each.id}"):
+            registry.go("run", run=each.run_name)
+        lines += 1
     for card in cards:
         if card.status != "connected":
             reason = escaped(card.status_reason or card.status.replace("_", " "))

@@ -27,8 +27,8 @@ PLACES = {
 COLUMNS = {
     "rows": tables.rows_column("Rows", width=55),
     "object": st.column_config.TextColumn("Object", width=90),
-    "reason": st.column_config.TextColumn("Reason", width=135),
-    "message": st.column_config.TextColumn("Message", width=150),
+    "reason": st.column_config.TextColumn("Reason", width=150),
+    "message": st.column_config.TextColumn("Message", width=170),
     "place": words.pills("Fix in", PLACES.values(), width=105),
 }
 SAMPLE_ROWS = 20
@@ -40,7 +40,7 @@ def draw(view: run_reads.RunView) -> None:
     """The groups left, the chosen one right."""
     groups = run_reads.failure_groups(visit.bridge(), visit.actor(), view.row.name)
     if not groups:
-        boxes.empty("No row failed", "Every row that was sent arrived.", icon=":material/task_alt:")
+        _none_failed(view)
         return
     listed, shown = st.columns([0.56, 0.44], gap="medium")
     with listed:
@@ -61,6 +61,23 @@ def draw(view: run_reads.RunView) -> None:
         )
     with shown:
         _group(view, groups[tables.picked(chosen) or 0])
+
+
+def _none_failed(view: run_reads.RunView) -> None:
+    """Why the list is empty: nothing failed, or nothing was looked at yet."""
+    if view.totals.done:
+        told = "Every row so far arrived." if view.row.finished_at is None else "Every row arrived."
+        if view.row.mode == "dry-run":
+            told = "No rule failed, and nothing speaks against any row."
+        boxes.empty("No row failed", told, icon=":material/task_alt:")
+        return
+    is_over = view.row.finished_at is not None
+    told = "It ended before the first row." if is_over else "Rows that fail appear here with why."
+    boxes.empty(
+        "No row was sent" if is_over else "No row was sent yet",
+        told,
+        icon=":material/hourglass_empty:",
+    )
 
 
 def frame(groups: Sequence[run_reads.FailureGroup]) -> pd.DataFrame:

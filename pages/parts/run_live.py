@@ -55,10 +55,14 @@ def draw(row: run_reads.RunRow) -> None:
             st.rerun()
         _progress(view)
         _figures(view)
+        steps = shown_steps(view)
+        if not steps:
+            st.caption("Objects and throughput appear when the first rows are read.")
+            return
         left, right = st.columns([0.6, 0.4], gap="medium")
         with left:
             tables.show(
-                steps_frame(shown_steps(view)),
+                steps_frame(steps),
                 COLUMNS,
                 key="run.steps",
                 alt="Progress of every object of this run",
@@ -176,7 +180,7 @@ def _figures(view: run_reads.RunView) -> None:
     calls.metric(
         "API calls",
         figures.count(view.api_calls) if is_counted else figures.MISSING,
-        "source and target" if is_counted else "counted when it ends or waits",
+        "source and target" if is_counted else "none yet",
         **plain,
     )
     elapsed.metric("Elapsed", figures.duration(view.seconds), _ends(row), **plain)

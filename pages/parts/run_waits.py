@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +21,10 @@ RELATED = {
     "undo": ("Takes back", "Taken back by"),
     "retry": ("Tries again rows of", "Tried again in"),
 }
+#: a worker takes a queued run up within seconds
+NO_WORKER_AFTER = timedelta(minutes=1)
+#: objects that a request for approval lists by name
+OBJECTS_TOLD = 8
 #: words of an undo's buckets
 UNDO_WORDS = {
     "delete": "Deleted",
@@ -40,6 +45,8 @@ def draw(view: run_reads.RunView) -> None:
         _decision(view)
     elif row.status is RunState.WAITING_APPROVAL:
         _approval(view)
+    elif row.status is RunState.PENDING:
+        _queued(row)
     elif row.wait_reason:
         color = "red" if row.status is RunState.FAILED else "violet"
         st.caption(f":{color}[:material/pause_circle: {escaped(row.wait_reason)}]")
@@ -59,6 +66,23 @@ def relatives(view: run_reads.RunView) -> None:
                 label, key=f"run.relative.{one.name}", type="tertiary", icon=f":material/{icon}:"
             ):
                 registry.go("run", run=one.name)
+
+
+def _queued(row: run_reads.RunRow) -> None:
+    """What a queued run waits for."""
+    told = row.options.get("start_at")
+    start_at = datetime.fromisoformat(str(told)) if told else None
+    if start_at is not None and start_at > visit.now():
+        st.caption(f":material/schedule: Starts {figures.absolute(start_at)}.")
+        return
+    before = run_reads.queued_behind(visit.bridge(), visit.actor(), row)
+    if before is not None:
+        st.caption(f":material/schedule: Starts when the run `{before}` into the same org ends.")
+    elif visit.now() - (start_at or row.created_at) > NO_WORKER_AFTER:
+        st.caption(
+            ":orange[:material/hourglass_top: No worker has taken it up yet. Is one running? "
+            "An admin finds its log beside the app's.]"
+        )
 
 
 def _undo_figures(row: run_reads.RunRow) -> None:
@@ -139,6 +163,7 @@ def continue_dialog(view: run_reads.RunView, canary: Mapping[str, Any]) -> None:
 
 
 def _approval(view: run_reads.RunView) -> None:
+    """Who asks for what; the answer of another person, or the way back for the one who asked."""
     asked = next(
         (
             each
@@ -149,23 +174,59 @@ def _approval(view: run_reads.RunView) -> None:
     )
     if asked is None:
         return
+    is_own = asked.asked_by_id == visit.actor().user_id
     with st.container(border=True):
         st.markdown(
             f":material/verified_user: **{escaped(figures.person(asked.asked_by))} asks for "
-            f"approval** :gray[{escaped(asked.reason or 'no reason given')}]"
+            f"approval** :gray[{figures.when(asked.asked_at)} · "
+            f"{escaped(asked.reason or 'no reason given')}]"
         )
-        if not visit.may(Role.APPROVER) or asked.asked_by_id == visit.actor().user_id:
-            st.caption("Another person with the role approver decides.")
+        st.table(_approval_facts(view, asked), border="horizontal")
+        if is_own or not visit.may(Role.APPROVER):
+            st.caption("Another person with the role approver decides. Nothing is sent before.")
+            if is_own and st.button("Withdraw the request", key="run.withdraw"):
+                _decided(approvals.withdraw, asked.id, told="Withdrawn; nothing was sent.")
             return
-        reason = st.text_input("Reason (goes into the audit trail)", key="run.approval", live=True)
+        reason = st.text_input(
+            "Reason (goes into the audit trail; a rejection needs one)",
+            key="run.approval",
+            live=True,
+        )
         with st.container(horizontal=True):
             if st.button("Approve", type="primary", key="run.approve"):
-                _decided(approvals.approve, asked.id, reason or "", told="Approved; it starts.")
-            if st.button("Reject", key="run.reject", disabled=not reason):
-                _decided(approvals.reject, asked.id, reason or "", told="Rejected.")
+                told = "Approved; it starts."
+                _decided(approvals.approve, asked.id, told=told, reason=reason or "")
+            if st.button("Reject", key="run.reject", disabled=not (reason or "").strip()):
+                _decided(approvals.reject, asked.id, told="Rejected.", reason=reason or "")
 
 
-def _decided(act: Callable[..., object], approval_id: UUID, reason: str, *, told: str) -> None:
-    if boxes.acted(act, visit.bridge(), visit.actor(), approval_id, reason=reason):
+def _approval_facts(view: run_reads.RunView, asked: approvals.ApprovalRow) -> dict[str, str]:
+    """What is decided on: where it writes, how much, what cannot be taken back."""
+    row, facts = view.row, asked.facts
+    told = {
+        "Writes to": words.org_badge(row.target_name or "", row.target_environment),
+        "Plan": f"{escaped(asked.plan_name)} v{asked.version}, {asked.mode.replace('-', ' ')}",
+    }
+    if isinstance(facts.get("rows"), int):
+        share = facts.get("canary_percent")
+        first = f"; first about {share} % of each object" if share else ""
+        told["Rows in scope"] = figures.count(facts["rows"]) + first
+    if facts.get("objects"):
+        names = [escaped(str(name)) for name in facts["objects"]]
+        more = f" and {len(names) - OBJECTS_TOLD} more" if len(names) > OBJECTS_TOLD else ""
+        told["Objects"] = ", ".join(names[:OBJECTS_TOLD]) + more
+    if facts.get("deletes"):
+        told["Deletes rows of"] = ", ".join(escaped(str(name)) for name in facts["deletes"])
+    if facts.get("start_at"):
+        told["Starts"] = figures.absolute(datetime.fromisoformat(str(facts["start_at"])))
+    answer = launch_form.EMAIL_ANSWERS.get(str(facts.get("email")))
+    if answer:
+        told["E-mail"] = answer
+    told["Undo"] = "Yes, before-images are kept" if facts.get("keep_undo") else "—"
+    return told
+
+
+def _decided(act: Callable[..., object], approval_id: UUID, *, told: str, **given: str) -> None:
+    if boxes.acted(act, visit.bridge(), visit.actor(), approval_id, **given):
         st.session_state[state.TOAST] = told
         st.rerun()

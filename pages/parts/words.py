@@ -34,7 +34,7 @@ STATUSES: dict[str, Word] = {
     "needs_review": Word("Needs review", "orange", "rate_review"),
     "pending": Word("Queued", "gray", "schedule"),
     "scheduled": Word("Scheduled", "gray", "schedule"),
-    "waiting for approval": Word("Waiting for approval", "violet", "pause_circle"),
+    "waiting for approval": Word("Needs approval", "violet", "pause_circle"),
     "checking": Word("Checking", "blue", "progress_activity"),
     "running": Word("Running", "blue", "progress_activity"),
     "waiting for decision": Word("Waiting for you", "violet", "pause_circle"),

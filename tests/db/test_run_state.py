@@ -68,6 +68,20 @@ def test_a_worker_that_was_replaced_writes_nothing(bridge: Orgbridge) -> None:
         assert session.scalar(text("SELECT count(*) FROM run_event")) == 0
 
 
+def test_a_heartbeat_tells_those_who_look_on_what_the_run_has_cost(bridge: Orgbridge) -> None:
+    run_id = add_run(bridge)
+    held = claim(bridge.owner_engine, run_id, lock_target=False)
+    working = store(bridge, run_id, held.token)
+
+    working.heartbeat({"source": 3, "target": 5})
+    working.heartbeat()
+
+    held.close()
+    with bridge.owner_session() as session:
+        kept = session.scalar(text("SELECT summary FROM data_migration"))
+    assert kept["api_calls"] == {"source": 3, "target": 5}
+
+
 def test_rule_8_4_one_run_at_a_time_writes_to_an_org(bridge: Orgbridge) -> None:
     one, two, dry = (add_run(bridge) for _ in range(3))
     held = claim(bridge.owner_engine, one, lock_target=True)
