@@ -12,7 +12,7 @@ let pass. Rows are known by their key, or without one by all their plain values.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,8 +36,9 @@ class Want:
     lookups: dict[str, tuple[str | None, ...]]
     #: must be there | may be there
     sure: bool = True
-    #: as right as a whole: the row as it was, where the run reports that it was refused
-    instead: Want | None = None
+    #: each as right as a whole: the row as it was, where the run reports that it was refused; the
+    #: row made anew, where people deleted it before the run looked for it
+    instead: list[Want] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -51,6 +52,8 @@ class Wanted:
     slack: Counter[str] = field(default_factory=Counter)
     #: source id → token, for lookups
     tokens: dict[str, str | None] = field(default_factory=dict)
+    #: by token, how a row that is there would be inserted, were it not there
+    anew: dict[str, Callable[[], Want]] = field(default_factory=dict)
 
     def add(self, token: str, want: Want) -> None:
         """One more row."""
@@ -159,7 +162,7 @@ def _unlike(token: str, wants: list[Want], rows: list[Row], token_of: dict[str, 
 
 
 def _differences(token: str, want: Want, row: Row, token_of: dict[str, str]) -> list[str]:
-    if want.instead is not None and not _differences(token, want.instead, row, token_of):
+    if any(not _differences(token, one, row, token_of) for one in want.instead):
         return []
     wrong = [
         f"wrong field: {token}.{name} is {_short(row[name])}, should be"
@@ -193,13 +196,9 @@ def as_it_is(case: Case, name: str, row: Row, *, pairs: Pairs, before: Rows) -> 
 
 
 def allow_others(
-    wanted: Wanted, pairs: Pairs, *, happened: Happened, rows: Rows, stayed: dict[str, Want]
+    wanted: Wanted, pairs: Pairs, *, happened: Happened, rows: Rows, stood: Stood
 ) -> None:
-    """What people did while the run was on its way may have won or lost against it.
-
-    Args:
-        stayed: by token, rows as they were whose update the run reports as refused.
-    """
+    """What people did while the run was on its way may have won or lost against it."""
     ids = {row["Id"]: (name, row) for name, found in rows.items() for row in found}
     gone: set[str] = set()
     for record_id, what in happened.touched.items():
@@ -215,21 +214,34 @@ def allow_others(
             if what == "delete":
                 want.sure = False
                 gone.add(token)
-    _allow_gone(wanted, gone, stayed)
+                want.instead += [wanted.anew[token]()] if token in wanted.anew else []
+    _allow_gone(wanted, gone, stood)
 
 
-def _allow_gone(wanted: Wanted, gone: set[str], stayed: dict[str, Want]) -> None:
-    """Lookups at rows that people deleted are blank, or their row is refused, and so on down."""
+@dataclass(frozen=True, slots=True)
+class Stood:
+    """Rows of the target as they were, by token."""
+
+    rows: dict[str, Want]
+    #: tokens of those whose update the run reports as refused
+    refused: set[str]
+
+
+def _allow_gone(wanted: Wanted, gone: set[str], stood: Stood) -> None:
+    """Lookups at rows that people deleted are blank or as before, or their row is refused, and so
+    on down."""
     while gone:
         refused: set[str] = set()
         for token, wants in wanted.rows.items():
             for want in wants:
                 hit = [name for name, allowed in want.lookups.items() if gone & set(allowed)]
+                was = stood.rows.get(token)
                 for name in hit:
-                    want.lookups[name] = (*want.lookups[name], None)
-                if hit and token in stayed:
-                    want.instead = stayed[token]
-                    _blank(want.instead, gone)
+                    before = was.lookups.get(name, ()) if was is not None else ()
+                    want.lookups[name] = (*want.lookups[name], None, *before)
+                if hit and was is not None and token in stood.refused:
+                    want.instead.append(was)
+                    _blank(was, gone)
                     wanted.slack[want.name] += 1
                 elif hit and want.sure:
                     want.sure = False

@@ -15,7 +15,7 @@ from benchmarks.campaign.data import TEXTS, Rows, source_rows, target_rows
 from benchmarks.campaign.drive import Carrying, Ended, NeverEndsError, launched, undone
 from benchmarks.campaign.oracle import (
     Pairs,
-    Want,
+    Stood,
     Wanted,
     allow_others,
     as_it_is,
@@ -127,8 +127,8 @@ def _judged(
 ) -> list[str]:
     """The end of a run; a run that reads a part of the rows is not `exact` in what it counts."""
     after = on.stage.dump("target", on.case.objects)
-    stayed = _stayed(on, ended, pairs)
-    allow_others(wanted, pairs, happened=on.happened, rows=after, stayed=stayed)
+    stood = _stood(on, ended, pairs)
+    allow_others(wanted, pairs, happened=on.happened, rows=after, stood=stood)
     if on.happened.cancelled:
         return _judge_cancelled(on, ended, wanted, pairs, after=after)
     if on.happened.forgotten and on.case.key in ("ledger", "composite"):
@@ -139,15 +139,21 @@ def _judged(
     return wrong + (_judge_status(on, ended, wanted) if exact else [])
 
 
-def _stayed(on: _Play, ended: Ended, pairs: Pairs) -> dict[str, Want]:
-    """Rows of the target as they were whose update was refused, and reported."""
+def _stood(on: _Play, ended: Ended, pairs: Pairs) -> Stood:
+    """Rows of the target as they were, and whose update was refused, and reported."""
     told = {one["target_id"] for one in ended.failures if one["kind"] == "failed"}
-    return {
-        pairs.target_token(name, row): as_it_is(on.case, name, row, pairs=pairs, before=on.first)
+    found = [
+        (pairs.target_token(name, row), name, row)
         for name in on.case.objects
         for row in live(on.first[name])
-        if row["Id"] in told
-    }
+    ]
+    return Stood(
+        {
+            token: as_it_is(on.case, name, row, pairs=pairs, before=on.first)
+            for token, name, row in found
+        },
+        {token for token, _, row in found if row["Id"] in told},
+    )
 
 
 def _judge_status(on: _Play, ended: Ended, wanted: Wanted) -> list[str]:
@@ -273,7 +279,12 @@ def _undo(on: _Play) -> list[str]:
     name = undone(on.stage, done.name)
     struck = not in_first and on.case.strike.name != "cancel"
     ended = Carrying(on.stage, on.case, name, on.happened).to_the_end(struck=struck)
-    return _judge_undone(on, ended, between)
+    return _judge_undone(on, ended, between, lost=_lost(done))
+
+
+def _lost(done: Ended) -> int:
+    """Rows of which a run says that it cannot know whether they were written: it undoes none."""
+    return sum(one["code"] == "ANSWER_LOST" for one in done.failures)
 
 
 def _people_edit(on: _Play) -> dict[str, str]:
@@ -287,7 +298,7 @@ def _people_edit(on: _Play) -> dict[str, str]:
     return touched
 
 
-def _judge_undone(on: _Play, ended: Ended, between: dict[str, str]) -> list[str]:
+def _judge_undone(on: _Play, ended: Ended, between: dict[str, str], *, lost: int) -> list[str]:
     pairs = Pairs(on.case, {name: [] for name in on.case.objects}, on.first)
     wanted = Wanted()
     for name in on.case.objects:
@@ -308,7 +319,15 @@ def _judge_undone(on: _Play, ended: Ended, between: dict[str, str]) -> list[str]
                     want.lookups[one] = (*allowed, None)
     for record_id in kept:
         wanted.rows.pop(record_id, None)
+    kept |= _unknown(on, after, but=kept | set(touched), most=lost)
     return wrong + compare(on.case, wanted, pairs, after=after, but=kept | set(touched))
+
+
+def _unknown(on: _Play, after: Rows, *, but: set[str], most: int) -> set[str]:
+    """New rows that the run reported as perhaps written, at most so many."""
+    old = {row["Id"] for name in on.case.objects for row in on.first[name]} | but
+    new = {row["Id"] for name in on.case.objects for row in live(after[name])} - old
+    return new if len(new) <= most else set()
 
 
 def _survivors(on: _Play, after: Rows, wanted: Wanted, between: dict[str, str]) -> list[str]:

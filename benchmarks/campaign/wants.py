@@ -116,9 +116,7 @@ class Forward:
 
     def exists(self, source_id: str | None) -> bool:
         """The row has a copy in the target when the run is over."""
-        if source_id is None:
-            return False
-        return self.fate(source_id) in ("insert", "update", "keep", "skip matched", "refused there")
+        return source_id is not None and self.fate(source_id) in _THERE
 
     def _decide_paired(self, name: str, row: Row, there: Row) -> str:
         act = self.between.touched.get(there["Id"]) if self.between else None
@@ -204,6 +202,8 @@ class Forward:
         if fate in ("blocked", "refused", "skip", "gone blocked", "gone skipped", "merged"):
             return
         token = self.pairs.token[row["Id"]]
+        if there is not None and self.case.operation == "upsert":
+            self.wanted.anew[token] = lambda: self._written(name, row, None)
         if fate == "insert":
             self.wanted.add(token, self._written(name, row, None))
         elif there is not None and fate == "update":
@@ -262,6 +262,8 @@ class Forward:
         return want
 
 
+#: fates of rows that are in the target when the run is over; a row in conflict stays as it is
+_THERE = ("insert", "update", "keep", "skip matched", "refused there", "conflict")
 #: by fate, the figure that counts it
 _FIGURE = {
     "insert": "inserted",
