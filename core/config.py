@@ -9,6 +9,7 @@
 | ``ORGBRIDGE_SPOOL_URL`` | folder, ``s3://`` or fsspec URL of all workers | a folder in the home |
 | ``ORGBRIDGE_OIDC_FILE`` | identity providers (core.access.providers) | ``oidc.yaml`` in the home |
 | ``ORGBRIDGE_TRUSTED_PROXIES`` | reverse proxies whose ``X-Forwarded-For`` counts, commas | none |
+| ``ORGBRIDGE_PRIVATE_HOSTS`` | hosts of the private network that notices may go to, commas | none |
 | ``ORGBRIDGE_WORKER`` | ``off``: the app starts no worker of its own | ``on`` |
 """
 
@@ -51,6 +52,8 @@ class Settings:
     oidc_file: Path | None = None
     #: addresses or networks of reverse proxies; only they may say for whom they ask
     trusted_proxies: tuple[str, ...] = ()
+    #: hosts (names or addresses) of the private network that notifications may be sent to
+    private_hosts: tuple[str, ...] = ()
     #: the app starts a worker as its child
     worker_in_app: bool = True
 
@@ -76,6 +79,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         spool_url=_place(env.get("ORGBRIDGE_SPOOL_URL", "").strip()),
         oidc_file=_file(env.get("ORGBRIDGE_OIDC_FILE", "")),
         trusted_proxies=_proxies(env.get("ORGBRIDGE_TRUSTED_PROXIES", "")),
+        private_hosts=_list(env.get("ORGBRIDGE_PRIVATE_HOSTS", "")),
         worker_in_app=_switch("ORGBRIDGE_WORKER", env.get("ORGBRIDGE_WORKER", "on")),
     )
 
@@ -92,6 +96,7 @@ def child_environ(settings: Settings) -> dict[str, str]:
         "ORGBRIDGE_SPOOL_URL": settings.spool_url,
         "ORGBRIDGE_OIDC_FILE": str(settings.oidc_file) if settings.oidc_file else None,
         "ORGBRIDGE_TRUSTED_PROXIES": ",".join(settings.trusted_proxies) or None,
+        "ORGBRIDGE_PRIVATE_HOSTS": ",".join(settings.private_hosts) or None,
     }
     for name, value in given.items():
         env.pop(name, None)
@@ -163,8 +168,12 @@ def _place(text: str) -> str | None:
     return text or None
 
 
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
 def _proxies(text: str) -> tuple[str, ...]:
-    given = tuple(part.strip() for part in text.split(",") if part.strip())
+    given = _list(text)
     for each in given:
         try:
             ipaddress.ip_network(each, strict=False)

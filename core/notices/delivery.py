@@ -32,7 +32,7 @@ def deliver(bridge: Orgbridge, *, sender: Sender | None = None) -> int:
     Safe to run in any process at any time: a message is made once and sent by one.
     """
     watching.look(bridge)
-    through = sender or AppriseSender()
+    through = sender or AppriseSender(bridge.settings.private_hosts)
     sent = 0
     for _ in range(AT_ONCE):
         now = bridge.clock()

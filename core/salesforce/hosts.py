@@ -7,10 +7,10 @@ on the connected socket before a byte is sent (a name can change its address bet
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from urllib.parse import urlsplit
 
+from core.domain.addresses import address_of, is_public
 from core.errors import UserError
 
 #: hosts of Salesforce itself, where a token answer may send us (My Domain, sandboxes, login)
@@ -61,7 +61,7 @@ def is_loopback(url: str) -> bool:
     host = (urlsplit(url).hostname or "").lower()
     if host in _LOOPBACK_NAMES:
         return True
-    address = _address(host)
+    address = address_of(host)
     return address is not None and address.is_loopback
 
 
@@ -81,22 +81,22 @@ def same_host(url: str, other: str) -> bool:
 
 def is_forbidden_peer(address: str, *, loopback_allowed: bool) -> bool:
     """Whether a connected socket's address lies where no org can be (private, link-local …)."""
-    peer = _address(address.split("%", maxsplit=1)[0])
+    peer = address_of(address)
     if peer is None:
         return True
     if peer.is_loopback:
         return not loopback_allowed
-    return not peer.is_global
+    return not is_public(peer)
 
 
 def _host_fault(host: str, scheme: str) -> str:
-    address = _address(host)
+    address = address_of(host)
     loopback = host in _LOOPBACK_NAMES or (address is not None and address.is_loopback)
     if scheme == "http" and not loopback:
         return "plain http is accepted for this machine only; use https"
     if loopback:
         return ""
-    if address is not None and not address.is_global:
+    if address is not None and not is_public(address):
         return "it is a private or reserved address"
     if address is None and (not _HOST.match(host) or "." not in host or _looks_numeric(host)):
         return "it does not name a public host"
@@ -114,16 +114,6 @@ def _api_host(host: str) -> str:
         if host.endswith(suffix):
             return host.removesuffix(suffix) + ".my.salesforce.com"
     return host
-
-
-def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return None
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-        return address.ipv4_mapped
-    return address
 
 
 def _unfit(text: str, what: str, reason: str) -> UserError:

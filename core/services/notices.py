@@ -67,7 +67,8 @@ def add_rule(bridge: Orgbridge, actor: Actor, request: RuleRequest) -> UUID:
         UserError: an event, threshold or address that cannot be used. ConflictError: name taken.
     """
     roles.require(actor, Role.ADMIN, to="make notification rules")
-    address = checked_address(request.channel, request.address)
+    allowed = bridge.settings.private_hosts
+    address = checked_address(request.channel, request.address, allowed=allowed)
     with bridge.session(actor.workspace_id) as session:
         values = _values(session, request) | {
             "address": bridge.vault.encrypt(address.reveal()),
@@ -89,7 +90,8 @@ def change_rule(bridge: Orgbridge, actor: Actor, rule_id: UUID, *, request: Rule
         known = rows.rule(session, rule_id)
         values = _values(session, request)
         if request.address:
-            address = checked_address(request.channel, request.address)
+            allowed = bridge.settings.private_hosts
+            address = checked_address(request.channel, request.address, allowed=allowed)
             values["address"] = bridge.vault.encrypt(address.reveal())
         elif request.channel != known.channel:
             raise UserError("Another channel needs its own address.", state="Nothing was saved.")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -28,7 +29,7 @@ from core.db.models import (
 from core.domain.roles import Actor, Role
 from core.errors import ConflictError, NotFoundError, RefusedError, TransientError, UserError
 from core.notices import Notice, NoticeEvent, deliver, tell
-from core.notices.senders import NullSender
+from core.notices.senders import AppriseSender, NullSender
 from core.secret import Secret
 from core.services import notices
 from core.services.notices import RuleRequest
@@ -65,7 +66,9 @@ class House:
 def house(settings: Settings) -> Iterator[House]:
     # ahead of the database's own clock, by which messages become due
     times = [dt.datetime.now(dt.UTC) + dt.timedelta(minutes=1)]
-    with bootstrap.build(settings, clock=lambda: times[-1]) as bridge:
+    # the services of these tests listen on this machine
+    here = replace(settings, private_hosts=("127.0.0.1",))
+    with bootstrap.build(here, clock=lambda: times[-1]) as bridge:
         admin = Actor(bridge.workspace_id(), None, "ada", Role.ADMIN)
         yield House(bridge, admin, times)
 
@@ -261,6 +264,66 @@ def test_apprise_posts_to_a_real_service(house: House, service: Service) -> None
     assert "ada sent this at" in service.bodies[0]["message"]
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "json://127.0.0.1/x", "json://localhost/x", "json://10.0.0.5:8080/x", "json://[::1]/x",
+        "json://169.254.169.254/latest", "jsons://192.168.1.1/x", "json://[::ffff:10.0.0.1]/x",
+        "form://metadata.google.internal/x", "xml://0.0.0.0/x", "json://[64:ff9b::7f00:1]/x",
+    ],
+)  # fmt: skip
+def test_a_rule_into_the_private_network_is_refused(
+    house: House, settings: Settings, address: str
+) -> None:
+    with (
+        bootstrap.build(settings) as strict,
+        pytest.raises(UserError, match="leads into the private network") as caught,
+    ):
+        notices.add_rule(
+            strict,
+            house.admin,
+            RuleRequest(
+                name="x", events=("run_failed",), channel="webhook", address=Secret(address)
+            ),
+        )
+
+    assert "ORGBRIDGE_PRIVATE_HOSTS" in caught.value.next_step
+
+
+def test_a_public_name_that_leads_inside_gets_no_byte(
+    house: House, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a hostile name server would answer, after the rule was saved."""
+    known = socket.getaddrinfo
+
+    def answer(host: Any, *rest: Any, **more: Any) -> Any:
+        return known("127.0.0.1" if host == "hook.example.com" else host, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
+    sender = AppriseSender()
+
+    with pytest.raises(UserError, match=r"private network \(127.0.0.1\)"):
+        address = Secret(f"json://hook.example.com:{service.port}/hook")
+        sender.send(address, title="t", body="b")
+    AppriseSender(("hook.example.com",)).send(address, title="allowed", body="b")
+
+    assert [each["title"] for each in service.bodies] == ["allowed"]
+    with socket.create_connection(("127.0.0.1", service.port)):
+        pass  # what others of this thread do is not looked at
+
+
+def test_a_redirect_leads_nowhere(house: House, service: Service) -> None:
+    """A service cannot send the message on, not even to where it might go by itself."""
+    service.status = 307
+    service.location = f"http://127.0.0.1:{service.port}/inside"
+    address = Secret(f"json://127.0.0.1:{service.port}/hook")
+
+    with pytest.raises(TransientError):
+        AppriseSender(("127.0.0.1",)).send(address, title="t", body="b")
+
+    assert len(service.bodies) == 1
+
+
 def test_address_is_encrypted_and_shown_to_nobody(house: House, caplog: Any) -> None:
     """Not in the table, the audit trail, the rules, the log or an error."""
     rule_id = rule(house, "hook", NoticeEvent.RUN_FAILED)
@@ -323,6 +386,7 @@ class Service:
 
     port: int
     status: int = 200
+    location: str = ""
     bodies: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -334,6 +398,8 @@ def service() -> Iterator[Service]:
             taken.bodies.append(json.loads(self.rfile.read(length)))
             self.send_response(taken.status)
             self.send_header("Content-Length", "0")
+            if taken.location:
+                self.send_header("Location", taken.location)
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
