@@ -127,7 +127,7 @@ def decide(
         raise typer.BadParameter("continue or stop", param_hint="ANSWER")
     with opened() as (bridge, actor):
         launching.decide(bridge, actor, name, go_on=answer == "continue", enqueue=False)
-        # a run that was told to stop is over: carrying it only tells its figures
+        # told to stop, it still fills in what waited in the rows that are there
         return carried(bridge, actor, name, as_json=as_json)
 
 

@@ -4,7 +4,8 @@ launch.
 ``{"insert": 10, "update": 3, "delete": 0, "unchanged": 87, "skipped": 0, "fields": {"Phone": 2,
 "Name": 1}, "blocked": {"KEY_BLANK": 4}, "load": {"insert": {"collections": 1}}}``: fields are those
 that updates change, with the rows in which they do; load tells by which API and in how many
-requests or jobs the rows travel.
+requests or jobs the rows travel. Where a rule rewrites ids in text, ``ids_left`` tells by field how
+many lead to no record that was moved.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ class Buckets:
     blocked: Counter[str] = field(default_factory=Counter)
     #: requests or jobs by operation and API
     load: dict[str, Counter[str]] = field(default_factory=dict)
+    #: ids in text that stayed those of the source, by field
+    ids_left: Counter[str] = field(default_factory=Counter)
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Buckets:
@@ -38,12 +41,14 @@ class Buckets:
             Counter(document.get("fields", {})),
             Counter(document.get("blocked", {})),
             {name: Counter(by_api) for name, by_api in document.get("load", {}).items()},
+            Counter(document.get("ids_left", {})),
         )
 
     def add(self, made: Prepared, requests: Mapping[str, Mapping[str, int]]) -> None:
         """Counts what was prepared, and the requests it travels in."""
         for operation, by_api in requests.items():
             self.load.setdefault(operation, Counter()).update(by_api)
+        self.ids_left.update(made.ids_left)
         self.rows["insert"] += sum(frame.height for frame in made.inserts)
         self.rows["update"] += sum(frame.height for frame in made.updates)
         self.rows["delete"] += sum(frame.height for frame in made.deletes)
@@ -61,4 +66,6 @@ class Buckets:
         """As JSON."""
         changed = {name: n for name, n in self.fields.most_common() if n}
         load = {name: dict(by_api) for name, by_api in self.load.items()}
-        return {**self.rows, "fields": changed, "blocked": dict(self.blocked), "load": load}
+        made = {**self.rows, "fields": changed, "blocked": dict(self.blocked), "load": load}
+        left = {name: n for name, n in self.ids_left.items() if n}
+        return {**made, "ids_left": left} if left else made

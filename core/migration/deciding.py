@@ -16,8 +16,16 @@ ROWS_BEFORE_A_RATE = 20
 #: what is asked about
 CANARY, RATE = "canary", "rate"
 
+#: the answer of who does not want the rest
+STOP = "stop"
+
 _SETTLED = ("inserted", "updated", "unchanged", "skipped", "blocked", "failed", "not_processed")
 _BAD = ("blocked", "failed", "not_processed")
+
+
+def told_to_stop(options: Mapping[str, Any]) -> bool:
+    """Whether a person answered that the rest shall be left behind."""
+    return any(options.get(f"decided_{about}") == STOP for about in (CANARY, RATE))
 
 
 class DecisionNeeded(Exception):  # no error: a person's turn

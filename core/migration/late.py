@@ -10,6 +10,7 @@ An abort stops no batch that is on its way, so the job's results may grow once t
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 _PHASES = {phase.name: phase for phase in (LOAD, SECOND_PASS, FINALLY, UNDO)}
 
 
-def settle_late(bridge: Orgbridge, run: RunContext, row: runs.RunRow, steps: list[Step]) -> None:
+def settle_late(bridge: Orgbridge, run: RunContext, row: runs.RunRow, steps: Iterable[Step]) -> None:
     """Notes what the org committed of chunks that cancelled runs gave up, this one among them.
 
     Cost: one call for every such chunk of the last seven days; none as a rule.

@@ -280,6 +280,7 @@ class _Buffer:
         held.rechecks += made.rechecks
         held.failures += made.failures
         held.totals.update(made.totals)
+        held.ids_left.update(made.ids_left)
         self.number = number
         self._pages += 1
 

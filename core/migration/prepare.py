@@ -71,6 +71,8 @@ class Prepared:
     rechecks: list[pl.DataFrame] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     totals: Counter[str] = field(default_factory=Counter)
+    #: ids in text that lead to no record that was moved, by field (rule 5.2)
+    ids_left: Counter[str] = field(default_factory=Counter)
 
     @property
     def rows(self) -> int:
@@ -138,6 +140,7 @@ class _Page:
         self.ids = ids
         self.open: Mask = np.ones(page.height, dtype=np.bool_)
         self.totals: Counter[str] = Counter()
+        self.ids_left: Counter[str] = Counter()
         self.failures: list[Failure] = []
         self.columns: dict[str, pl.Series] = {}
         self.waits: dict[str, pl.Series] = {}
@@ -222,7 +225,9 @@ class _Page:
     def rewrite_ids(self, rules: StepRules, translator: Translator) -> None:
         """Ids inside text become those of the target, where their record was moved (rule 5.2)."""
         for name in rules.ids_columns:
-            self.columns[name] = translator.rewritten(self.columns[name]).texts
+            made = translator.rewritten(self.columns[name])
+            self.columns[name] = made.texts
+            self.ids_left[name] += made.left
 
     def look_up(self, lookup: Lookup, translator: Translator) -> None:
         """One lookup column, by its policy."""
@@ -417,6 +422,7 @@ class _Page:
             rechecks=self.rechecks,
             failures=self.failures,
             totals=self.totals,
+            ids_left=self.ids_left,
         )
 
 

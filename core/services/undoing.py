@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from core.access import roles
 from core.db import runs
@@ -58,10 +59,24 @@ def outlook(bridge: Orgbridge, actor: Actor, name: str) -> UndoOutlook:
     )
 
 
-def irreversible(plan: Plan, only: Sequence[str] = ()) -> tuple[str, ...]:
-    """What no undo of a run of this plan takes back, one sentence each (rule 7.3)."""
+def irreversible(
+    plan: Plan, only: Sequence[str] = (), *, kept: Collection[str] = ()
+) -> tuple[str, ...]:
+    """What no undo of a run of this plan takes back, one sentence each (rule 7.3).
+
+    Args:
+        kept: target objects of which the org deletes no record (`kept_objects`).
+    """
     chosen = [entry for entry in plan.objects if not only or entry.name in only]
-    return tuple(dict.fromkeys(sentence for entry in chosen for sentence in _lasting(entry)))
+    return tuple(dict.fromkeys(sentence for e in chosen for sentence in _lasting(e, kept)))
+
+
+def kept_objects(bridge: Orgbridge, actor: Actor, plan: Plan, *, target_org_id: UUID) -> set[str]:
+    """Objects of the plan's target whose describe says that nobody deletes their records."""
+    roles.require(actor, Role.VIEWER)
+    client = bridge.org_client(actor.workspace_id, target_org_id)
+    names = sorted({entry.target for entry in plan.objects if entry.operation in _INSERTS})
+    return {found.name for found in client.describe_many(names) if not found.deletable}
 
 
 def later_runs(bridge: Orgbridge, actor: Actor, run: runs.RunRow) -> tuple[str, ...]:
@@ -114,14 +129,15 @@ def _line(step: Mapping[str, Any]) -> UndoLine:
     )
 
 
-def _lasting(entry: ObjectMapping) -> Iterable[str]:
+def _lasting(entry: ObjectMapping, kept: Collection[str]) -> Iterable[str]:
     name = entry.target
+    stays = name.lower() in {one.lower() for one in kept}
     if entry.operation is Operation.HARD_DELETE:
         yield f"{name}: rows are deleted for good; no undo brings them back."
     if entry.operation is Operation.DELETE:
         yield f"{name}: deleted rows come back only while they are in the recycle bin."
     book = object_book().entry(name)
-    if entry.operation in _INSERTS and not book.undoable:
+    if entry.operation in _INSERTS and (stays or not book.undoable):
         yield f"{name}: the platform lets nobody delete its rows; new ones stay."
     for activation in book.activations:
         if not activation.undoable and _writes(entry, activation.field):

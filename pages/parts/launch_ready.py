@@ -159,7 +159,8 @@ def _confirm(
     st.markdown(f"{_sentence(request, steps)} {badge} `{target.organization_id}`.")
     st.table(_confirm_facts(request, steps), border="horizontal")
     plan = plans.plan(visit.bridge(), visit.actor(), row.id).plan
-    for sentence in undoing.irreversible(plan, steps.only):
+    kept = undoing.kept_objects(visit.bridge(), visit.actor(), plan, target_org_id=target.id)
+    for sentence in undoing.irreversible(plan, steps.only, kept=kept):
         st.caption(f":orange[:material/history_off: {escaped(sentence)}]")
     if approval:
         st.caption(f":material/approval: {escaped(approval)} The run starts when they approve.")

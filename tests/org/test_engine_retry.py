@@ -12,7 +12,7 @@ from core.errors import ConflictError, UserError
 from core.services import retrying
 from core.services.retrying import RetryChoice
 from tests.org.engine import SCHEMA, Pair, check_identity, connect, line
-from tests.org.oracle import live
+from tests.org.pairs import create, emptied, live
 from tests.orgs import PracticeOrg, PracticeOrgs
 
 PLAN = """
@@ -44,18 +44,8 @@ def orgs(module_practice_org: PracticeOrgs) -> tuple[PracticeOrg, PracticeOrg]:
 def pair(bridge: Orgbridge, orgs: tuple[PracticeOrg, PracticeOrg]) -> Pair:
     """The two orgs, empty."""
     for org in orgs:
-        org.clear_faults()
-        for name in ("Contact", "Account"):
-            org.json("POST", "/_sim/edit", {"delete": [row["Id"] for row in live(org, name)]})
+        emptied(org, "Contact", "Account")
     return connect(bridge, *orgs)
-
-
-def create(org: PracticeOrg, sobject: str, *rows: dict[str, Any]) -> list[str]:
-    """Records made over REST; their ids."""
-    records = [{"attributes": {"type": sobject}, **row} for row in rows]
-    said = org.json("POST", "composite/sobjects", {"records": records})
-    assert all(row["success"] for row in said), said
-    return [row["id"] for row in said]
 
 
 def broken(pair: Pair) -> tuple[list[str], str]:

@@ -13,6 +13,7 @@ from core.errors import ConflictError, RefusedError
 from core.services import launching
 from core.services import orgs as orgs_service
 from tests.org.engine import PLAN, SCHEMA, Pair, check_identity, connect, line
+from tests.org.pairs import create, emptied, live
 from tests.orgs import PracticeOrg, PracticeOrgs
 
 KEYED = """
@@ -39,23 +40,8 @@ def orgs(module_practice_org: PracticeOrgs) -> tuple[PracticeOrg, PracticeOrg]:
 def pair(bridge: Orgbridge, orgs: tuple[PracticeOrg, PracticeOrg]) -> Pair:
     """The two orgs, empty."""
     for org in orgs:
-        org.clear_faults()
-        ids = [row["Id"] for name in ("Contact", "Account") for row in live(org, name)]
-        org.json("POST", "/_sim/edit", {"delete": ids})
+        emptied(org, "Contact", "Account")
     return connect(bridge, *orgs)
-
-
-def live(org: PracticeOrg, sobject: str) -> list[dict[str, Any]]:
-    """Rows that are not in the recycle bin."""
-    return [row for row in org.rows(sobject) if not row["IsDeleted"]]
-
-
-def create(org: PracticeOrg, sobject: str, *rows: dict[str, Any]) -> list[str]:
-    """Records made over REST; their ids."""
-    records = [{"attributes": {"type": sobject}, **row} for row in rows]
-    said = org.json("POST", "composite/sobjects", {"records": records})
-    assert all(row["success"] for row in said), said
-    return [row["id"] for row in said]
 
 
 def test_rule_8_1_a_dry_run_writes_nothing_and_says_what_would_happen(pair: Pair) -> None:

@@ -15,7 +15,7 @@ from core.errors import ConflictError
 from core.services import launching, undoing
 from tests.org.engine import SCHEMA, Pair, check_identity, connect, line
 from tests.org.engine_worker import start_worker
-from tests.org.oracle import live
+from tests.org.pairs import create, emptied, live
 from tests.orgs import PracticeOrg, PracticeOrgs, wait_for
 
 KEYED = """
@@ -48,18 +48,8 @@ def orgs(module_practice_org: PracticeOrgs) -> tuple[PracticeOrg, PracticeOrg]:
 def pair(bridge: Orgbridge, orgs: tuple[PracticeOrg, PracticeOrg]) -> Pair:
     """The two orgs, empty."""
     for org in orgs:
-        org.clear_faults()
-        for name in ("Contact", "Account"):
-            org.json("POST", "/_sim/edit", {"delete": [row["Id"] for row in live(org, name)]})
+        emptied(org, "Contact", "Account")
     return connect(bridge, *orgs)
-
-
-def create(org: PracticeOrg, sobject: str, *rows: dict[str, Any]) -> list[str]:
-    """Records made over REST; their ids."""
-    records = [{"attributes": {"type": sobject}, **row} for row in rows]
-    said = org.json("POST", "composite/sobjects", {"records": records})
-    assert all(row["success"] for row in said), said
-    return [row["id"] for row in said]
 
 
 def undone(pair: Pair, name: str, *, preview: bool = False) -> dict[str, Any]:
@@ -297,3 +287,37 @@ def test_an_undo_that_is_killed_goes_on_where_it_stood(pair: Pair, settings: Set
 def settled(pair: Pair, name: str) -> int:
     with pair.bridge.session(pair.actor.workspace_id) as session:
         return runs.chunks_done(session, runs.run_named(session, name).id)
+
+
+FOR_EVER = """
+standard: [Account]
+objects:
+  Mark__c:
+    label: Mark
+    flags: {deletable: false}
+    fields: {Code__c: {type: text, length: 20, external_id: true, unique: true}}
+"""
+
+
+def test_rule_7_3_records_that_nobody_deletes_are_named_before_an_undo(
+    bridge: Orgbridge, practice_org: PracticeOrgs
+) -> None:
+    """By the describe of the target: at the launch, and in what an undo is about."""
+    two = connect(
+        bridge,
+        practice_org(name="Legacy", schema=FOR_EVER),
+        practice_org(name="New", schema=FOR_EVER),
+    )
+    create(two.source, "Mark__c", {"Name": "M", "Code__c": "1"})
+    document = two.run(KEYED.replace("Account", "Mark__c").replace("Legacy_Id__c", "Code__c")
+                       .replace("source: Id,", "source: Code__c,"))  # fmt: skip
+
+    outlook = undoing.outlook(two.bridge, two.actor, document["run_id"])
+    figures = undone(two, document["run_id"])
+
+    sentence = "Mark__c: the platform lets nobody delete its rows; new ones stay."
+    assert document["status"] == "Succeeded", two.failures(document["run_id"])
+    assert sentence in two.row(document["run_id"]).options["irreversible"]
+    assert sentence in outlook.cannot
+    assert figures["status"] == "Partial"
+    assert len(live(two.target, "Mark__c")) == 1

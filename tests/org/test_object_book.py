@@ -165,3 +165,4 @@ def test_rule_5_2_ids_in_text_lead_to_the_records_of_the_target(pair: Pair) -> N
     (there,) = [row["Id"] for row in live(pair.target, "Account") if row["Name"] == "Ng"]
     (found,) = [row["Description"] for row in live(pair.target, "Contact")]
     assert found == f"see https://x.example/{there} and {there[:15]}, not 0032000000Vyk6QAAB"
+    assert pair.row(document["run_id"]).buckets["contact"]["ids_left"] == {"Description": 1}
