@@ -3,6 +3,7 @@
     python -m benchmarks.campaign --cases 5000 [--seed N] [--minutes M] [--folder DIR]
     python -m benchmarks.campaign --replay SEED [SEED …]      plays single cases
     python -m benchmarks.campaign --slice --seed N --folder DIR   a part, beside others
+    python -m benchmarks.campaign --people --rough --folder DIR   people's actions, heavier blows
     python -m benchmarks.campaign --report --folder DIR       writes the table from what was played
 
 Verdicts are kept in the folder as they come: a campaign that is stopped goes on where it was when
@@ -39,15 +40,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _replay(given.replay)
     folder = Path(given.folder)
     folder.mkdir(parents=True, exist_ok=True)
-    if not given.report:
-        _play(given, folder)
-    if given.slice:
-        return 0
     from benchmarks.campaign import people, report, rough
 
-    if not given.report:
-        rough.play_all(folder, commit=commit())
+    everything = not (given.report or given.slice or given.people or given.rough)
+    if given.slice or everything:
+        _play(given, folder)
+    if given.people or everything:
         people.play_all(folder, commit=commit())
+    if given.rough or everything:
+        rough.play_all(folder, commit=commit())
+    if given.slice:
+        return 0
     return report.write(folder, HERE.parent / "CAMPAIGN.md")
 
 
@@ -60,6 +63,8 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--replay", type=int, nargs="+", metavar="SEED")
     parser.add_argument("--report", action="store_true")
     parser.add_argument("--slice", action="store_true", help="generated cases only, no table")
+    parser.add_argument("--people", action="store_true", help="people's actions only")
+    parser.add_argument("--rough", action="store_true", help="heavier blows only")
     return parser.parse_args(arguments)
 
 

@@ -6,6 +6,8 @@ refused is not, and a run whose plan or org somebody tries to delete ends right.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import random
 import threading
@@ -14,25 +16,35 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
+from sqlalchemy import text
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.testclient import TestClient
+
 from benchmarks.campaign import results
 from benchmarks.campaign.cases import case_of, plan_text
-from benchmarks.campaign.drive import Carrying, launched
+from benchmarks.campaign.drive import Carrying, Ended, launched
 from benchmarks.campaign.rough import _case
 from benchmarks.campaign.shapes import SHAPES
 from benchmarks.campaign.stage import Stage, stage
 from benchmarks.campaign.story import Verdict, _fill, _judged, _Play
 from benchmarks.campaign.strikes import Strike
 from benchmarks.campaign.wants import Forward
+from core.api import process, rest
+from core.api.gate import Gate
+from core.db.run_state import HEARTBEAT_S
 from core.domain.plan import ConstantRule, parse_plan
 from core.domain.roles import Actor, Role
 from core.errors import ConflictError, OrgbridgeError, UserError
 from core.plans.editing import FieldPlace, set_rule
-from core.services import editor, orgs, plans
+from core.services import api_keys, editor, launching, orgs, people, plans
 
 #: rounds of each action
 TIMES = 12
 #: edits of each of two analysts in one round
 EDITS = 12
+_HERE = "http://127.0.0.1:8501"
+_OPERATIONS_PATH = "/api/v1/operations"
 
 
 def play_all(folder: Path, *, commit: str) -> None:
@@ -49,7 +61,10 @@ def _played(
 ) -> Verdict:
     began = time.monotonic()
     on.reset()
-    wrong = action(on, number)
+    try:
+        wrong = action(on, number)
+    except Exception as broken:  # whatever the product raised is the finding
+        wrong = [f"crashed: {type(broken).__name__}: {broken}"[:600]]
     return Verdict(
         seed=number, kind="people", strike=name, wrong=tuple(wrong), struck=True, resumes=0,
         seconds=round(time.monotonic() - began, 3), at=round(time.time(), 3),
@@ -73,10 +88,9 @@ def _two_analysts(on: Stage, number: int) -> list[str]:
             at = FieldPlace(mapping.name, dice.choice(fields))
             value = f"{name}{turn}"
             try:
-                saved = editor.edit(
-                    on.bridge, actor, plan_id, revision=seen,
-                    change=lambda plan, a=at, v=value: set_rule(plan, a, ConstantRule(constant=v)),
-                )  # fmt: skip
+                rule = ConstantRule(constant=value)
+                change = functools.partial(set_rule, at=at, rule=rule)
+                saved = editor.edit(on.bridge, actor, plan_id, revision=seen, change=change)
                 accepted[name].append(f"{at.field}={value}")
                 seen = saved.revision if dice.random() < 0.6 else seen
             except ConflictError:
@@ -139,7 +153,108 @@ def _delete_in_use(on: Stage, number: int) -> list[str]:
     return wrong + _judged(play, ended, forward.want(), forward.pairs)
 
 
+def _cancel_by_service(on: Stage, number: int) -> list[str]:
+    """A person cancels a run while a request of its wave is held: every row is as wanted or as
+    before, and what the run tells of inserts is what is new."""
+    place = ("upload", "collections")[number % 2]
+    strike = Strike("cancel", place, number % 3, ("before", "after")[number // 2 % 2])
+    play = _Play(on, _case(number, strike), random.Random(number))  # noqa: S311
+    _fill(play)
+    name = launched(on, play.case)
+    on.target.plant(strike.hold())
+    ended: list[Ended | BaseException] = []
+
+    def carry() -> None:
+        try:
+            carrying = Carrying(on, play.case, name, play.happened)
+            ended.append(carrying.to_the_end(struck=False))
+        except BaseException as problem:  # handed to the thread that judges
+            ended.append(problem)
+
+    carrier = threading.Thread(target=carry, name="carrier")
+    carrier.start()
+    while carrier.is_alive() and not on.target.json("GET", "/_sim/faults/held?wait_s=0.2")["held"]:
+        pass
+    with contextlib.suppress(ConflictError):  # it may be over
+        launching.cancel(on.bridge, on.actor, name)
+    carrier.join(HEARTBEAT_S + 1)  # until the run has heard of it
+    on.target.clear_faults()
+    carrier.join()
+    if isinstance(ended[0], BaseException):
+        return [f"{type(ended[0]).__name__}: {ended[0]}"]
+    forward = Forward(play.case, play.source, play.first)
+    return _judged(play, ended[0], forward.want(), forward.pairs)
+
+
+def _key_revoked(on: Stage, number: int) -> list[str]:
+    """An API key is revoked while its script launches operations: what was accepted is there, what
+    was refused left nothing, and after the revocation nothing is accepted."""
+    admin = _admin(on)
+    made = api_keys.make(on.bridge, admin, name=f"script {number}", role=Role.ANALYST)
+    headers = {"authorization": f"Bearer {made.text.reveal()}"}
+    given = {"source": "legacy", "target": "new", "objects": ["Account"]}
+    before = _operations(on)
+    said: list[tuple[float, int]] = []
+    gone = threading.Event()
+
+    def launches(client: TestClient) -> None:
+        after = 0
+        while after < 2 and len(said) < 60:
+            after += gone.is_set()
+            began = time.monotonic()
+            answer = client.post(f"{_OPERATIONS_PATH}/record_counts", json=given, headers=headers)
+            said.append((began, answer.status_code))
+
+    process.hold(on.bridge)
+    try:
+        app = Starlette(
+            routes=rest.routes(), middleware=[Middleware(Gate, is_signed_in=lambda token: True)]
+        )
+        script = threading.Thread(target=launches, args=(TestClient(app, _HERE),))
+        script.start()
+        while len(said) < 2 + number % 5 and script.is_alive():
+            time.sleep(0.002)
+        api_keys.revoke(on.bridge, admin, made.id)
+        revoked = time.monotonic()
+        gone.set()
+        script.join()
+    finally:
+        process.hold(None)
+    accepted = sum(status == 202 for _, status in said)
+    wrong = [f"{status} instead of 202 or 401" for _, status in said if status not in (202, 401)]
+    wrong += [
+        f"{status} after the revocation" for at, status in said if at > revoked and status != 401
+    ]
+    there = _operations(on) - before
+    return wrong + ([] if there == accepted else [f"{there} operations for {accepted} accepted"])
+
+
+def _admin(on: Stage) -> Actor:
+    """The admin of the stage, made by the first action that needs a person."""
+    email, password = "ann@campaign.example", "a long sentence of Ann"
+    code = people.issue_setup_code(on.bridge)
+    signed = (
+        people.create_first_admin(
+            on.bridge, code=code, name="Ann", email=email, password=password, origin="campaign"
+        )
+        if code is not None
+        else people.sign_in(on.bridge, email=email, password=password, origin="campaign")
+    )
+    visitor = people.who(on.bridge, signed.token)
+    if visitor is None:
+        raise AssertionError("the admin's session is not valid")
+    return visitor.actor
+
+
+def _operations(on: Stage) -> int:
+    with on.bridge.owner_session() as session:
+        found = session.scalar(text("SELECT count(*) FROM record_count_log"))
+    return int(found or 0)
+
+
 _ACTIONS: dict[str, Callable[[Stage, int], list[str]]] = {
     "two analysts edit one plan": _two_analysts,
     "delete of a plan and an org in use": _delete_in_use,
+    "cancel during a wave": _cancel_by_service,
+    "API key revoked while a script launches": _key_revoked,
 }
