@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.domain.roles import Role
 from core.services import duplicates
-from pages.parts import duplicate_parts, visit
+from pages.parts import duplicate_compare, duplicate_parts, visit
 from pages.parts.boxes import escaped
 
 
@@ -16,7 +16,7 @@ def draw(cluster: duplicates.Cluster, place: tuple[UUID, str]) -> None:
     """Side by side, with the decision."""
     st.markdown(f"**{escaped(duplicate_parts.title(cluster))}**  {duplicate_parts.why(cluster)}")
     found = duplicates.compared(visit.bridge(), visit.actor(), place, record_ids=cluster.record_ids)
-    survivor, values = duplicate_parts.side_by_side(cluster, found)
+    survivor, values = duplicate_compare.side_by_side(cluster, found)
     st.caption(
         "Nothing is merged in the org from this page. The next run leaves the others out and hangs "
         "their children on the survivor."

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 from uuid import UUID
 
 import pandas as pd
 import streamlit as st
 
 from core.services import duplicates
-from core.services.duplicates import Cluster, Comparison
+from core.services.duplicates import Cluster
 from pages.parts import boxes, confirm, export, figures, tables, visit
 from pages.parts.boxes import escaped
+from pages.parts.duplicate_compare import LETTERS
 
 #: clusters of one page of the list
 PAGE_CLUSTERS = 12
@@ -32,7 +32,6 @@ COLUMNS = {
         "Score", min_value=0, max_value=100, format="%.1f%%", width=110
     ),
 }
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 Decide = Callable[[str, str | None], None]
 
 
@@ -126,7 +125,7 @@ def listed(clusters: Sequence[Cluster]) -> Cluster | None:
         key=f"duplicates.table.{page}.{len(clusters)}",
         alt="Groups of records that are likely the same",
         on_select="rerun",
-        selection_mode="single-row",
+        selection_mode="single-row-required",
     )
     at = tables.picked(chosen) or 0
     return part[at] if at < len(part) else part[0]
@@ -159,62 +158,6 @@ def weights(bits: Mapping[str, Sequence[float]]) -> None:
         st.dataframe(
             pd.DataFrame(lines), hide_index=True, key="duplicates.weights", alt="Match weights"
         )
-
-
-def side_by_side(cluster: Cluster, found: Comparison) -> tuple[str, dict[str, str]]:
-    """The records beside each other; the survivor's id, and field → id whose value it takes."""
-    letters = dict(zip(found.record_ids, LETTERS, strict=False))
-    survivor = st.segmented_control(
-        "Survivor",
-        list(letters),
-        default=(cluster.decision and cluster.decision.survivor_id) or found.record_ids[0],
-        required=True,
-        format_func=lambda one: f"{letters[one]} · …{one[9:15]}",
-        help="The record that stays; a later run redirects the others' children to it.",
-        key=f"duplicates.survivor.{cluster.key}",
-    )
-    data = _table(found, letters)
-    styled = data.style.apply(_tinted, axis=1)
-    st.dataframe(
-        styled,
-        hide_index=True,
-        row_height=tables.ROW_HEIGHT,
-        height=tables.height(len(data)),
-        key=f"duplicates.compare.{cluster.key}",
-        alt="The records side by side",
-        placeholder=figures.MISSING,
-    )
-    return str(survivor), _values(cluster, found, letters, str(survivor))
-
-
-def _values(
-    cluster: Cluster, found: Comparison, letters: Mapping[str, str], survivor: str
-) -> dict[str, str]:
-    """Of which record the survivor takes a field's value, where it is another's."""
-    kept = cluster.decision.values if cluster.decision else {}
-    differing = [name for name, _, differs in found.fields if differs and name != "Id"]
-    if not differing:
-        return {}
-    with st.expander("Values of the survivor, field by field"):
-        edited = st.data_editor(
-            pd.DataFrame(
-                {
-                    "Field": differing,
-                    "From": [letters.get(kept.get(name, survivor), "A") for name in differing],
-                }
-            ),
-            column_config={
-                "Field": st.column_config.TextColumn("Field", disabled=True),
-                "From": st.column_config.SelectboxColumn(
-                    "Take it from", options=list(letters.values()), required=True
-                ),
-            },
-            hide_index=True,
-            key=f"duplicates.values.{cluster.key}.{survivor}",
-        )
-    by_letter = {letter: record_id for record_id, letter in letters.items()}
-    chosen = zip(edited["Field"], edited["From"], strict=True)
-    return {name: by_letter[one] for name, one in chosen if by_letter[one] != survivor}
 
 
 def sure_button(kept: Sequence[Cluster], place: tuple[UUID, str]) -> None:
@@ -285,34 +228,3 @@ def csv_of(clusters: Sequence[Cluster]) -> bytes:
         for record_id in one.record_ids
     )
     return export.csv_bytes(columns, lines)
-
-
-def _table(found: Comparison, letters: Mapping[str, str]) -> pd.DataFrame:
-    """Differing fields first, then equal ones that hold something, then children."""
-    lines: list[dict[str, Any]] = []
-    for name, values, differs in sorted(found.fields, key=lambda line: not line[2]):
-        if any(value not in (None, "") for value in values):
-            lines.append(_line(name, values, letters, differs=differs))
-    for name, numbers in found.children.items():
-        if any(numbers):
-            lines.append(_line(name, numbers, letters, differs=False))
-    names = ["Field", *(letters[one] for one in found.record_ids if one in letters)]
-    return pd.DataFrame(lines, columns=names)
-
-
-def _line(
-    name: str, values: Sequence[Any], letters: Mapping[str, str], *, differs: bool
-) -> dict[str, Any]:
-    shown = {
-        letter: None if value is None else str(value)
-        for letter, value in zip(letters.values(), values, strict=False)
-    }
-    return {"Field": f"{name} ≠" if differs else name, **shown}
-
-
-def _tinted(line: pd.Series) -> list[str]:
-    """Orange where a cell differs from the first record's."""
-    first = line.iloc[1] if len(line) > 1 else None
-    tint = "background-color: rgba(194, 87, 12, .14)"
-    differs = str(line.iloc[0]).endswith("≠")
-    return ["", *(tint if differs and value != first else "" for value in line.iloc[1:])]
