@@ -71,19 +71,15 @@ def draw() -> None:
                 lambda: export.csv_bytes(list(data.columns), data.itertuples(index=False)),
                 key="schedules.csv",
             )
-        if (
-            may_change
-            and known
-            and st.button(
-                "New schedule…", type="primary", icon=":material/add:", key="schedules.new"
-            )
+        if may_change and st.button(
+            "New schedule…", type="primary", icon=":material/add:", key="schedules.new"
         ):
             schedule_form.drawer(known)
     if not found:
-        told = "" if known else " Make a plan first."
         boxes.empty(
             "No schedule yet",
-            f"A schedule launches a plan by itself, for example every night as a delta.{told}",
+            "A schedule launches by itself: a plan every night as a delta, record counts, a search"
+            " for duplicates.",
             icon=":material/calendar_clock:",
         )
         return

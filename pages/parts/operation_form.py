@@ -65,38 +65,65 @@ def drawer(kind: str, given: Mapping[str, Any]) -> None:
     when = st.segmented_control(
         "When", [NOW, AGAIN], default=NOW, required=True, key=f"op.{kind}.when"
     )
+    if when == AGAIN:
+        schedule(card, given=given)
+        return
     with st.form(f"op.{kind}", border=False):
         words = fields(card, given, key=f"op.{kind}")
-        name = cron = zone = ""
-        if when == AGAIN:
-            name = st.text_input("Name of the schedule", key=f"op.{kind}.name") or ""
-            cron = st.text_input("Rhythm", CRON, key=f"op.{kind}.cron") or ""
-            zone = st.text_input("Time zone", "UTC", key=f"op.{kind}.zone") or ""
-            st.caption("Minute, hour, day, month, weekday: 30 2 * * 1-5 is 02:30 on weekdays.")
-        sent = st.form_submit_button(
-            "Launch" if when == NOW else "Keep the schedule", type="primary"
-        )
-    if not sent:
-        return
-    act = _launched if when == NOW else _scheduled
-    if boxes.acted(act, kind, words, name, cron, zone):
+        sent = st.form_submit_button("Launch", type="primary")
+    if sent and boxes.acted(_launched, kind, words):
         st.rerun()
 
 
-def _launched(kind: str, words: Mapping[str, str], *_: str) -> None:
+def schedule(
+    card: operations.OperationCard,
+    *,
+    given: Mapping[str, Any],
+    view: schedules.ScheduleView | None = None,
+) -> None:
+    """The form of an operation's schedule, inside an open dialog: a new one, or a changed one."""
+    row, key = view.row if view else None, f"op.{card.kind}.again"
+    with st.form(key, border=False):
+        name = st.text_input("Name of the schedule", row.name if row else "", key=f"{key}.name")
+        words = fields(card, row.options if row else given, key=key)
+        cron = st.text_input("Rhythm", row.cron if row else CRON, key=f"{key}.cron")
+        st.caption("Minute, hour, day, month, weekday: 30 2 * * 1-5 is 02:30 on weekdays.")
+        zone = st.text_input("Time zone", row.time_zone if row else "UTC", key=f"{key}.zone")
+        sent = st.form_submit_button("Save schedule", type="primary")
+    rhythm = ((name or "").strip(), (cron or "").strip(), (zone or "").strip())
+    if sent and boxes.acted(_scheduled, card.kind, words, rhythm, view=view):
+        st.rerun()
+
+
+def _launched(kind: str, words: Mapping[str, str]) -> None:
     given = operations.parsed(kind, words)
     operations.enqueue(visit.bridge(), visit.actor(), kind, given=given)
     st.session_state[state.TOAST] = "Launched; a worker carries it. Logs tell how it stands."
 
 
-def _scheduled(kind: str, words: Mapping[str, str], *rest: str) -> None:
-    name, cron, zone = rest
+def _scheduled(
+    kind: str,
+    words: Mapping[str, str],
+    rhythm: tuple[str, str, str],
+    *,
+    view: schedules.ScheduleView | None,
+) -> None:
+    name, cron, zone = rhythm
+    policies: dict[str, str] = {}
+    if view is not None:
+        policies["late_policy"] = view.row.late_policy
+        policies["overlap_policy"] = view.row.overlap_policy
     request = schedules.ScheduleRequest(
-        name=name.strip(),
-        cron=cron.strip(),
-        time_zone=zone.strip(),
+        name=name,
+        cron=cron,
+        time_zone=zone,
         operation=kind,
         options=operations.parsed(kind, words),
+        **policies,
     )
-    schedules.create(visit.bridge(), visit.actor(), request)
+    here = (visit.bridge(), visit.actor())
+    if view is None:
+        schedules.create(*here, request)
+    else:
+        schedules.change(*here, view.row.id, request=request)
     st.session_state[state.TOAST] = f"{name} fires from its next time on."

@@ -16,8 +16,13 @@ OUTCOMES = words.STATUSES | {"skipped": words.Word("Skipped", "gray", "skip_next
 
 def what(view: schedules.ScheduleView) -> str:
     """What a schedule launches, in words."""
-    mode = str(view.row.options.get("mode", "full")).replace("-", " ")
-    return f"{view.row.plan or view.row.operation.replace('_', ' ')} · {mode}"
+    row, given = view.row, view.row.options
+    if row.plan is None:
+        sides = [str(given[name]) for name in ("source", "target") if given.get(name)]
+        about = given.get("plan") or given.get("org") or " → ".join(sides)
+        title = row.operation.replace("_", " ").capitalize()
+        return f"{title} · {about}" if about else title
+    return f"{row.plan} · {str(given.get('mode', 'full')).replace('-', ' ')}"
 
 
 def last_words(view: schedules.ScheduleView) -> list[str]:
@@ -54,12 +59,15 @@ def card(view: schedules.ScheduleView, known: Sequence[plans.PlanRow], *, may_ch
 def policies(view: schedules.ScheduleView) -> str:
     """What happens to times that were missed and to runs that overlap, and which version runs."""
     row = view.row
-    version = "the plan as it is" if row.version_policy == schedule_form.LATEST else "one version"
-    return (
-        f"Missed: {schedule_form.LATE.get(row.late_policy, row.late_policy).lower()} · "
-        f"overlap: {schedule_form.OVERLAP.get(row.overlap_policy, row.overlap_policy).lower()} · "
-        f"runs {version}"
+    late, overlap = row.late_policy, row.overlap_policy
+    told = (
+        f"Missed: {schedule_form.LATE.get(late, late).lower()} · "
+        f"overlap: {schedule_form.OVERLAP.get(overlap, overlap).lower()}"
     )
+    if row.plan is None:
+        return told
+    version = "the plan as it is" if row.version_policy == schedule_form.LATEST else "one version"
+    return f"{told} · runs {version}"
 
 
 def _buttons(view: schedules.ScheduleView, known: Sequence[plans.PlanRow]) -> None:

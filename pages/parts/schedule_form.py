@@ -11,9 +11,18 @@ from zoneinfo import ZoneInfo, available_timezones
 import streamlit as st
 
 from core.errors import OrgbridgeError
-from core.services import launching, orgs, plans, schedules, settings
+from core.services import launching, operations, orgs, plans, schedules, settings
 from core.services.confirming import Confirmation
-from pages.parts import boxes, confirm, figures, launch_form, state, visit, words
+from pages.parts import (
+    boxes,
+    confirm,
+    figures,
+    launch_form,
+    operation_form,
+    state,
+    visit,
+    words,
+)
 from pages.parts.boxes import escaped
 
 #: weekday field of a cron line by what people call it
@@ -34,6 +43,8 @@ MODES = {
 LATE = {"run_once": "Run once, late", "skip": "Skip it"}
 OVERLAP = {"skip": "Skip the new one", "queue": "Queue it"}
 LATEST = "latest"
+#: what fires when it is no operation
+A_PLAN = "plan"
 #: what a launch may say and a schedule keeps
 _KEPT = (
     "only",
@@ -57,6 +68,10 @@ def drawer(
 ) -> None:
     """Make a schedule, also of a launch that was set up, or change one."""
     row = view.row if view else None
+    card = None if launch else _operation(row, with_plans=bool(known))
+    if card is not None:
+        operation_form.schedule(card, given={}, view=view)
+        return
     by_id = {plan.id: plan for plan in known}
     ids = list(by_id)
     name = st.text_input("Name", value=row.name if row else "", key="drawer.s.name", live=True)
@@ -127,6 +142,25 @@ def next_words(moment: datetime, zone: str) -> str:
     """A due time as its own zone's clock shows it: Sun 28 Mar 2027 03:30 (Europe/Berlin)."""
     there = moment.astimezone(ZoneInfo(zone))
     return f"{there:%a} {there.day} {there:%b %Y %H:%M} ({zone})"
+
+
+def _operation(
+    row: schedules.ScheduleRow | None, *, with_plans: bool
+) -> operations.OperationCard | None:
+    """Which operation fires, by choice or as the schedule says; None for a plan."""
+    cards = {card.kind: card for card in operations.offered(visit.actor())}
+    if row is not None:
+        return None if row.plan_id else cards.get(row.operation)
+    options = [*([A_PLAN] if with_plans else []), *cards]
+    kind = st.selectbox(
+        "What",
+        options,
+        format_func=lambda each: "A plan" if each == A_PLAN else cards[each].title,
+        key="drawer.s.what",
+    )
+    if kind in cards:
+        st.caption(cards[kind].purpose)
+    return cards.get(kind or "")
 
 
 def _version(plan_id: UUID | None, row: schedules.ScheduleRow | None) -> UUID | None:

@@ -117,3 +117,13 @@ def test_the_form_of_an_operation_takes_hostile_words(
         told = [f"{one.proto.title} {one.value}" for one in page.error]
         assert not page.exception
         assert not any(DEFECT in one for one in told), told
+
+
+def test_the_form_of_a_schedule_takes_hostile_words(drawn: Opened, hostile: None) -> None:
+    page = drawn("from pages.parts import schedule_form\nschedule_form.drawer(())")
+    for word in WORDS:
+        for box in page.text_input:
+            box.set_value(word)
+        page = next(one for one in page.button if one.label == "Save schedule").click().run()
+        assert page.error
+        sound(page, f"schedule {word[:20]}")
