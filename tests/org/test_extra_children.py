@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from core.bootstrap import Orgbridge
 from core.errors import ConflictError, UserError
 from core.services import extra_children, launching, plans
+from core.services import schedules as schedule_service
 from core.services.extra_children import Act, Place
+from terminal import operations as terminal_operations
+from terminal import schedules as terminal_schedules
+from terminal import session
 from tests.org.engine import SCHEMA, Pair, connect, line
 from tests.org.test_engine_rules import create, live
 from tests.orgs import PracticeOrgs
@@ -70,3 +77,59 @@ def test_extra_children_are_counted_tagged_and_deleted_by_runs(pair: Pair) -> No
     )
     pair.carry(undone)
     assert names(pair) == ["Mine", "X0", "X1", "X2"]
+
+
+def said(app: typer.Typer, *words: str) -> int:
+    """One command in this process; its exit status."""
+    ended = typer.main.get_command(app).main(list(words), standalone_mode=False)
+    return int(ended or 0)
+
+
+def test_the_terminal_lists_files_tags_deletes_and_schedules_them(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(session, "opened", lambda: nullcontext((pair.bridge, pair.actor)))
+    app, verb = terminal_operations.app, "extra-children"
+    only = ("--only", "contact.AccountId")
+
+    assert said(app, verb, "engine") == 0
+    assert "3 extra children" in capsys.readouterr().err
+    file = tmp_path / "extra.csv"
+    assert said(app, verb, "engine", *only, "--csv", str(file)) == 0
+    assert file.read_bytes().count(b"\r\n") == 4
+    with pytest.raises(UserError, match=r"--only CHILD\.LOOKUP"):
+        said(app, verb, "engine", "--delete", "--count", "3")
+    with pytest.raises(UserError, match="is not FIELD=VALUE"):
+        said(app, verb, "engine", *only, "--tag", "Description", "--count", "3")
+    with pytest.raises(ConflictError, match="There are 3 extra Contact records now, not 2"):
+        said(app, verb, "engine", *only, "--tag", "Description=x", "--count", "2")
+
+    assert said(app, verb, "engine", *only, "--tag", "Description=by hand", "--count", "3") == 0
+    assert [row["Description"] for row in live(pair.target, "Contact")].count("by hand") == 3
+    act = ("--delete", "--count", "3", "--confirm", "new", "--reason", "made twice")
+    assert said(app, verb, "engine", *only, *act) == 0
+    assert names(pair) == ["Mine"]
+
+    rhythm = ("--cron", "30 2 * * *", "--operation", "extra_child_records")
+    assert said(terminal_schedules.app, "add", "nightly", *rhythm, "--set", "plan=engine") == 0
+    (kept,) = schedule_service.schedules(pair.bridge, pair.actor)
+    assert (kept.row.operation, kept.row.options["plan"]) == ("extra_child_records", "engine")
+
+
+def test_the_terminal_searches_by_trained_weights(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One field alone leaves nothing to learn from, which is said."""
+    pytest.importorskip("splink")
+    monkeypatch.setattr(session, "opened", lambda: nullcontext((pair.bridge, pair.actor)))
+    people = [
+        {"LastName": f"Name{n % 40}", "FirstName": f"Given{n % 40}", "Email": f"m{n}@x.example"}
+        for n in range(60)
+    ]
+    create(pair.target, "Contact", *people)
+    words = ("duplicates", "new", "Contact", "--trained", "--fields")
+
+    with pytest.raises(UserError, match="no values by which a trained search could learn"):
+        said(terminal_operations.app, *words, "LastName")
+    assert said(terminal_operations.app, *words, "LastName,FirstName,Email") == 0
+    assert "20 groups of likely duplicates" in capsys.readouterr().err

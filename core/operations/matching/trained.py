@@ -52,14 +52,16 @@ def trained(
     given = pl.DataFrame({name: normal_text(frame[name].cast(pl.String)) for name in fields})
     filled = [name for name in fields if given[name].n_unique() > 1]
     keys = _keys(given, filled)
-    if frame.height < 2 or not keys:
+    # records brought together by every field leave none to learn from
+    by = [key for key in keys if len(key) < len(filled)][:TRAINING_KEYS]
+    if frame.height < 2 or not by:
         raise UserError(
             "The records share no values by which a trained search could learn.",
             next_step="Name other fields, or search without training.",
         )
     linker, close = _linker(given.select(filled), keys)
     try:
-        _train(linker, keys)
+        _train(linker, keys, by=by)
         frames = linker.inference.predict(threshold_match_probability=show_from)
         found = pl.DataFrame(frames.as_pandas_dataframe())  # type: ignore[no-untyped-call]  # splink 5.0
         weights = _weights(linker, filled)
@@ -99,14 +101,16 @@ def _linker(given: pl.DataFrame, keys: Sequence[tuple[str, ...]]) -> tuple[Linke
     return Linker(held, settings, log_level=logging.ERROR), database.close
 
 
-def _train(linker: Linker, keys: Sequence[tuple[str, ...]]) -> None:
+def _train(
+    linker: Linker, keys: Sequence[tuple[str, ...]], *, by: Sequence[tuple[str, ...]]
+) -> None:
     from splink import block_on
 
     training = linker.training
     training.estimate_u_using_random_sampling(max_pairs=RANDOM_PAIRS, seed=1)
     pure = sorted(keys, key=len, reverse=True)
     training.estimate_probability_two_random_records_match([block_on(*pure[0])], recall=0.8)
-    for key in keys[:TRAINING_KEYS]:
+    for key in by:
         training.estimate_parameters_using_expectation_maximisation(block_on(*key))
 
 
