@@ -10,10 +10,10 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from core.access import audit, roles
-from core.db import operation_logs, orgs
+from core.db import operation_logs, orgs, plans
 from core.db.operation_logs import LogEntry
 from core.domain.roles import Role
-from core.errors import UserError
+from core.errors import NotFoundError, UserError
 from core.jobs import queue
 from core.operations import registry
 from core.operations.carrying import carry
@@ -177,11 +177,12 @@ def _laid(session: Session, actor: Actor, kind: str, *, given: Mapping[str, Any]
     roles.require(actor, operation.role, to=f"launch {operation.title.lower()}")
     parameters = _parsed(operation, given)
     plain = parameters.model_dump(mode="json")
+    source, target = _orgs(session, parameters)
     values = {
         "requested_by": actor.name,
         "parameters": plain,
-        "source_org_id": _org_id(session, parameters, "source", "org"),
-        "target_org_id": _org_id(session, parameters, "target"),
+        "source_org_id": source,
+        "target_org_id": target,
     }
     log_id = operation_logs.add(session, operation.log_table, values)
     audit.record(
@@ -232,6 +233,20 @@ def _parsed(operation: Operation, given: Mapping[str, Any]) -> Parameters:
             state="Nothing was launched.",
             next_step="Correct it and launch again.",
         ) from exc
+
+
+def _orgs(session: Session, parameters: Parameters) -> tuple[UUID | None, UUID | None]:
+    """The orgs that a launch concerns: those it names, else its plan's."""
+    source = _org_id(session, parameters, "source", "org")
+    target = _org_id(session, parameters, "target")
+    plan = getattr(parameters, "plan", None)
+    if not plan or (source and target):
+        return source, target
+    try:
+        row = plans.plan_row(session, name=plan)
+    except NotFoundError:
+        return source, target  # carrying it says so
+    return source or row.source_org_id, target or row.target_org_id
 
 
 def _org_id(session: Session, parameters: Parameters, *names: str) -> UUID | None:

@@ -11,6 +11,8 @@ from pages.parts import figures, palette, visit
 KIND = "record_counts"
 #: counts that the line goes back
 POINTS = 30
+#: fewer rows between the lowest and the highest point than this are a flat line
+FLAT = 4
 
 
 def draw(plan: str, name: str) -> None:
@@ -44,6 +46,10 @@ def draw(plan: str, name: str) -> None:
         mode="lines+markers",
     )
     figure.update_layout(hovermode="x unified")
+    levels = [number for _, *both in points for number in both if number is not None]
+    if levels and max(levels) - min(levels) < FLAT:
+        # ticks between whole rows would repeat themselves
+        figure.update_yaxes(range=[min(levels) - 2, max(levels) + 2], dtick=2)
     figure.update_yaxes(tickformat=",d")
     palette.draw(
         figure, key=f"counts.history.{name}", alt=f"Counts of {name} over time", height=180

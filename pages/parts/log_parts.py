@@ -13,12 +13,12 @@ from core.services import logs
 from pages.parts import boxes, palette, tables, visit, words
 
 COLUMNS = {
-    "at": tables.time_column("When", width=170, pinned=True),
+    "at": tables.time_column("When", width=160, pinned=True),
     "kind": st.column_config.TextColumn("Kind", width=140),
     "status": words.pills("Status", words.STATUSES.values(), width=110),
-    "who": st.column_config.TextColumn("Who", width=160),
-    "message": st.column_config.TextColumn("What happened", width=360),
-    "orgs": st.column_config.TextColumn("Orgs", width=220),
+    "who": st.column_config.TextColumn("Who", width=130),
+    "message": st.column_config.TextColumn("What happened", width=300),
+    "orgs": st.column_config.TextColumn("Orgs", width=160),
 }
 
 

@@ -118,6 +118,8 @@ def test_a_plan_counts_with_its_filter_under_the_targets_names(pair: Pair) -> No
     account, contact = entry.result["objects"]
     assert (account["source"], account["target"], account["migrated"]) == (2, 2, 1)
     assert contact["verdict"] == "match"
+    assert entry.source_org_id is not None
+    assert entry.target_org_id not in (None, entry.source_org_id)
 
 
 def test_a_filter_that_the_target_does_not_know_is_left_out_and_said(pair: Pair) -> None:
