@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+import signal
 import zipfile
 from typing import Any
 
 import pytest
 
 from core.bootstrap import Orgbridge
+from core.config import Settings
+from core.db import runs
 from core.domain.roles import Actor, Role
+from core.domain.states import RunState
 from core.errors import ConflictError
 from core.secret import Secret
 from core.services import files, importing, operations, orgs
@@ -18,7 +22,8 @@ from core.services.files import Upload
 from core.services.importing import TableTarget
 from core.services.launching import LaunchRequest, launch, undo
 from tests.org.engine import SCHEMA, Pair, check_identity, line
-from tests.orgs import PracticeOrgs
+from tests.org.engine_worker import start_worker
+from tests.orgs import PracticeOrgs, wait_for
 
 CUSTOMERS = (
     "Code;Name;Straße;Umsatz;Since\r\n"
@@ -119,3 +124,55 @@ def test_a_zip_of_related_files_is_loaded_looked_up_and_undone(pair: Pair) -> No
         undone = undo(pair.bridge, pair.actor, run, enqueue=False)
         pair.carry(undone)
     assert live(pair, "Account") == []
+
+
+def test_a_run_from_files_that_is_killed_goes_on_to_the_same_end(
+    pair: Pair, settings: Settings
+) -> None:
+    """Killed twice with chunks on their way; every record arrives once, with its lookup."""
+    customers = "Code;Name\r\n" + "".join(f"C-{n};Customer {n}\r\n" for n in range(40))
+    people = "Number,LastName,Customer Code\n" + "".join(
+        f"P{n},Person {n},C-{n % 40}\n" for n in range(60)
+    )
+    row = keep(pair, "many", zipped(Account__csv=customers.encode(), People__csv=people.encode()))
+    found = {
+        one.table: one for one in importing.targets(pair.bridge, pair.actor, row, target="new")
+    }
+    given = TableTarget(
+        table="People", target="Contact", key_column="Number", key_field="Legacy_Id__c"
+    )
+    plan_id = importing.plan_of(
+        pair.bridge, pair.actor, row, target="new", name="many", tables=[found["Account"], given]
+    )
+    pair.target.options(bulk_queue_delay_s=0.1)
+    request = LaunchRequest(batch=7, api="bulk")
+    name = launch(pair.bridge, pair.actor, plan_id, request, enqueue=False)
+    codes = []
+    for chunks in (2, 8):
+        worker = start_worker(settings, pair.actor.workspace_id, pair.row(name).id)
+        wait_for(lambda n=chunks, w=worker: settled(pair, name) >= n or not w.is_alive(), 120)
+        worker.kill()
+        worker.join()
+        codes.append(worker.exitcode)
+        pair.expire_lease(name)
+
+    ended = pair.carry(name)
+
+    document = pair.document(name)
+    assert codes == [-signal.SIGKILL] * 2
+    assert ended is RunState.SUCCEEDED
+    check_identity(document)
+    assert (line(document, "account")["inserted"], line(document, "people")["inserted"]) == (40, 60)
+    accounts = {one["Legacy_Id__c"]: one for one in live(pair, "Account")}
+    contacts = {one["Legacy_Id__c"]: one for one in live(pair, "Contact")}
+    assert (len(live(pair, "Account")), len(accounts)) == (40, 40)
+    assert (len(live(pair, "Contact")), len(contacts)) == (60, 60)
+    for number in range(60):
+        account = accounts[f"C-{number % 40}"]
+        assert contacts[f"P{number}"]["AccountId"] == account["Id"]
+
+
+def settled(pair: Pair, name: str) -> int:
+    """Chunks of a run that are done."""
+    with pair.bridge.session(pair.actor.workspace_id) as session:
+        return runs.chunks_done(session, runs.run_named(session, name).id)
