@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-from typing import Any
 
 import pytest
 
@@ -18,7 +17,8 @@ from core.errors import ConflictError, UserError
 from core.services import launching
 from tests.org.engine import SCHEMA, Pair, check_identity, connect, line
 from tests.org.engine_worker import start_worker
-from tests.org.oracle import judge_keyed, live
+from tests.org.oracle import judge_keyed
+from tests.org.pairs import by_key, change, create, emptied, live
 from tests.orgs import PROJECT, PracticeOrg, PracticeOrgs, wait_for
 
 KEY = """
@@ -75,21 +75,8 @@ def orgs(module_practice_org: PracticeOrgs) -> tuple[PracticeOrg, PracticeOrg]:
 def pair(bridge: Orgbridge, orgs: tuple[PracticeOrg, PracticeOrg]) -> Pair:
     """The two orgs, empty."""
     for org in orgs:
-        org.clear_faults()
-        for name in OBJECTS:
-            org.json("POST", "/_sim/edit", {"delete": [row["Id"] for row in live(org, name)]})
+        emptied(org, *OBJECTS)
     return connect(bridge, *orgs)
-
-
-def create(org: PracticeOrg, sobject: str, *rows: dict[str, Any]) -> list[str]:
-    """Records made over REST; their ids."""
-    records = [{"attributes": {"type": sobject}, **row} for row in rows]
-    made: list[str] = []
-    for start in range(0, len(records), 200):
-        said = org.json("POST", "composite/sobjects", {"records": records[start : start + 200]})
-        assert all(row["success"] for row in said), said
-        made += [row["id"] for row in said]
-    return made
 
 
 def people(org: PracticeOrg, *, accounts: int = 20, contacts: int = 60) -> list[str]:
@@ -174,6 +161,7 @@ def test_rule_8_2_details_follow_their_masters_and_needed_parents_come_along(pai
     figures = pair.row(name).summary["canary"]["objects"]
     loaded = {obj: live(pair.target, obj) for obj in ("Region__c", "Order__c", "Line__c")}
     decide(pair, name, go_on=False)
+    ended = pair.carry(name)
 
     assert figures["order"] == {"rows": 60, "chosen": 3, "percent": 5.0, "roots": 3}
     assert figures["line"] == {"rows": 180, "chosen": 9, "percent": 5.0, "roots": 0}
@@ -182,7 +170,7 @@ def test_rule_8_2_details_follow_their_masters_and_needed_parents_come_along(pai
     assert {row["Region__c"] for row in loaded["Order__c"]} == {
         row["Id"] for row in loaded["Region__c"]
     }
-    assert pair.row(name).status is RunState.PARTIAL
+    assert ended is pair.row(name).status is RunState.PARTIAL
     assert len(live(pair.target, "Order__c")) == 3
 
 
@@ -310,3 +298,35 @@ def test_a_decision_is_asked_of_waiting_runs_only(pair: Pair) -> None:
         decide(pair, document["run_id"], go_on=True)
     with pytest.raises(UserError, match="canary of 0 %"):
         pair.launch(PLAN, mode="canary", canary_percent=0)
+
+
+def test_rule_8_2_told_to_stop_a_canary_fills_in_what_waited_and_counts_what_cannot(
+    pair: Pair,
+) -> None:
+    """A ring of contacts waits for the second pass: it is filled in as far as it is there; what
+    names a record that was left behind stays blank, counted and named."""
+    people(pair.source)
+    ring = [row["Id"] for row in live(pair.source, "Contact")]
+    above = dict(zip(ring, [*ring[1:], ring[0]], strict=True))
+    for one, other in above.items():
+        change(pair.source, "Contact", one, ReportsToId=other)
+    name = pair.launch(PLAN, mode="canary", canary_percent=60)
+    pair.carry(name)
+    before = [row["ReportsToId"] for row in live(pair.target, "Contact")]
+
+    decide(pair, name, go_on=False)
+    ended, document = pair.carry(name), pair.document(name)
+
+    held = by_key(pair.target, "Contact")
+    filled = {key: row["ReportsToId"] for key, row in held.items() if row["ReportsToId"]}
+    blank = sum(row[lookup] is None for row in held.values() for lookup in LOOKUPS)
+    assert ended is RunState.PARTIAL
+    assert set(before) == {None}
+    assert filled == {one: held[above[one]]["Id"] for one in held if above[one] in held}
+    assert 0 < len(filled) < len(held) < len(ring)
+    assert line(document, "contact")["lookups_left_blank"] == blank
+    assert len([one for one in pair.failures(name) if one["mapping_name"] == "contact"]) == blank
+    assert pair.summary(document)["proof"]["contact"]["differences"]["lost"] == 0
+
+
+LOOKUPS = ("AccountId", "ReportsToId")

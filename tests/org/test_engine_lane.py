@@ -6,15 +6,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import psycopg
+import psycopg.sql
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 
 from core.bootstrap import Orgbridge
+from core.config import Settings
 from core.domain.states import RunState
+from core.errors import TransientError
 from core.migration import run as engine
 from core.salesforce import bulk
 from tests.org.engine import SCHEMA, Pair, check_identity, connect, line
-from tests.org.oracle import live
+from tests.org.pairs import create, emptied, live
 from tests.orgs import PracticeOrg, PracticeOrgs
 
 PLAN = """
@@ -54,17 +58,8 @@ def pair(bridge: Orgbridge, orgs: tuple[PracticeOrg, PracticeOrg]) -> Pair:
     """The two orgs, empty."""
     for org in orgs:
         org.begin_afresh()
-        for name in ("Contact", "Account"):
-            org.json("POST", "/_sim/edit", {"delete": [row["Id"] for row in live(org, name)]})
+        emptied(org, "Contact", "Account")
     return connect(bridge, *orgs)
-
-
-def create(org: PracticeOrg, sobject: str, *rows: dict[str, Any]) -> list[str]:
-    """Records made over REST; their ids."""
-    records = [{"attributes": {"type": sobject}, **row} for row in rows]
-    said = org.json("POST", "composite/sobjects", {"records": records})
-    assert all(row["success"] for row in said), said
-    return [row["id"] for row in said]
 
 
 def people(org: PracticeOrg, accounts: int, contacts: int) -> None:
@@ -188,3 +183,46 @@ def test_rule_3_11_cpu_refusals_shrink_jobs_of_rows_without_a_key(pair: Pair) ->
     assert {c["api"] for c in found} == {"bulk"}
     assert max(c["rows"] for c in found if c["attempt"] == 1) <= 50
     assert len(live(pair.target, "Account")) == 120
+
+
+def test_a_database_that_goes_away_is_told_and_the_run_goes_on(
+    pair: Pair, settings: Settings
+) -> None:
+    """What comes out is one of our errors with what happened, what stands and what comes next."""
+    create(pair.source, "Account", *({"Name": f"A{n}"} for n in range(5)))
+    name = pair.launch(KEYLESS)
+    cut: list[str] = []
+
+    def once_a_job_is_closed() -> str | None:
+        if not cut and is_closed(pair, name):
+            cut.append(shut(settings, "false"))
+        return None
+
+    with pytest.raises(TransientError, match="database did not answer") as said:
+        carried(pair, name, once_a_job_is_closed)
+    shut(settings, "true")
+    pair.expire_lease(name)
+    ended = carried(pair, name, lambda: None)
+
+    assert "runs resume" in said.value.next_step
+    assert said.value.state
+    assert ended is RunState.SUCCEEDED
+    assert len(live(pair.target, "Account")) == 5
+
+
+def shut(settings: Settings, allow: str) -> str:
+    """Ends every connection to the test's database and lets nobody in, or lets people in again."""
+    url = make_url(settings.database_url or "")
+    plain = url.set(drivername="postgresql", database="postgres")
+    with psycopg.connect(plain.render_as_string(hide_password=False), autocommit=True) as beside:
+        name = psycopg.sql.Identifier(url.database or "")
+        given = psycopg.sql.SQL(allow)
+        beside.execute(
+            psycopg.sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}").format(name, given)
+        )
+        if allow == "false":
+            beside.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+                [url.database],
+            )
+    return allow

@@ -156,13 +156,15 @@ def origins(pair: Pair, target_ids: list[str]) -> dict[str, int]:
 
 def test_rule_5_2_ids_in_text_lead_to_the_records_of_the_target(pair: Pair) -> None:
     (account,) = create(pair.source, "Account", {"Name": "Ng"})
+    (beside,) = create(pair.source, "Campaign", {"Name": "in no plan"})
     text = f"see https://x.example/{account} and {account[:15]}, not 0032000000Vyk6QAAB"
-    create(pair.source, "Contact", {"LastName": "Ng", "Description": text})
+    create(pair.source, "Contact", {"LastName": "Ng", "Description": f"{text} {beside}"})
 
     document = pair.run(NOTES)
 
     assert document["status"] == "Succeeded", pair.failures(document["run_id"])
     (there,) = [row["Id"] for row in live(pair.target, "Account") if row["Name"] == "Ng"]
     (found,) = [row["Description"] for row in live(pair.target, "Contact")]
-    assert found == f"see https://x.example/{there} and {there[:15]}, not 0032000000Vyk6QAAB"
+    text = f"see https://x.example/{there} and {there[:15]}, not 0032000000Vyk6QAAB"
+    assert found == f"{text} {beside}"
     assert pair.row(document["run_id"]).buckets["contact"]["ids_left"] == {"Description": 1}
