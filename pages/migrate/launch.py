@@ -77,7 +77,7 @@ def draw() -> None:
         + words.org_pair((source.name, source.environment), (target.name, target.environment))
     )
     plan = plans.plan(visit.bridge(), visit.actor(), row.id).plan
-    left, right = st.columns([0.6, 0.4], gap="medium")
+    left, right = st.columns([0.64, 0.36], gap="medium")
     with right:
         chosen = launch_form.how_to_run(row, plan)
     with left:

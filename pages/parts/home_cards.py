@@ -85,8 +85,12 @@ def _recent(found: run_reads.Overview) -> None:
         boxes.empty("No run yet", "Launch a plan; a dry run writes nothing.")
         return
     columns = {name: run_list.COLUMNS[name] for name in RECENT}
-    columns["plan"] = st.column_config.TextColumn("Plan", width=165)
-    columns["done"] = tables.share_column("Progress", width=105)
+    columns["plan"] = st.column_config.TextColumn("Plan", width=140)
+    columns["mode"] = st.column_config.TextColumn("Mode", width=58)
+    columns["done"] = tables.share_column("Progress", width=84)
+    columns["rows"] = tables.rows_column("Rows", width=62)
+    columns["failed"] = tables.rows_column("Failed", width=58)
+    columns["started"] = st.column_config.TextColumn("Started", width=82)
     chosen = tables.show(
         run_list.frame(found.recent),
         columns,

@@ -16,16 +16,16 @@ from pages.parts import choice, export, figures, plan_keys, tables, visit, words
 from pages.parts.boxes import escaped
 
 COLUMNS: dict[str, Any] = {
-    "run": st.column_config.CheckboxColumn("Run", width=55),
-    "wave": st.column_config.NumberColumn("Wave", width=48),
-    "object": st.column_config.TextColumn("Object", width=115),
-    "operation": words.pills("Operation", words.OPERATIONS.values(), width=78),
-    "match": st.column_config.TextColumn("Match on", width=95),
-    "rows": tables.rows_column("Rows", width=58),
-    "new": tables.rows_column("New", width=58),
-    "update": tables.rows_column("Update", width=58),
-    "same": tables.rows_column("Same", width=58),
-    "blocked": tables.rows_column("Blocked", width=58),
+    "run": st.column_config.CheckboxColumn("Run", width=50),
+    "wave": st.column_config.NumberColumn("Wave", width=44),
+    "object": st.column_config.TextColumn("Object", width=98),
+    "operation": words.pills("Operation", words.OPERATIONS.values(), width=74),
+    "match": st.column_config.TextColumn("Match on", width=84),
+    "rows": tables.rows_column("Rows", width=52),
+    "new": tables.rows_column("New", width=48),
+    "update": tables.rows_column("Update", width=54),
+    "same": tables.rows_column("Same", width=46),
+    "blocked": tables.rows_column("Blocked", width=60),
     "waits": st.column_config.TextColumn("Second pass", width=110),
 }
 TABLE_HEIGHT = 380

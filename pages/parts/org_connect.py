@@ -195,6 +195,7 @@ def _callback() -> str:
 def _test_and_save(request: orgs.ConnectRequest, again: orgs.OrgCard | None) -> None:
     if st.button("Test", icon=":material/network_check:", key=f"{KEY}.test"):
         _test(request)
+    _answer(request)
     if not st.button(
         "Test and connect" if again is None else "Test and reconnect",
         type="primary",
@@ -216,11 +217,24 @@ def _save(request: orgs.ConnectRequest, again: orgs.OrgCard | None) -> None:
 
 
 def _test(request: orgs.ConnectRequest) -> None:
+    """Ask the org, and keep what it said as long as nothing is typed over: a rerun that comes late,
+    such as that of a box left a moment ago, must not wipe it."""
+    answer: orgs.ConnectionReport | OrgbridgeError
     try:
         with st.skeleton(height=160):
-            report = orgs.test_connection(visit.bridge(), visit.actor(), request)
+            answer = orgs.test_connection(visit.bridge(), visit.actor(), request)
     except OrgbridgeError as problem:
-        boxes.error(problem)
+        answer = problem
+    st.session_state[state.CONNECT_ANSWER] = (hash(request), answer)
+
+
+def _answer(request: orgs.ConnectRequest) -> None:
+    """What the org said to exactly this request, if it was asked."""
+    asked, report = st.session_state.get(state.CONNECT_ANSWER, (None, None))
+    if report is None or asked != hash(request):
+        return
+    if isinstance(report, OrgbridgeError):
+        boxes.error(report)
         return
     kind = words.word(words.ENVIRONMENTS, report.environment)
     st.table(

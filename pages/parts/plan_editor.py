@@ -43,7 +43,7 @@ def draw(plan_id: str) -> None:
     st.session_state[state.REVISION] = view.row.revision
     may_edit = visit.may(Role.ANALYST)
     _head(view, may_edit=may_edit)
-    _problem()
+    plan_grid.problem()
     _focus_of_address()
     left, right = st.columns([0.25, 0.75], gap="medium")
     with left:
@@ -96,6 +96,7 @@ def _head(view: editor.EditorView, *, may_edit: bool) -> None:
             "Validate",
             icon=":material/fact_check:",
             key="plan.validate",
+            shortcut="Mod+Shift+Enter",  # without Shift it ends typing in the expression's box
             help="Asks both orgs what would speak against a launch, and runs the test rows",
         ):
             plan_checks.validate(view)
@@ -124,14 +125,6 @@ def _head(view: editor.EditorView, *, may_edit: bool) -> None:
         f"{escaped(figures.person(view.row.updated_by))}",
         figures.plural(len(view.objects), "object"),
     )
-
-
-def _problem() -> None:
-    """A problem of the last callback, shown once."""
-    waiting = st.session_state.pop(state.PROBLEM, None)
-    if waiting:
-        happened, in_state, next_step = waiting
-        boxes.error(UserError(happened, state=in_state, next_step=next_step))
 
 
 def _fields(

@@ -15,12 +15,12 @@ import pandas as pd
 import streamlit as st
 
 from core.domain.plan import CopyRule, ReviewState
-from core.errors import OrgbridgeError
+from core.errors import OrgbridgeError, UserError
 from core.plans import editing
 from core.plans.editing import FieldPlace
 from core.plans.field_rows import FieldRow, FieldState
 from core.services import editor
-from pages.parts import figures, state, tables, visit, words
+from pages.parts import boxes, figures, state, tables, visit, words
 
 GRID_HEIGHT = 300
 STATES = {
@@ -120,22 +120,22 @@ def columns(targets: dict[str, str]) -> dict[str, Any]:
     """How each column is drawn; one list of targets serves all rows."""
     config = st.column_config
     return {
-        "source": config.TextColumn("Source field", pinned=True, width=112),
-        "api": config.TextColumn("API name · type", width=140),
+        "source": config.TextColumn("Source field", pinned=True, width=115),
+        "api": config.TextColumn("API name · type", width=152),
         "target": config.SelectboxColumn(
             "Target field",
             options=list(targets),
             format_func=lambda name: targets.get(str(name), str(name)),
-            width=138,
+            width=150,
         ),
-        "rule": config.TextColumn("Rule", width=88),
-        "match": tables.share_column("Match", width=78),
-        "state": words.pills("State", STATES.values(), width=88),
-        "reviewed": config.CheckboxColumn("OK", width=50, help="Reviewed by a person"),
+        "rule": config.TextColumn("Rule", width=90),
+        "match": tables.share_column("Match", width=74),
+        "state": words.pills("State", STATES.values(), width=86),
+        "reviewed": config.CheckboxColumn("OK", width=46, help="Reviewed by a person"),
         "open": config.ButtonColumn(
-            "", type="tertiary", width=38, key=state.GRID_CLICK, on_click=focus_clicked
+            "", type="tertiary", width=36, key=state.GRID_CLICK, on_click=focus_clicked
         ),
-        "issue": config.TextColumn("Issue", width=145),
+        "issue": config.TextColumn("Issue", width=110),
     }
 
 
@@ -195,6 +195,14 @@ def save(plan_id: UUID, change: editor.Edit) -> bool:
     if saved.others:
         st.session_state[state.TOAST] = told_of_others(saved.others)
     return True
+
+
+def problem() -> None:
+    """A problem of the last save, shown once."""
+    waiting = st.session_state.pop(state.PROBLEM, None)
+    if waiting:
+        happened, in_state, next_step = waiting
+        boxes.error(UserError(happened, state=in_state, next_step=next_step))
 
 
 def told_of_others(others: Sequence[editor.PlanEdit]) -> str:

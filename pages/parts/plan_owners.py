@@ -32,7 +32,7 @@ FOUND = {
 }
 
 
-@st.dialog("Owners and queues", width="large", icon=":material/group:")
+@st.dialog("Owners and queues", width="large", icon=":material/group:", on_dismiss="rerun")
 def dialog(view: editor.EditorView) -> None:
     """Every owner of rows in scope and who stands for them in the target."""
     boxes.acted(_owners, view)
@@ -50,6 +50,12 @@ def _owners(view: editor.EditorView) -> None:
     st.caption(_owner_words(found))
     chosen = _owner_table(found)
     missing = _unmatched(found)
+    change = partial(identity_maps.with_owners, chosen=chosen, missing=missing)
+    as_found = {
+        line.match.source.username: line.match.target.username if line.match.target else None
+        for line in found.lines
+    }
+    _keep(view, change, is_edited=chosen != as_found or missing != _missing_now(found))
     if found.exceptions:
         st.caption(
             f":material/info: {escaped(', '.join(found.exceptions))}: the owner field has a policy "
@@ -58,7 +64,6 @@ def _owners(view: editor.EditorView) -> None:
     if visit.may(Role.ANALYST):
         with st.container(horizontal=True, horizontal_alignment="right"):
             if st.button("Save owner map", type="primary", key="owners.save"):
-                change = partial(identity_maps.with_owners, chosen=chosen, missing=missing)
                 _save(view, change, "The owner map is saved.")
 
 
@@ -144,7 +149,7 @@ def _unmatched(found: OwnerMap) -> str:
     """What becomes of rows whose owner has nobody in the target."""
     ids = {user.user_id: user.username for user in found.users if user.is_active}
     options = [REJECT, RUNNING, *ids]
-    now = found.policy.missing if found.policy.missing in options else REJECT
+    now = _missing_now(found)
     told = {REJECT: "Hold the rows back and report them", RUNNING: "Become the connected user"}
     chosen = st.selectbox(
         "Rows whose owner is not in the target",
@@ -156,7 +161,13 @@ def _unmatched(found: OwnerMap) -> str:
     return chosen or now
 
 
-@st.dialog("Record types", width="medium", icon=":material/category:")
+def _missing_now(found: OwnerMap) -> str:
+    """What the plan says of owners without one in the target, if that can be chosen."""
+    ids = {user.user_id for user in found.users if user.is_active}
+    return found.policy.missing if found.policy.missing in {RUNNING, *ids} else REJECT
+
+
+@st.dialog("Record types", width="medium", icon=":material/category:", on_dismiss="rerun")
 def record_types_dialog(view: editor.EditorView, mapping: str) -> None:
     """Every record type of the source object and the one it becomes."""
     boxes.acted(_record_types, view, mapping)
@@ -174,22 +185,22 @@ def _record_types(view: editor.EditorView, mapping: str) -> None:
         return
     chosen = _type_table(found)
     options = [REJECT, "blank"]
+    now = found.policy.missing if found.policy.missing in options else REJECT
     missing = st.selectbox(
         "Rows of a record type without an entry",
         options,
-        index=options.index(found.policy.missing) if found.policy.missing in options else 0,
+        index=options.index(now),
         format_func={REJECT: "Hold the rows back", "blank": "Get the user's default type"}.get,
         key="types.missing",
     )
+    change = partial(
+        identity_maps.with_record_types, mapping=mapping, chosen=chosen, missing=missing or now
+    )
+    as_found = {line.developer_name: line.target for line in found.lines}
+    _keep(view, change, is_edited=dict(chosen) != as_found or missing != now)
     if visit.may(Role.ANALYST):
         with st.container(horizontal=True, horizontal_alignment="right"):
             if st.button("Save record types", type="primary", key="types.save"):
-                change = partial(
-                    identity_maps.with_record_types,
-                    mapping=mapping,
-                    chosen=chosen,
-                    missing=missing or REJECT,
-                )
                 _save(view, change, "The record types are saved.")
 
 
@@ -234,6 +245,13 @@ def _type_table(found: RecordTypeMap) -> Mapping[str, str | None]:
         name: None if pd.isna(other) else str(other)
         for name, other in zip(names, edited["target"], strict=True)
     }
+
+
+def _keep(view: editor.EditorView, change: Any, *, is_edited: bool) -> None:
+    """Save what was chosen so far: a reload or a closed dialog loses nothing."""
+    if is_edited and visit.may(Role.ANALYST) and plan_grid.save(view.row.id, change):
+        st.caption(":green[:material/check:] Saved as you choose.")
+    plan_grid.problem()
 
 
 def _save(view: editor.EditorView, change: Any, told: str) -> None:

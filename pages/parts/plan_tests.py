@@ -27,7 +27,7 @@ COLUMNS = {
 }
 
 
-@st.dialog("Test rows", width="large", icon=":material/fact_check:")
+@st.dialog("Test rows", width="large", icon=":material/fact_check:", on_dismiss="rerun")
 def dialog(view: editor.EditorView, mapping: str) -> None:
     """All tests with their result; one of them can be changed; a real row can become one."""
     boxes.acted(_draw, view, mapping)
@@ -139,16 +139,31 @@ def _form(
         )
     with right:
         expected = _values("Target field", targets, test.expected if test else {}, f"{key}.out")
+    if test is not None and position is not None and expected:
+        _keep(view, mapping, [*tests[:position], _made(given, expected), *tests[position + 1 :]])
     with st.container(horizontal=True, horizontal_alignment="right"):
         if test is not None and st.button("Delete test", key="tests.delete"):
             rest = [each for number, each in enumerate(tests) if number != position]
             _save(view, mapping, rest, "The test is gone.")
         if st.button("Save test", type="primary", key="tests.save", disabled=not expected):
-            made = RowTest(given=given, expected=expected)
+            made = _made(given, expected)
             kept = [*tests, made] if test is None else list(tests)
             if test is not None and position is not None:
                 kept[position] = made
             _save(view, mapping, kept, "The test is saved.")
+
+
+def _made(given: Mapping[str, str | None], expected: Mapping[str, str | None]) -> RowTest:
+    return RowTest(given=dict(given), expected=dict(expected))
+
+
+def _keep(view: editor.EditorView, mapping: str, tests: Sequence[RowTest]) -> None:
+    """Save a test as far as it is changed: a reload or a closed dialog loses nothing."""
+    if tuple(tests) != tuple(view.plan.mapping(mapping).tests):
+        change = partial(row_testing.with_tests, mapping=mapping, tests=tests)
+        if plan_grid.save(view.row.id, change):
+            st.caption(":green[:material/check:] Saved as you type.")
+    plan_grid.problem()
 
 
 def _values(

@@ -27,8 +27,8 @@ PLACES = {
 COLUMNS = {
     "rows": tables.rows_column("Rows", width=55),
     "object": st.column_config.TextColumn("Object", width=90),
-    "reason": st.column_config.TextColumn("Reason", width=150),
-    "message": st.column_config.TextColumn("Message", width=170),
+    "reason": st.column_config.TextColumn("Reason", width=140),
+    "message": st.column_config.TextColumn("Message", width=140),
     "place": words.pills("Fix in", PLACES.values(), width=105),
 }
 SAMPLE_ROWS = 20

@@ -13,17 +13,17 @@ from core.services import run_reads
 from pages.parts import figures, palette, tables, words
 
 COLUMNS = {
-    "run": st.column_config.TextColumn("Run", pinned=True, width=120),
-    "plan": st.column_config.TextColumn("Plan", width=230),
-    "target": st.column_config.TextColumn("Into", width=190),
-    "mode": st.column_config.TextColumn("Mode", width=80),
-    "status": words.pills("Status", words.STATUSES.values(), width=125),
-    "done": tables.share_column("Progress", width=120),
-    "rows": tables.rows_column("Rows", width=90),
-    "failed": tables.rows_column("Failed", width=80),
-    "by": st.column_config.TextColumn("By", width=150),
-    "started": st.column_config.TextColumn("Started", width=130),
-    "took": st.column_config.TextColumn("Took", width=90),
+    "plan": st.column_config.TextColumn("Plan", pinned=True, width=190),
+    "target": st.column_config.TextColumn("Into", width=115),
+    "mode": st.column_config.TextColumn("Mode", width=65),
+    "status": words.pills("Status", words.STATUSES.values(), width=115),
+    "done": tables.share_column("Progress", width=95),
+    "rows": tables.rows_column("Rows", width=70),
+    "failed": tables.rows_column("Failed", width=65),
+    "by": st.column_config.TextColumn("By", width=75),
+    "started": st.column_config.TextColumn("Started", width=105),
+    "took": st.column_config.TextColumn("Took", width=70),
+    "run": st.column_config.TextColumn("Run", width=165),
 }
 
 

@@ -84,7 +84,7 @@ def counts_frame(steps: Sequence[run_reads.StepLine]) -> pd.DataFrame:
             {
                 "object": step.mapping_name + run_live.PASSES.get(step.phase, ""),
                 "operation": [words.word(words.OPERATIONS, step.operation).label],
-                "wave": step.wave,
+                "wave": step.wave + 1,
                 **{name: getattr(step, name) for name in COUNTS},
             }
             for step in steps

@@ -40,10 +40,10 @@ CHECK_COLUMNS = {
     "sentence": st.column_config.TextColumn("What it rests on", width=760),
 }
 OBJECT_COLUMNS = {
-    "object": st.column_config.TextColumn("Object", pinned=True, width=125),
-    "verdict": words.pills("Verdict", VERDICTS.values(), width=110),
-    "rows": tables.rows_column("Rows", width=65),
-    "values": tables.rows_column("Values", width=70),
+    "object": st.column_config.TextColumn("Object", pinned=True, width=110),
+    "verdict": words.pills("Verdict", VERDICTS.values(), width=100),
+    "rows": tables.rows_column("Rows", width=60),
+    "values": tables.rows_column("Values", width=65),
     "lost": tables.rows_column("Lost", width=50),
     "other": tables.rows_column("Otherwise", width=75),
 }

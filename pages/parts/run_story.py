@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
 import streamlit as st
 
 from core.services import run_reads, running
-from pages.parts import boxes, export, tables, visit, words
+from pages.parts import boxes, export, figures, launch_form, launch_loads, tables, visit, words
+from pages.parts.boxes import escaped
 
 EVENTS_SHOWN = 500
 LEVELS = {
@@ -68,6 +73,38 @@ def csv_of(name: str) -> bytes:
 
 
 def settings(view: run_reads.RunView) -> None:
-    """The frozen options that the run was launched with."""
-    st.caption(f"Plan version v{view.row.plan_version}, frozen at launch.")
-    st.json(dict(view.row.options), expanded=True)
+    """The options that the run was launched with, in words; as stored below for those who ask."""
+    row, options = view.row, view.row.options
+    st.caption(f"Plan version v{row.plan_version}, frozen at launch.")
+    st.table(_told(row, options), border="horizontal")
+    with st.expander("As stored", type="compact", key="run.settings.stored"):
+        st.json(dict(options), expanded=True)
+
+
+def _told(row: run_reads.RunRow, options: Mapping[str, Any]) -> dict[str, str]:
+    """Options that say something, by the words of the launch page."""
+    percent, start = options.get("stop_at_failed_percent"), options.get("start_at")
+    only, loads = options.get("only") or (), options.get("loads") or {}
+    answer = launch_form.EMAIL_ANSWERS.get(str(options.get("email_answer")), "not asked")
+    told = {
+        "Mode": launch_form.MODES.get(row.mode, row.mode.replace("-", " ").capitalize()),
+        "Objects": ", ".join(escaped(name) for name in only) or "all of the plan",
+        "Launched": f"{figures.absolute(row.created_at)} by {escaped(row.requested_by)}",
+        "Reason": escaped(row.reason or figures.MISSING),
+    }
+    if "email_answer" in options:  # runs that send rows; an undo has no such options
+        told |= {
+            "To start": figures.absolute(datetime.fromisoformat(start)) if start else "at once",
+            "Batch size": figures.count(options["batch"]) if options.get("batch") else "by API",
+            "API": launch_loads.APIS.get(str(options.get("api") or "auto"), "By cost"),
+            "Options per object": ", ".join(escaped(name) for name in loads) or "none",
+            "Stops at failed rows": f"{percent} %" if percent else "never",
+            "Undo data": "kept" if options.get("keep_undo") else "not kept",
+            "Fields compared afterwards": "yes" if options.get("verify") else "no",
+            "E-mail from the target": answer,
+        }
+    if row.mode == "canary":
+        told["Canary"] = f"about {options.get('canary_percent')} % of each object first"
+    if options.get("irreversible"):
+        told["No undo takes back"] = " ".join(escaped(each) for each in options["irreversible"])
+    return told

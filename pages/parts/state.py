@@ -34,3 +34,5 @@ LAUNCH_LOADS = "launch.loads.held"
 LAUNCH_KEY = "launch.key"
 #: what makes one click one retry
 RETRY_KEY = "run.retry.once"
+#: what an org said to a test of its connection, and the hash of what was asked
+CONNECT_ANSWER = "connect.answer"

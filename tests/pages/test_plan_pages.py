@@ -15,14 +15,27 @@ from core.domain.plan import ConstantRule, CopyRule, ReviewState, parse_plan
 from core.domain.roles import Actor, Role
 from core.services import editor, plans
 from pages.parts import plan_grid, state
+from tests.org.connected import connect, insert
 from tests.org.scripted_data import ScriptedData, described
+from tests.orgs import PracticeOrgs, practice_org
 
 from .conftest import Opened
+
+__all__ = ["practice_org"]
 
 FIELDS = 500
 #: a page's script, warm, at 500 fields; a shared machine is given four times the budget
 SCRIPT_WITHIN_S = 4 * 0.5
 RUNS = 5
+OWNERS = """
+from uuid import UUID
+import streamlit as st
+from core.services import editor
+from pages.parts import plan_owners, state, visit
+view = editor.view(visit.bridge(), visit.actor(), UUID("{plan_id}"))
+st.session_state.setdefault(state.REVISION, view.row.revision)
+plan_owners.dialog(view)
+"""
 
 
 def text_field(name: str) -> dict[str, object]:
@@ -171,3 +184,23 @@ def test_the_list_of_plans_shows_them_and_offers_a_new_one(plan_id: UUID, opened
     assert not app.exception
     assert app.dataframe[0].value["name"].tolist() == ["Wide"]
     assert app.button(key="plans.new")
+
+
+def test_what_becomes_of_unknown_owners_is_kept_as_soon_as_it_is_chosen(
+    bridge: Orgbridge, actor: Actor, drawn: Opened, practice_org: PracticeOrgs
+) -> None:
+    """Nobody has to press a button: a reload or a closed dialog would lose it."""
+    source, target = (practice_org(schema="standard: [Account]") for _ in range(2))
+    connect(bridge, "Legacy", source)
+    connect(bridge, "New", target)
+    insert(source, "Account", {"Name": "A1"})
+    plan = "{orgbridge: 1, name: Owned, source: Legacy, target: New, objects: [{source: Account}]}"
+    plan_id = plans.create(bridge, actor, parse_plan(plan))
+    app = drawn(OWNERS.format(plan_id=plan_id))
+    assert plans.plan(bridge, actor, plan_id).plan.users is None
+
+    app.selectbox(key="owners.missing").set_value("running_user").run()
+
+    users = plans.plan(bridge, actor, plan_id).plan.users
+    assert users is not None
+    assert users.missing == "running_user"
