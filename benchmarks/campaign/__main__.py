@@ -3,6 +3,7 @@
     python -m benchmarks.campaign --cases 5000 [--seed N] [--minutes M] [--folder DIR]
     python -m benchmarks.campaign --replay SEED [SEED …]      plays single cases
     python -m benchmarks.campaign --slice --seed N --folder DIR   a part, beside others
+    python -m benchmarks.campaign --again --folder DIR        plays the seeds that ended wrong again
     python -m benchmarks.campaign --people --rough --folder DIR   people's actions, heavier blows
     python -m benchmarks.campaign --report --folder DIR       writes the table from what was played
 
@@ -42,7 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     from benchmarks.campaign import people, report, rough
 
-    everything = not (given.report or given.slice or given.people or given.rough)
+    parts = (given.report, given.slice, given.people, given.rough, given.again)
+    everything = not any(parts)
+    if given.again:
+        _play_again(folder)
     if given.slice or everything:
         _play(given, folder)
     if given.people or everything:
@@ -63,6 +67,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--replay", type=int, nargs="+", metavar="SEED")
     parser.add_argument("--report", action="store_true")
     parser.add_argument("--slice", action="store_true", help="generated cases only, no table")
+    parser.add_argument("--again", action="store_true", help="what ended wrong, once more")
     parser.add_argument("--people", action="store_true", help="people's actions only")
     parser.add_argument("--rough", action="store_true", help="heavier blows only")
     return parser.parse_args(arguments)
@@ -97,6 +102,16 @@ def _play(given: argparse.Namespace, folder: Path) -> None:
         while todo and time.time() < ends:
             part, todo = todo[:STAGE_CASES], todo[STAGE_CASES:]
             _play_part(part, out, ends)
+
+
+def _play_again(folder: Path) -> None:
+    """The seeds whose last playing was wrong."""
+    from benchmarks.campaign import results
+    from benchmarks.campaign.cases import OPERATIONS
+
+    found = [one for one in results.read(folder) if one["wrong"] and one["kind"] in OPERATIONS]
+    with (folder / f"again-{os.getpid()}.jsonl").open("a", encoding="utf-8") as out:
+        _play_part([one["seed"] for one in found], out, float("inf"))
 
 
 def _ends(minutes: float) -> float:

@@ -26,7 +26,8 @@ are as before; what automation stamps is not compared.
     make campaign                                              all of it
     python -m benchmarks.campaign --replay SEED                one case again
 """
-_WIDTH = 12
+#: written by hand: what is behind the misses, what is not played
+CAUSES = Path(__file__).resolve().parent / "causes.md"
 
 
 def write(folder: Path, into: Path) -> int:
@@ -36,6 +37,7 @@ def write(folder: Path, into: Path) -> int:
     others = [one for one in played if one["kind"] not in OPERATIONS]
     wrong = [one for one in played if one["wrong"]]
     parts = [_HEAD, _figures(cases, wrong), _table(cases), _rough(others), _wrong(wrong)]
+    parts += [_mended(results.mended(folder)), CAUSES.read_text(encoding="utf-8")]
     into.write_text("\n".join(part for part in parts if part), encoding="utf-8")
     return 1 if wrong else 0
 
@@ -101,8 +103,19 @@ def _rough(others: Iterable[Mapping[str, Any]]) -> str:
 def _wrong(wrong: Sequence[Mapping[str, Any]]) -> str:
     if not wrong:
         return "## Misses\n\nNone.\n"
-    lines = ["## Misses\n"]
+    return "\n".join(["## Misses\n", *_listed(wrong)]) + "\n"
+
+
+def _mended(once: Sequence[Mapping[str, Any]]) -> str:
+    if not once:
+        return ""
+    head = "## Wrong once, right when played again after a mend of the product or of the oracle\n"
+    return "\n".join([head, *_listed(once)]) + "\n"
+
+
+def _listed(wrong: Sequence[Mapping[str, Any]]) -> list[str]:
+    lines = []
     for one in sorted(wrong, key=lambda entry: (entry["kind"], entry["strike"], entry["seed"])):
         first = str(one["wrong"][0]).replace("\n", " ")[:160]
         lines.append(f"- `{one['seed']}` {one['kind']}, {one['strike']} ({one['commit']}): {first}")
-    return "\n".join(lines) + "\n"
+    return lines

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
+from benchmarks.campaign.cases import OPERATIONS
 from benchmarks.campaign.story import Verdict
 
 
@@ -19,7 +20,24 @@ def write(out: TextIO, verdict: Verdict, *, commit: str) -> None:
 
 def read(folder: Path) -> list[dict[str, Any]]:
     """Every verdict of a folder; a seed that was played again counts as its last playing."""
-    return list({(one["kind"], one["seed"]): one for one in _lines(folder)}.values())
+    return list({_key(one): one for one in _lines(folder)}.values())
+
+
+def _key(one: dict[str, Any]) -> tuple[str, str, int]:
+    """A case is its seed; actions and blows are numbered, and each playing of them counts."""
+    if one["kind"] in OPERATIONS:
+        return "", "", one["seed"]
+    return one["kind"], one["strike"], int(one["at"] * 1000)
+
+
+def mended(folder: Path) -> list[dict[str, Any]]:
+    """First wrong verdicts of seeds that were right when they were played again."""
+    first: dict[tuple[str, str, int], dict[str, Any]] = {}
+    for one in _lines(folder):
+        if one["wrong"]:
+            first.setdefault(_key(one), one)
+    now = {_key(one): one for one in read(folder)}
+    return [one for key, one in first.items() if not now[key]["wrong"]]
 
 
 def _lines(folder: Path) -> Iterator[dict[str, Any]]:

@@ -35,8 +35,10 @@ TIMES = 4
 
 def play_all(folder: Path, *, commit: str) -> None:
     """Plays all of them and keeps the verdicts."""
+    from benchmarks.campaign import whole_app  # which plays cases of this module
+
     with (folder / f"rough-{os.getpid()}.jsonl").open("a", encoding="utf-8") as out:
-        for name, blow in _BLOWS.items():
+        for name, blow in {**_BLOWS, **whole_app.BLOWS}.items():
             for number in range(TIMES):
                 results.write(out, _played(name, blow, number), commit=commit)
 
@@ -47,6 +49,8 @@ def _played(name: str, blow: Callable[[int], list[str]], number: int) -> Verdict
         wrong = blow(number)
     except NeverEndsError as never:
         wrong = [f"never ends: {never}"]
+    except Exception as broken:  # whatever the product raised is the finding
+        wrong = [f"crashed: {type(broken).__name__}: {broken}"[:600]]
     return Verdict(
         seed=number, kind="the machine", strike=name, wrong=tuple(wrong), struck=True, resumes=0,
         seconds=round(time.monotonic() - began, 3), at=round(time.time(), 3),

@@ -157,6 +157,7 @@ def stage(home: Path | None = None, *, given: Settings | None = None) -> Iterato
             gc.freeze()  # what is imported by now stays: going through it again costs a tenth
             yield on
     finally:
+        gc.unfreeze()
         for org in running:
             org.kill()
         if server is not None:
