@@ -48,6 +48,8 @@ from tests.org.scripted_data import ScriptedData, described
 OBJECTS, FIELDS, RUNS, CHUNKS, FAILURES, GROUPS = 50, 500, 300, 2_000, 20_000, 60
 SCRIPT_BUDGET_MS, EDITOR_BUDGET_MS, VIEWER_BUDGET_PERCENT = 100, 500, 6.0
 WATCHED_S = 20
+#: after the last viewer came: imports and first drawing are over
+OPENED_S = 5
 WARM_RUNS = 5
 FRAME = Path(__file__).resolve().parent.parent / "pages" / "frame.py"
 CHROMIUM = "/usr/bin/chromium"
@@ -241,6 +243,7 @@ def live(server: AppServer, chromium: Browser, token: str, *, viewers: int) -> N
         while len(pages) < wanted:
             pages.append(opened(server, context, f"/run?run={MOVING}"))
             pages[-1].get_by_text("Throughput").first.wait_for()
+        pages[0].wait_for_timeout(OPENED_S * 1_000)  # opening a page is not looking at it
         before = cpu_seconds(server.process.pid)
         pages[0].wait_for_timeout(WATCHED_S * 1_000)
         used = cpu_seconds(server.process.pid) - before

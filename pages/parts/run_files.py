@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import streamlit as st
 
+from core.bootstrap import Orgbridge
+from core.domain.roles import Actor
 from core.services import proof, run_files, run_reads, running
 from pages.parts import export, run_story, visit
 from pages.parts.boxes import escaped
+
+#: objects that are listed one under the other; more are chosen from a list
+LISTED_MAX = 12
 
 
 def draw(view: run_reads.RunView) -> None:
@@ -51,14 +57,23 @@ def draw(view: run_reads.RunView) -> None:
         written = [step for step in view.steps if step.phase == "load" and step.written]
         if not written:
             st.caption("Nothing was written.")
+        if len(written) > LISTED_MAX:
+            written = [_chosen(written)]
         for step in written:
             _line(
                 step.mapping_name,
                 f"{step.written:,} rows",
-                _sent(name, step.mapping_name),
+                partial(_sent, *who, name, step.mapping_name),
                 file=f"sent-{step.mapping_name}-{name}",
                 key=f"sent.{step.mapping_name}",
             )
+
+
+def _chosen(written: Sequence[run_reads.StepLine]) -> run_reads.StepLine:
+    """One object out of many."""
+    by_name = {step.mapping_name: step for step in written}
+    name = st.selectbox("Object", list(by_name), key="run.files.object")
+    return by_name.get(name or "", written[0])
 
 
 def _line(title: str, told: str, make: Callable[[], bytes], *, file: str, key: str) -> None:
@@ -67,6 +82,5 @@ def _line(title: str, told: str, make: Callable[[], bytes], *, file: str, key: s
         export.button(file, make, key=f"run.files.{key}", help="Made when you click, as CSV")
 
 
-def _sent(name: str, mapping: str) -> Callable[[], bytes]:
-    who = visit.bridge(), visit.actor()
-    return lambda: b"".join(run_files.sent_csv(*who, name, mapping=mapping))
+def _sent(bridge: Orgbridge, actor: Actor, name: str, mapping: str) -> bytes:
+    return b"".join(run_files.sent_csv(bridge, actor, name, mapping=mapping))
