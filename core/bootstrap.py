@@ -192,6 +192,16 @@ class Orgbridge:
             self._clients.pop((workspace_id, org_id), None)
             self._files.pop((workspace_id, org_id), None)
 
+    def unknown_revision(self) -> str | None:
+        """The database's revision if a newer version raised it to one that this process does not
+        know; None otherwise, also while the database does not answer."""
+        try:
+            with self.owner_engine.connect() as connection:
+                found = schema.revision(connection)
+        except SQLAlchemyError:
+            return None
+        return found if schema.is_newer(found) else None
+
     def database_answers(self) -> bool:
         """True when the database answers a query in time; never raises."""
         try:
@@ -250,6 +260,8 @@ def _raise_schema(owner: Engine) -> None:
     """Bring the schema up when it is behind; one query when it is not."""
     with owner.connect() as connection:
         found = schema.revision(connection)
+    if schema.is_newer(found):
+        raise schema.too_new(found)
     if found != schema.HEAD_REVISION:
         log.info("schema is brought up", extra={"found": found, "wanted": schema.HEAD_REVISION})
         schema.upgrade(owner)

@@ -22,11 +22,14 @@ app = typer.Typer(add_completion=False)
 def worker(
     *,
     child: Annotated[bool, typer.Option("--child", hidden=True)] = False,
+    jobs: Annotated[int, typer.Option(min=1, max=64, help="Jobs carried at once.")] = (
+        workers.CONCURRENCY
+    ),
 ) -> None:
     """Carry jobs until told to end (Ctrl-C, SIGTERM)."""
     settings = load_settings()
     log.configure(settings, process="worker")
-    workers.run(settings, ports(), ends_with_stdin=child)
+    workers.run(settings, ports(), ends_with_stdin=child, concurrency=jobs)
 
 
 def ports() -> Ports:

@@ -172,6 +172,29 @@ def wrapped_key(session: Session, run_id: UUID) -> str:
     return str(found)
 
 
+def pages_read(session: Session, run_id: UUID) -> bool:
+    """Whether a worker has read rows of the run to the spool."""
+    found = session.scalar(
+        text(
+            "SELECT EXISTS (SELECT FROM run_step WHERE run_id = :id"
+            " AND coalesce(jsonb_array_length(cursor -> 'sizes'), 0) > 0)"
+        ),
+        {"id": run_id},
+    )
+    return bool(found)
+
+
+def say_waits(session: Session, run_id: UUID, reason: str) -> None:
+    """Notes why nobody carries a run on, unless somebody does."""
+    session.execute(
+        text(
+            "UPDATE data_migration SET wait_reason = :reason WHERE id = :id"
+            " AND (lease_until IS NULL OR lease_until < clock_timestamp())"
+        ),
+        {"id": run_id, "reason": reason},
+    )
+
+
 def runs(session: Session, *, limit: int = 100, offset: int = 0) -> list[RunRow]:
     """Runs, the newest first."""
     found = session.execute(

@@ -37,6 +37,28 @@ def revision(connection: Connection) -> str | None:
     return found
 
 
+def is_newer(found: str | None) -> bool:
+    """True when a database is at a revision that this version does not know.
+
+    Newer versions of the product only add within one version number: what this one knows is still
+    there, so work that began goes on; new work is for a process that knows the whole of it.
+    """
+    if found in (None, HEAD_REVISION):
+        return False
+    known = (_PROJECT / "alembic" / "versions").glob("[0-9]*.py")
+    return found not in {path.name.split("_", 1)[0] for path in known}
+
+
+def too_new(found: str | None) -> ConfigError:
+    """What a process says that does not know the database's revision."""
+    return ConfigError(
+        f"The database is at revision {found}, which this version of Orgbridge does not know"
+        f" (it knows up to {HEAD_REVISION}).",
+        state="Nothing was changed.",
+        next_step="Install the newer version on this machine too, then start again.",
+    )
+
+
 def upgrade(engine: Engine, *, to: str = "head") -> None:
     """Bring the schema up to `to`; the engine must be the owner's. Does nothing when it is there.
 

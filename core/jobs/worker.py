@@ -4,7 +4,9 @@
 
 A worker that is told to end stops its jobs at their next checkpoint and gives them back; one that
 does not come to an end in `GRACE_S` leaves, and the janitor gives its jobs back. As a child it ends
-with its parent, also when that was killed: the pipe on its standard input closes.
+with its parent, also when that was killed: the pipe on its standard input closes. A worker that
+finds the database at a revision it does not know ends in the same way, and says so: newer ones go
+on with its jobs.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from sqlalchemy import URL
 from core import bootstrap
 from core.bootstrap import Orgbridge
 from core.config import PROJECT_ROOT, Settings, child_environ
+from core.db import schema
 from core.db.embedded.layout import APP_ROLE
 from core.jobs import janitor, schedule, tasks
 from core.jobs.tasks import Bench, Ports
@@ -36,6 +39,8 @@ CONCURRENCY = 4
 POLL_S = 1.0
 #: a worker told to end gives its jobs this long to reach a checkpoint
 GRACE_S = 20.0
+#: how often a worker looks whether a newer version has raised the schema
+REVISION_EVERY_S = 3.0
 #: pauses of the app before it starts a dead child again
 RESTART_PAUSES_S = (0.2, 1.0, 5.0, 15.0)
 RESTART_FORGET_S = 60.0
@@ -43,14 +48,40 @@ RESTART_FORGET_S = 60.0
 log = logging.getLogger(__name__)
 
 
-def run(settings: Settings, ports: Ports, *, ends_with_stdin: bool = False) -> None:
-    """Work until told to end (SIGTERM, SIGINT, or the end of standard input)."""
+def run(
+    settings: Settings,
+    ports: Ports,
+    *,
+    ends_with_stdin: bool = False,
+    concurrency: int = CONCURRENCY,
+) -> None:
+    """Work until told to end (SIGTERM, SIGINT, or the end of standard input).
+
+    Args:
+        concurrency: jobs carried at once.
+    Raises:
+        ConfigError: database, key or spool are not as they must be; or a newer version has raised
+            the schema, and what this worker carried went back to the queue.
+        TransientError: the spool does not answer.
+    """
     ending = threading.Event()
-    with bootstrap.build(settings) as bridge, schedule.start(bridge):
+    with bootstrap.build(settings) as bridge:
+        bridge.spool.check()  # a worker that cannot keep pages would fail every run it takes
         bench = Bench(bridge, ports, ending)
-        log.info("worker is ready", extra={"pid": os.getpid()})
-        asyncio.run(_work(bench, ends_with_stdin=ends_with_stdin))
+        with schedule.start(bridge):
+            log.info("worker is ready", extra={"pid": os.getpid()})
+            asyncio.run(
+                _work(
+                    bench,
+                    ends_with_stdin=ends_with_stdin,
+                    minds_schema=True,
+                    concurrency=concurrency,
+                )
+            )
+        newer = bridge.unknown_revision()
     log.info("worker ended")
+    if newer is not None:
+        raise schema.too_new(newer)
 
 
 @contextmanager
@@ -136,9 +167,14 @@ def start_child(settings: Settings) -> WorkerChild:
 
 
 async def _work(
-    bench: Bench, *, queues: list[str] | None = None, ends_with_stdin: bool = False
+    bench: Bench,
+    *,
+    queues: list[str] | None = None,
+    ends_with_stdin: bool = False,
+    minds_schema: bool = False,
+    concurrency: int = CONCURRENCY,
 ) -> None:
-    app = App(connector=_connector(bench.bridge.owner_engine.url))
+    app = App(connector=_connector(bench.bridge.owner_engine.url, concurrency))
     for name, function in tasks.TASKS.items():
         app.task(name=name, pass_context=True, retry=tasks.Again())(tasks.guarded(function))
     async with app.open_async():
@@ -146,7 +182,7 @@ async def _work(
             app,
             queues=queues,
             name=f"{os.uname().nodename}:{os.getpid()}",
-            concurrency=CONCURRENCY,
+            concurrency=concurrency,
             fetch_job_polling_interval=POLL_S,
             abort_job_polling_interval=POLL_S,
             shutdown_graceful_timeout=GRACE_S,
@@ -156,7 +192,9 @@ async def _work(
             install_signal_handlers=False,
         )
         watcher = asyncio.create_task(
-            _end_when_told(worker, bench, ends_with_stdin=ends_with_stdin)
+            _end_when_told(
+                worker, bench, ends_with_stdin=ends_with_stdin, minds_schema=minds_schema
+            )
         )
         try:
             await worker.run()  # type: ignore[no-untyped-call] # procrastinate leaves it bare
@@ -164,7 +202,9 @@ async def _work(
             watcher.cancel()
 
 
-async def _end_when_told(worker: Worker, bench: Bench, *, ends_with_stdin: bool) -> None:
+async def _end_when_told(
+    worker: Worker, bench: Bench, *, ends_with_stdin: bool, minds_schema: bool
+) -> None:
     loop = asyncio.get_running_loop()
     told = asyncio.Event()
     if threading.current_thread() is threading.main_thread():
@@ -172,14 +212,30 @@ async def _end_when_told(worker: Worker, bench: Bench, *, ends_with_stdin: bool)
             loop.add_signal_handler(number, told.set)
     if ends_with_stdin:
         loop.add_reader(sys.stdin.fileno(), _at_end_of_input, told)
+    minding = asyncio.create_task(_mind_schema(bench, told)) if minds_schema else None
     while not told.is_set() and not bench.ending.is_set():
         with suppress(TimeoutError):
             await asyncio.wait_for(told.wait(), 0.2)
+    if minding is not None:
+        minding.cancel()
     bench.ending.set()
     worker.stop()  # type: ignore[no-untyped-call] # as above
     if ends_with_stdin or threading.current_thread() is threading.main_thread():
         # A job in a thread cannot be ended from outside: the process leaves without it.
         threading.Thread(target=_leave_after, args=(GRACE_S + 3.0,), daemon=True).start()
+
+
+async def _mind_schema(bench: Bench, told: asyncio.Event) -> None:
+    """Ends the worker when a newer version has raised the schema."""
+    while not told.is_set():
+        await asyncio.sleep(REVISION_EVERY_S)
+        newer = await asyncio.to_thread(bench.bridge.unknown_revision)
+        if newer is not None:
+            log.error(
+                "worker is older than the database: it takes no more jobs and hands its own over",
+                extra={"revision": newer, "known": schema.HEAD_REVISION},
+            )
+            told.set()
 
 
 def _leave_after(seconds: float) -> None:
@@ -194,7 +250,7 @@ def _at_end_of_input(told: asyncio.Event) -> None:
         told.set()
 
 
-def _connector(url: URL) -> PsycopgConnector:
+def _connector(url: URL, concurrency: int) -> PsycopgConnector:
     """procrastinate's pool on our database, acting as the app's role."""
     plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
     options = f"-c role={APP_ROLE} -c timezone=UTC"
@@ -202,5 +258,5 @@ def _connector(url: URL) -> PsycopgConnector:
         conninfo=plain,
         kwargs={"options": options, "application_name": "orgbridge worker"},
         min_size=1,
-        max_size=CONCURRENCY + 3,
+        max_size=concurrency + 3,
     )

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from core.domain.states import RunState
 from core.migration import run as engine
+from core.migration.at_hand import check_pages_at_hand
 
 if TYPE_CHECKING:
     from core.bootstrap import Orgbridge
@@ -29,6 +30,8 @@ def carry(
     Returns:
         the state afterwards; ``RUNNING`` means that another worker goes on.
     Raises:
-        ConflictError: another worker holds the lease, or another run writes to the target.
+        ConflictError: another worker holds the lease, another run writes to the target, or the
+            run's pages are in another spool.
     """
+    check_pages_at_hand(bridge, workspace_id, run_id)
     return engine.carry(bridge, workspace_id, run_id, stop=lambda: "yield" if stop() else None)

@@ -19,6 +19,7 @@ from core.domain.roles import Actor, Role
 from core.domain.states import RunState
 from core.errors import ConflictError
 from core.migration import run as engine
+from core.migration.at_hand import check_pages_at_hand
 from core.migration.summary import run_document
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def carry_here(
     """Carries a run in this process, from wherever it stands; waits while another worker does.
 
     Raises:
-        ConflictError: another run writes to the same org.
+        ConflictError: another run writes to the same org, or the pages are in another spool.
     """
     roles.require(actor, Role.ANALYST, to="carry runs")
     while True:
@@ -59,6 +60,7 @@ def carry_here(
             row = runs.run_named(session, name)
         if row.status in (RunState.WAITING_APPROVAL, RunState.WAITING_DECISION):
             return row.status
+        check_pages_at_hand(bridge, actor.workspace_id, row.id)
         try:
             return engine.carry(bridge, actor.workspace_id, row.id, stop=stop)
         except ConflictError as held:

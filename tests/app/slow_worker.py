@@ -1,4 +1,7 @@
-"""A worker process whose runs are small steps written to a table: python FILE URL HOME."""
+"""A worker process whose runs are small steps written to a table: python FILE URL HOME.
+
+``--knows REVISION`` makes it a worker of the version that has that revision.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,9 @@ from sqlalchemy import text
 from core import log
 from core.bootstrap import Orgbridge
 from core.config import Settings
+from core.db import schema
 from core.domain.states import RunState
+from core.errors import OrgbridgeError
 from core.jobs import worker
 from core.jobs.tasks import Ports
 from core.secret import Secret
@@ -47,7 +52,12 @@ def carry(
 
 
 if __name__ == "__main__":
+    if "--knows" in sys.argv:
+        schema.HEAD_REVISION = sys.argv[sys.argv.index("--knows") + 1]
     settings = Settings(database_url=sys.argv[1], home=Path(sys.argv[2]), key=Secret(KEY))
     log.configure(settings, process=f"worker-{os.getpid()}", to_stderr="-v" in sys.argv)
     ports = Ports(carry=carry, launch=lambda *_, **__: None)
-    worker.run(settings, ports, ends_with_stdin="--child" in sys.argv)
+    try:
+        worker.run(settings, ports, ends_with_stdin="--child" in sys.argv)
+    except OrgbridgeError as error:
+        sys.exit(str(error))

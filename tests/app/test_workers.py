@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -27,28 +28,42 @@ CREATE TABLE carried (run_id uuid, pid int, at timestamptz);
 CREATE TABLE step (run_id uuid, step int, pid int, at timestamptz, PRIMARY KEY (run_id, step));
 CREATE TABLE ended (run_id uuid, pid int, at timestamptz);
 """
-Spawn = Callable[[], subprocess.Popen[bytes]]
+
+
+@dataclass(slots=True)
+class Spawn:
+    """Starts worker processes on the test's database."""
+
+    bridge: Orgbridge
+    folder: Path
+    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def __call__(self, *arguments: str) -> subprocess.Popen[bytes]:
+        url = self.bridge.settings.database_url or ""
+        command = [sys.executable, str(SCRIPT), url, str(self.bridge.settings.home), "--child"]
+        log = self.folder / f"worker{len(self.started)}.txt"
+        with log.open("wb") as told:
+            process = subprocess.Popen(
+                [*command, *arguments], cwd=PROJECT, env={**os.environ, "PYTHONPATH": str(PROJECT)},
+                stdin=subprocess.PIPE, stderr=told,
+            )  # fmt: skip
+        self.started.append(process)
+        return process
+
+    def last_words(self, process: subprocess.Popen[bytes]) -> str:
+        """What a worker that ends by itself says to the terminal."""
+        process.wait(60)
+        return (self.folder / f"worker{self.started.index(process)}.txt").read_text()
 
 
 @pytest.fixture
-def spawn(bridge: Orgbridge) -> Iterator[Spawn]:
-    """Starts worker processes on the test's database; all are ended afterwards."""
+def spawn(bridge: Orgbridge, tmp_path: Path) -> Iterator[Spawn]:
+    """Starts worker processes; all are ended afterwards."""
     with bridge.owner_session() as session:
         session.execute(text(TABLES))
-    started: list[subprocess.Popen[bytes]] = []
-
-    def start() -> subprocess.Popen[bytes]:
-        url = bridge.settings.database_url or ""
-        command = [sys.executable, str(SCRIPT), url, str(bridge.settings.home), "--child"]
-        process = subprocess.Popen(
-            command, cwd=PROJECT, env={**os.environ, "PYTHONPATH": str(PROJECT)},
-            stdin=subprocess.PIPE,
-        )  # fmt: skip
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
+    begun = Spawn(bridge, tmp_path)
+    yield begun
+    for process in begun.started:
         process.send_signal(signal.SIGCONT)
         process.kill()
         process.communicate()
@@ -126,6 +141,49 @@ def test_a_worker_told_to_end_gives_its_job_back_at_once(bridge: Orgbridge, spaw
 
     spawn()
     wait(lambda: has_ended(bridge, run_id))
+
+
+def raise_schema(bridge: Orgbridge, revision: str) -> None:
+    """What a newer version does at its start: it adds something and notes its revision."""
+    with bridge.owner_session() as session:
+        session.execute(text("ALTER TABLE data_migration ADD COLUMN of_a_newer_version text"))
+        session.execute(text("UPDATE alembic_version SET version_num = :r"), {"r": revision})
+
+
+def test_a_worker_older_than_the_database_hands_over_to_a_newer_one(
+    bridge: Orgbridge, spawn: Spawn
+) -> None:
+    """Upgrade of one worker at a time: it says so, ends, and does not come back."""
+    older = spawn()
+    run_id = defer(bridge)
+    wait(lambda: steps(bridge, run_id) >= 2)
+
+    raise_schema(bridge, "9999")
+    said = spawn.last_words(older)
+    left = [row.status for row in rows(bridge, "SELECT status FROM procrastinate_jobs")]
+    done = steps(bridge, run_id)
+    refused = spawn.last_words(spawn())
+    newer = spawn("--knows", "9999")
+    wait(lambda: has_ended(bridge, run_id))
+
+    assert older.returncode == 1
+    assert "revision 9999" in said and "Install the newer version" in said
+    assert "revision 9999" in refused
+    assert (left, done < STEPS, steps(bridge, run_id)) == (["todo"], True, STEPS)
+    assert newer.poll() is None
+    carried = rows(bridge, "SELECT pid FROM carried WHERE run_id = :id ORDER BY at", id=run_id)
+    assert [row.pid for row in carried] == [older.pid, newer.pid]
+
+
+def test_a_worker_that_cannot_keep_pages_does_not_start(bridge: Orgbridge, spawn: Spawn) -> None:
+    bridge.settings.home.mkdir(parents=True, exist_ok=True)
+    (bridge.settings.home / "spool").write_text("a file where a folder should be")
+
+    worker = spawn()
+    said = spawn.last_words(worker)
+
+    assert worker.returncode == 1
+    assert "could not be stored" in said
 
 
 def test_a_worker_ends_when_its_parent_is_gone(bridge: Orgbridge, spawn: Spawn) -> None:

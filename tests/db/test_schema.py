@@ -14,9 +14,13 @@ import pytest
 from sqlalchemy import Engine, create_engine, inspect, text
 from sqlalchemy.pool import NullPool
 
+from core import bootstrap
+from core.config import Settings
 from core.db import schema
 from core.db.engine import database_url
 from core.errors import ConfigError
+from core.secret import Secret
+from tests.conftest import TEST_KEY
 
 PROJECT = Path(__file__).resolve().parents[2]
 EmptyDatabase = Callable[[], AbstractContextManager[str]]
@@ -110,6 +114,55 @@ def test_head_constant_is_the_newest_revision() -> None:
     newest = ScriptDirectory.from_config(schema.alembic_config()).get_current_head()
 
     assert newest == schema.HEAD_REVISION
+
+
+def test_revisions_after_the_baseline_only_add() -> None:
+    """Older workers go on beside a newer schema until they are replaced (docs/scaling.md)."""
+    taking = {"drop_table", "drop_column", "drop_constraint", "rename_table", "alter_column"}
+    offenders = []
+    for path in sorted((PROJECT / "alembic" / "versions").glob("[0-9]*.py"))[1:]:
+        (up,) = [
+            node
+            for node in ast.parse(path.read_text()).body
+            if isinstance(node, ast.FunctionDef) and node.name == "upgrade"
+        ]
+        for node in ast.walk(up):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+                continue
+            if node.func.attr in taking:
+                offenders.append(f"{path.name}:{node.lineno} {node.func.attr}")
+            if node.func.attr == "add_column" and any(
+                _needs_a_value(each) for each in ast.walk(node) if isinstance(each, ast.Call)
+            ):
+                offenders.append(f"{path.name}:{node.lineno} a column that old code cannot fill")
+
+    assert offenders == []
+
+
+def _needs_a_value(call: ast.Call) -> bool:
+    """A new column that is never null and has no default: an older version's INSERT would fail."""
+    if not isinstance(call.func, ast.Attribute) or call.func.attr != "Column":
+        return False
+    given = {word.arg: word.value for word in call.keywords}
+    never_null = getattr(given.get("nullable"), "value", True) is False
+    return never_null and "server_default" not in given
+
+
+def test_a_revision_that_is_not_known_is_newer_and_refused(
+    empty_database: EmptyDatabase, tmp_path: Path
+) -> None:
+    with empty_database() as url:
+        engine = engine_of(url)
+        schema.upgrade(engine, to="0002")
+        assert not schema.is_newer("0002")
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+
+        with (
+            pytest.raises(ConfigError, match=r"revision 9999.*does not know"),
+            bootstrap.build(Settings(url, tmp_path, key=Secret(TEST_KEY))),
+        ):
+            pytest.fail("it was opened")
 
 
 def test_job_queue_schema_is_the_installed_packages() -> None:
