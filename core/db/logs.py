@@ -128,6 +128,21 @@ class ErrorGroup:
     note: str
 
 
+@dataclass(frozen=True, slots=True)
+class FailedRow:
+    """One record that did not arrive, of a kind of error."""
+
+    #: the run by the name people quote
+    run: str
+    sobject: str
+    source_id: str | None
+    target_id: str | None
+    message: str
+    at: dt.datetime
+    #: a later run brought it
+    is_resolved: bool
+
+
 def log_page(
     session: Session, workspace_id: UUID, chosen: LogFilter, *, offset: int, limit: int
 ) -> tuple[list[LogRow], int]:
@@ -236,6 +251,27 @@ def error_groups(session: Session, *, since: dt.datetime) -> list[ErrorGroup]:
         .order_by(func.sum(seen.c.count).desc(), seen.c.fingerprint)
     )
     return [_group(row) for row in session.execute(statement).mappings()]
+
+
+def failed_rows(session: Session, fingerprint: str, *, limit: int) -> list[FailedRow]:
+    """The newest rows that failed in one way, over all runs."""
+    statement = (
+        select(
+            DataMigration.data_schedule_id.label("run"),
+            RunStep.target_object.label("sobject"),
+            RowFailure.source_id,
+            RowFailure.target_id,
+            RowFailure.message,
+            RowFailure.created_at.label("at"),
+            RowFailure.resolved_by_run.is_not(None).label("is_resolved"),
+        )
+        .join(RunStep, RunStep.id == RowFailure.step_id)
+        .join(DataMigration, DataMigration.id == RowFailure.run_id)
+        .where(RowFailure.fingerprint == fingerprint)
+        .order_by(RowFailure.created_at.desc(), RowFailure.id)
+        .limit(limit)
+    )
+    return [FailedRow(**row) for row in session.execute(statement).mappings()]
 
 
 def note_error(session: Session, values: Mapping[str, Any]) -> None:

@@ -11,7 +11,15 @@ from uuid import UUID
 
 from core.access import audit, roles
 from core.db import logs as rows
-from core.db.logs import KINDS, DayCount, ErrorGroup, LogFilter, LogRow, ObjectCount
+from core.db.logs import (
+    KINDS,
+    DayCount,
+    ErrorGroup,
+    FailedRow,
+    LogFilter,
+    LogRow,
+    ObjectCount,
+)
 from core.domain.csv import people_lines
 from core.domain.roles import Actor, Role
 from core.errors import NotFoundError, UserError
@@ -19,7 +27,16 @@ from core.errors import NotFoundError, UserError
 if TYPE_CHECKING:
     from core.bootstrap import Orgbridge
 
-__all__ = ["KINDS", "DayCount", "ErrorGroup", "LogFilter", "LogPage", "LogRow", "ObjectCount"]
+__all__ = [
+    "KINDS",
+    "DayCount",
+    "ErrorGroup",
+    "FailedRow",
+    "LogFilter",
+    "LogPage",
+    "LogRow",
+    "ObjectCount",
+]
 
 CSV_COLUMNS = (
     "kind",
@@ -35,6 +52,8 @@ CSV_COLUMNS = (
 )
 ERROR_STATES = ("open", "known", "fixed")
 CSV_ROWS = 1_000
+#: records shown of one kind of error; the run's CSV has all
+SAMPLE_ROWS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +123,13 @@ def error_groups(
     with bridge.session(actor.workspace_id) as session:
         found = rows.error_groups(session, since=since)
     return tuple(group for group in found if state in (None, group.state))
+
+
+def failed_rows(bridge: Orgbridge, actor: Actor, fingerprint: str) -> tuple[FailedRow, ...]:
+    """The newest records that failed in one way; none for what is no row's error."""
+    roles.require(actor, Role.VIEWER, to="read errors")
+    with bridge.session(actor.workspace_id) as session:
+        return tuple(rows.failed_rows(session, fingerprint, limit=SAMPLE_ROWS))
 
 
 def note_error(

@@ -7,17 +7,9 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from core.domain.roles import Role
-from core.domain.usual_fixes import usual_fix
 from core.services import logs
-from pages.parts import boxes, choice, export, figures, rows, state, tables, visit, words
-from pages.parts.boxes import escaped
+from pages.parts import boxes, choice, error_card, export, rows, tables, visit, words
 
-STATES = {
-    "open": words.Word("Open", "orange", "error"),
-    "known": words.Word("Known", "violet", "visibility"),
-    "fixed": words.Word("Fixed", "green", "check_circle"),
-}
 COLUMNS = {
     "count": tables.rows_column("Rows", width=75),
     "code": st.column_config.TextColumn("Reason", pinned=True, width=230),
@@ -25,7 +17,7 @@ COLUMNS = {
     "objects": st.column_config.TextColumn("Objects", width=140),
     "runs": tables.rows_column("Runs", width=65),
     "last": tables.time_column("Last seen", width=170),
-    "state": words.pills("State", STATES.values(), width=90),
+    "state": words.pills("State", error_card.STATES.values(), width=90),
 }
 
 
@@ -40,7 +32,7 @@ def frame(found: Sequence[logs.ErrorGroup]) -> pd.DataFrame:
                 "objects": ", ".join(group.objects),
                 "runs": group.runs,
                 "last": group.last_seen,
-                "state": [STATES[group.state].label],
+                "state": [error_card.STATES[group.state].label],
             }
             for group in found
         ],
@@ -60,9 +52,11 @@ def draw() -> None:
         )
     shown = choice.segmented(
         "State",
-        ["all", *STATES],
+        ["all", *error_card.STATES],
         default="all",
-        format_func=lambda name: STATES[name].label if name in STATES else "All",
+        format_func=lambda name: (
+            error_card.STATES[name].label if name in error_card.STATES else "All"
+        ),
         key="error_state",
         label_visibility="collapsed",
     )
@@ -82,36 +76,7 @@ def draw() -> None:
         on_select="rerun",
         selection_mode="single-row-required",
     )
-    card(kept[tables.picked(chosen) or 0])
-
-
-def card(group: logs.ErrorGroup) -> None:
-    """One kind of error: the usual fix, and what people noted."""
-    with st.container(border=True):
-        st.markdown(
-            f"**{escaped(group.code)}** :gray[first {figures.when(group.first_seen)} · "
-            f"last {figures.when(group.last_seen)} · {figures.plural(group.runs, 'run')}]"
-        )
-        st.caption(
-            f"“{escaped(group.message.rstrip('.'))}”. {escaped(usual_fix(group.code).sentence)}"
-        )
-        if not visit.may(Role.ANALYST):
-            st.caption(escaped(group.note))
-            return
-        with st.form(f"errors.note.{group.fingerprint}", border=False):
-            became = st.selectbox(
-                "State",
-                list(STATES),
-                index=list(STATES).index(group.state),
-                format_func=lambda name: STATES[name].label,
-                width=200,
-            )
-            note = st.text_area("What is known about it", value=group.note, height=80)
-            sent = st.form_submit_button("Save note")
-        here = (visit.bridge(), visit.actor())
-        if sent and boxes.acted(logs.note_error, *here, group.fingerprint, state=became, note=note):
-            st.session_state[state.TOAST] = "Noted."
-            st.rerun()
+    error_card.draw(kept[tables.picked(chosen) or 0])
 
 
 boxes.acted(draw)

@@ -212,6 +212,11 @@ def test_same_failures_are_one_group_across_runs(
         ("f1", "row", 6, 3, ("Account",)),
         ("f2", "page", 1, 0, ()),
     ]
+    rows = logs.failed_rows(bridge, actor, "f1")
+    assert {(row.run, row.sobject, row.is_resolved) for row in rows} == {
+        (f"run-{n}", "Account", False) for n in range(3)
+    }
+    assert (len(rows), logs.failed_rows(bridge, actor, "f2")) == (6, ())
     (noted,) = logs.error_groups(bridge, actor, state="fixed")
     assert (noted.fingerprint, noted.note) == ("f1", "Filled.")
     assert [g.fingerprint for g in logs.error_groups(bridge, actor, state="open")] == ["f2"]
