@@ -15,7 +15,7 @@ setup: .venv/ready  ## install into .venv (Python 3.11 or newer with venv)
 run: setup  ## start the app; its address and, the first time, a code for the first admin are printed
 	$(PY) app.py
 
-test: setup  ## run every test (JOBS=2 processes side by side)
+test: setup .venv/s3server/ready  ## run every test (JOBS=2 processes side by side)
 	$(PY) -m pytest -n $(JOBS) --dist loadscope
 
 check: setup  ## format, lint, types, rooms, schema equals models
@@ -24,7 +24,7 @@ check: setup  ## format, lint, types, rooms, schema equals models
 	$(PY) -m mypy
 	$(PY) -m pytest -q tests/rooms tests/db/test_schema.py
 
-bench: setup  ## measure, and write benchmarks/RESULTS.md
+bench: setup .venv/s3server/ready  ## measure, and write benchmarks/RESULTS.md
 	$(PY) -m benchmarks
 
 campaign: setup  ## break 5,000 generated runs, judge each, and write benchmarks/CAMPAIGN.md
@@ -34,10 +34,14 @@ lock: setup  ## renew requirements.lock from requirements-dev.txt
 	$(PY) -m uv pip compile -q --system-certs --generate-hashes --upgrade requirements-dev.txt -o requirements.lock
 	$(PY) -m uv pip compile -q --system-certs --generate-hashes --upgrade requirements-s3server.txt -o requirements-s3server.lock
 
-.venv/ready: requirements.lock requirements-s3server.lock
+.venv/ready: requirements.lock
 	@test -n "$(PYTHON)" || { echo "Orgbridge needs Python 3.11 or newer with venv (Debian: apt install python3-venv)."; exit 1; }
 	test -x $(PY) || $(PYTHON) -m venv .venv
 	$(PY) -m pip install --quiet --disable-pip-version-check uv
 	$(PY) -m uv pip install --quiet --system-certs --compile-bytecode --require-hashes -r requirements.lock
+	touch $@
+
+# tests and benchmarks alone need it; the app is started without it
+.venv/s3server/ready: .venv/ready requirements-s3server.lock
 	$(PY) -m uv pip install --quiet --system-certs --require-hashes --target .venv/s3server -r requirements-s3server.lock
 	touch $@
