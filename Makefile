@@ -4,6 +4,8 @@ PYTHON ?= $(shell for one in python3 python3.14 python3.13 python3.12 python3.11
 	$$one -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$one && break; done)
 PY := .venv/bin/python
 JOBS ?= 2
+# what a campaign has played so far; one that was stopped goes on from there
+CAMPAIGN_FOLDER ?= /tmp/orgbridge-campaign
 .DEFAULT_GOAL := help
 .PHONY: help setup run test check bench campaign lock
 
@@ -28,7 +30,7 @@ bench: setup .venv/s3server/ready  ## measure, and write benchmarks/RESULTS.md
 	$(PY) -m benchmarks
 
 campaign: setup  ## break 5,000 generated runs, judge each, and write benchmarks/CAMPAIGN.md
-	$(PY) -m benchmarks.campaign --cases 5000
+	$(PY) -m benchmarks.campaign --cases 5000 --folder $(CAMPAIGN_FOLDER)
 
 lock: setup  ## renew requirements.lock from requirements-dev.txt
 	$(PY) -m uv pip compile -q --system-certs --generate-hashes --upgrade requirements-dev.txt -o requirements.lock

@@ -50,9 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.slice or everything:
         _play(given, folder)
     if given.people or everything:
-        people.play_all(folder, commit=commit())
+        people.play_all(folder, commit=commit(), goes_on=everything)
     if given.rough or everything:
-        rough.play_all(folder, commit=commit())
+        rough.play_all(folder, commit=commit(), goes_on=everything)
     if given.slice:
         return 0
     return report.write(folder, HERE.parent / "CAMPAIGN.md")
@@ -94,9 +94,11 @@ def seeds(seed: int, cases: int) -> Iterator[int]:
 
 def _play(given: argparse.Namespace, folder: Path) -> None:
     from benchmarks.campaign import results
+    from benchmarks.campaign.cases import OPERATIONS
 
-    done = {one["seed"] for one in results.read(folder)}
+    done = {one["seed"] for one in results.read(folder) if one["kind"] in OPERATIONS}
     todo = [seed for seed in seeds(given.seed, given.cases) if seed not in done]
+    todo = todo[: max(0, given.cases - len(done))]  # what others played in the folder counts
     ends = _ends(given.minutes)
     with (folder / f"cases-{given.seed}-{os.getpid()}.jsonl").open("a", encoding="utf-8") as out:
         while todo and time.time() < ends:

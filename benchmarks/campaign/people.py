@@ -12,6 +12,7 @@ import os
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
@@ -47,12 +48,19 @@ _HERE = "http://127.0.0.1:8501"
 _OPERATIONS_PATH = "/api/v1/operations"
 
 
-def play_all(folder: Path, *, commit: str) -> None:
-    """Plays all of them on one stage and keeps the verdicts."""
+def play_all(folder: Path, *, commit: str, goes_on: bool = False) -> None:
+    """Plays all of them on one stage and keeps the verdicts.
+
+    Args:
+        goes_on: what the folder holds is not played again.
+    """
+    done = results.played(folder) if goes_on else Counter()
+    if all(done[name] >= TIMES for name in _ACTIONS):
+        return
     path = folder / f"people-{os.getpid()}.jsonl"
     with path.open("a", encoding="utf-8") as out, stage() as on:
         for name, action in _ACTIONS.items():
-            for number in range(TIMES):
+            for number in range(done[name], TIMES):
                 results.write(out, _played(on, name, action, number), commit=commit)
 
 

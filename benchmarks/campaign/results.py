@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -21,6 +22,11 @@ def write(out: TextIO, verdict: Verdict, *, commit: str) -> None:
 def read(folder: Path) -> list[dict[str, Any]]:
     """Every verdict of a folder; a seed that was played again counts as its last playing."""
     return list({_key(one): one for one in _lines(folder)}.values())
+
+
+def played(folder: Path) -> Counter[str]:
+    """How often each action and blow was played, by name."""
+    return Counter(one["strike"] for one in read(folder) if one["kind"] not in OPERATIONS)
 
 
 def _key(one: dict[str, Any]) -> tuple[str, str, int]:

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -33,13 +34,18 @@ from core.errors import OrgbridgeError
 TIMES = 4
 
 
-def play_all(folder: Path, *, commit: str) -> None:
-    """Plays all of them and keeps the verdicts."""
+def play_all(folder: Path, *, commit: str, goes_on: bool = False) -> None:
+    """Plays all of them and keeps the verdicts.
+
+    Args:
+        goes_on: what the folder holds is not played again.
+    """
     from benchmarks.campaign import whole_app  # which plays cases of this module
 
+    done = results.played(folder) if goes_on else Counter()
     with (folder / f"rough-{os.getpid()}.jsonl").open("a", encoding="utf-8") as out:
         for name, blow in {**_BLOWS, **whole_app.BLOWS}.items():
-            for number in range(TIMES):
+            for number in range(done[name], TIMES):
                 results.write(out, _played(name, blow, number), commit=commit)
 
 
