@@ -15,14 +15,17 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
+import functools
+import itertools
 import os
 import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 # one thread for frames of ten rows: handing them to a pool costs more than the work
 os.environ.setdefault("POLARS_MAX_THREADS", "1")
@@ -32,6 +35,8 @@ CASES = 5_000
 #: cases after which the stage is set anew: databases and orgs stay small
 STAGE_CASES = 400
 SEED = 20261121
+#: seeds from which the rarest is picked
+CHOICE = 200
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,6 +72,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--replay", type=int, nargs="+", metavar="SEED")
     parser.add_argument("--report", action="store_true")
     parser.add_argument("--slice", action="store_true", help="generated cases only, no table")
+    parser.add_argument("--rare", action="store_true", help="what was played least comes first")
     parser.add_argument("--again", action="store_true", help="what ended wrong, once more")
     parser.add_argument("--people", action="store_true", help="people's actions only")
     parser.add_argument("--rough", action="store_true", help="heavier blows only")
@@ -99,11 +105,31 @@ def _play(given: argparse.Namespace, folder: Path) -> None:
     done = {one["seed"] for one in results.read(folder) if one["kind"] in OPERATIONS}
     todo = [seed for seed in seeds(given.seed, given.cases) if seed not in done]
     todo = todo[: max(0, given.cases - len(done))]  # what others played in the folder counts
+    if given.rare:
+        todo = list(itertools.islice(rarest(todo, results.read(folder)), STAGE_CASES))
     ends = _ends(given.minutes)
     with (folder / f"cases-{given.seed}-{os.getpid()}.jsonl").open("a", encoding="utf-8") as out:
         while todo and time.time() < ends:
             part, todo = todo[:STAGE_CASES], todo[STAGE_CASES:]
             _play_part(part, out, ends)
+
+
+def rarest(todo: Sequence[int], played: Sequence[Mapping[str, Any]]) -> Iterator[int]:
+    """The same seeds, those of faults and operations that were played least always first."""
+    from benchmarks.campaign.cases import case_of
+
+    counted = Counter((one["strike"], one["kind"]) for one in played)
+    names = Counter(one["strike"] for one in played)
+    left, made = list(todo), functools.cache(case_of)
+    while left:
+        near = [made(seed) for seed in left[:CHOICE]]
+        best = min(
+            near, key=lambda one: (counted[one.strike.name, one.kind], names[one.strike.name])
+        )
+        counted[best.strike.name, best.kind] += 1
+        names[best.strike.name] += 1
+        left.remove(best.seed)
+        yield best.seed
 
 
 def _play_again(folder: Path) -> None:
