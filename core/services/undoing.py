@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -12,7 +13,13 @@ from core.db import runs
 from core.domain.object_book import object_book
 from core.domain.plan import ObjectMapping, Operation, Plan
 from core.domain.roles import Actor, Role
-from core.errors import NotFoundError
+from core.errors import (
+    DailyLimitError,
+    NotFoundError,
+    RefusedError,
+    SessionLostError,
+    TransientError,
+)
 
 if TYPE_CHECKING:
     from core.bootstrap import Orgbridge
@@ -72,11 +79,20 @@ def irreversible(
 
 
 def kept_objects(bridge: Orgbridge, actor: Actor, plan: Plan, *, target_org_id: UUID) -> set[str]:
-    """Objects of the plan's target whose describe says that nobody deletes their records."""
+    """Objects of the plan's target whose describe says that nobody deletes their records.
+
+    An object that the target does not have, and a target that does not answer, are the run's to
+    tell: nothing is said of them here.
+    """
     roles.require(actor, Role.VIEWER)
     client = bridge.org_client(actor.workspace_id, target_org_id)
     names = sorted({entry.target for entry in plan.objects if entry.operation in _INSERTS})
-    return {found.name for found in client.describe_many(names) if not found.deletable}
+    kept: set[str] = set()
+    with suppress(SessionLostError, DailyLimitError, TransientError):
+        for name, found in client.describes.each(names):
+            if not isinstance(found, RefusedError) and not found.deletable:
+                kept.add(name)
+    return kept
 
 
 def later_runs(bridge: Orgbridge, actor: Actor, run: runs.RunRow) -> tuple[str, ...]:

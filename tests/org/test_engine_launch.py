@@ -11,7 +11,7 @@ from sqlalchemy import text
 from core.bootstrap import Orgbridge
 from core.domain.states import RunState
 from core.errors import UserError
-from core.services import preflight
+from core.services import audit, preflight
 from tests.org.engine import SCHEMA, Pair, check_identity, connect, line
 from tests.org.oracle import live
 from tests.orgs import PracticeOrg, PracticeOrgs
@@ -274,3 +274,15 @@ def test_load_options_that_mean_nothing_are_refused_at_launch(
 ) -> None:
     with pytest.raises(UserError, match=sentence):
         pair.launch(PLAN, **given)
+
+
+def test_rule_8_3_who_answered_for_e_mail_is_kept_with_the_launch(pair: Pair) -> None:
+    """No API tells whether the target may send mail: a person does, by name."""
+    create(pair.source, {"Name": "A"})
+    name = pair.launch(PLAN, email_answer="masked")
+
+    assert pair.row(name).options["email_answer"] == "masked"
+    chosen = audit.TrailFilter(action="run.launch", subject_id=str(pair.row(name).id))
+    (told,) = audit.trail(pair.bridge, pair.actor, chosen).rows
+    assert told.actor == pair.actor.name
+    assert told.after["email"] == "masked"
