@@ -181,9 +181,12 @@ def _sentence(found: Sequence[ObjectDifference]) -> str:
     fields = [one for item in found for one in item.fields]
     by = {kind: sum(one.kind is kind for one in fields) for kind in Kind}
     grave = sum(one.severity >= Severity.REFUSAL for one in fields)
+    missing = sum(item.kind is Kind.ONLY_SOURCE for item in found)
+    objects = f" The target lacks {missing:,} of the objects." if missing else ""
     return (
         f"{by[Kind.DIFFERENT]:,} fields differ, {by[Kind.ONLY_SOURCE]:,} only in the source, "
         f"{by[Kind.ONLY_TARGET]:,} only in the target; {grave:,} would refuse or lose data."
+        + objects
     )
 
 

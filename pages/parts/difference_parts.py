@@ -40,6 +40,8 @@ COLUMNS = {
     "effect": words.pills("Effect on data", SEVERITIES.values(), width=110),
     "deploy": words.pills("Deploy", VERDICTS.values(), width=85),
 }
+#: in place of a field, what concerns its object
+WHOLE = "(whole object)"
 CSV = (
     "object",
     "field",
@@ -54,16 +56,38 @@ CSV = (
 
 
 def flat(result: Mapping[str, Any]) -> list[Row]:
-    """One row per field that differs, with its objects' names."""
-    return [
-        {
-            **field,
-            "source_object": item["source_object"],
-            "target_object": item["target_object"],
-        }
-        for item in result["objects"]
-        for field in item["fields"]
-    ]
+    """One row per field that differs, with its objects' names; whole objects come first."""
+    rows: list[Row] = []
+    for item in result["objects"]:
+        name = item["source_object"] or item["target_object"]
+        about = {"source_object": name, "target_object": item["target_object"]}
+        if item["kind"] in ("only_source", "only_target") or item["properties"]:
+            rows.append({**_whole(item, name), **about})
+        rows += [{**field, **about} for field in item["fields"]]
+    return rows
+
+
+def _whole(item: Mapping[str, Any], name: str) -> Row:
+    """An object that one org lacks, or whose record types and rules differ, as a row."""
+    told = item["properties"]
+    here = "Object" if item["source_object"] else ""
+    return {
+        "field": WHOLE,
+        "label": name,
+        "custom": name.endswith("__c"),
+        "kind": item["kind"],
+        "severity": item["severity"] if not told else _worst(told),
+        "verdict": told[0]["verdict"] if told else "by_hand" if here else "leave",
+        "source_summary": here,
+        "target_summary": "Object" if item["target_object"] else "",
+        "rows_concerned": None,
+        "missing_values": [],
+        "properties": told,
+    }
+
+
+def _worst(properties: Sequence[Mapping[str, Any]]) -> str:
+    return min((str(one["severity"]) for one in properties), key=list(SEVERITIES).index)
 
 
 def filters(rows: Sequence[Row]) -> list[Row]:
@@ -133,7 +157,7 @@ def table(rows: Sequence[Row]) -> Row | None:
         key="differences.table",
         alt="Fields that differ between the two orgs",
         on_select="rerun",
-        selection_mode="single-row",
+        selection_mode="single-row-required",
     )
     at = tables.picked(chosen) or 0
     return rows[at] if at < len(rows) else rows[0]
@@ -177,9 +201,9 @@ def _sentences(row: Row) -> Iterable[str]:
         yield f":{word.color}[:material/{word.icon}:] {escaped(one['effect'])}"
     if row["kind"] == "only_source":
         lost = row["severity"] == "loss"
-        text = (
-            "Its values have nowhere to go." if lost else "Derived in the source; nothing is lost."
-        )
+        kept = "Derived in the source; nothing is lost."
+        text = f"Its {'records' if row['field'] == WHOLE else 'values'} have nowhere to go."
+        text = text if lost else kept
         word = SEVERITIES[row["severity"]]
         yield f":{word.color}[:material/{word.icon}:] {text}"
     if row["missing_values"]:

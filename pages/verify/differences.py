@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from core.domain.roles import Role
-from core.services import operations, orgs
+from core.services import operations, orgs, plans
 from pages import registry
 from pages.parts import (
     boxes,
@@ -32,9 +32,23 @@ def chosen_orgs(names: list[str]) -> tuple[str, str] | None:
     return (source, target) if source and target and source != target else None
 
 
-def compare(pair: tuple[str, str]) -> None:
+def chosen_plan() -> str | None:
+    """The plan whose objects and fields are compared; None for everything."""
+    names = [row.name for row in plans.plans(visit.bridge(), visit.actor())]
+    chosen = st.selectbox(
+        "Scope",
+        ["", *names],
+        format_func=lambda name: f"Plan {name}" if name else "All objects",
+        key="differences_plan",
+        bind="query-params",
+        width=220,
+    )
+    return chosen or None
+
+
+def compare(about: Mapping[str, Any]) -> None:
     """Describe both orgs and compare them now; the result is kept as a log entry."""
-    given = {"source": pair[0], "target": pair[1], "refresh": True}
+    given = {**about, "refresh": True}
     with st.skeleton(height=160):
         went_well = boxes.acted(operations.launch, visit.bridge(), visit.actor(), KIND, given=given)
     if went_well:
@@ -53,10 +67,11 @@ def draw() -> None:
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         pair = chosen_orgs(list(cards))
+        plan = chosen_plan()
     if pair is None:
         boxes.empty("Choose two different orgs", "One is the source, the other the target.")
         return
-    about = {"source": pair[0], "target": pair[1]}
+    about = {"source": pair[0], "target": pair[1], "plan": plan}
     entry = operations.latest(visit.bridge(), visit.actor(), KIND, given=about)
     with place:
         if visit.may(Role.ANALYST) and st.button(
@@ -65,7 +80,7 @@ def draw() -> None:
             icon=":material/refresh:",
             key="differences.act",
         ):
-            compare(pair)
+            compare(about)
         operation_form.button(KIND, given=about, key="differences.more")
     if entry is None:
         boxes.empty(

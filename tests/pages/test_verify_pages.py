@@ -69,6 +69,27 @@ def test_fields_are_compared_and_one_is_told_property_by_property(
     assert any("Its values have nowhere to go" in box.value for box in page.markdown)
 
 
+def test_an_object_that_the_target_lacks_is_told_and_a_plan_is_the_scope(
+    opened: Opened, bridge: Orgbridge, actor: Actor, pair: tuple[ScriptedData, ScriptedData]
+) -> None:
+    source, _ = pair
+    source.describes["Old__c"] = described("Old__c", TEXT)
+    plans.create(bridge, actor, parse_plan(PLAN))
+    page = opened("verify/differences.py", role=Role.ANALYST, a="Legacy", b="New")
+    page.button(key="differences.act").click().run()
+    table = page.dataframe[0].value
+    assert list(zip(table["object"], table["field"], strict=True)) == [
+        ("Contact", "Legacy__c"), ("Contact", "LastName"), ("Old__c", "(whole object)"),
+    ]  # fmt: skip
+    assert any("The target lacks 1 of the objects" in box.value for box in page.markdown)
+
+    page.selectbox(key="differences_plan").set_value("p").run()
+    assert any("Not compared yet" in box.value for box in page.markdown)
+    page.button(key="differences.act").click().run()
+    assert not page.exception and not page.error
+    assert "Old__c" not in page.dataframe[0].value["object"].to_list()
+
+
 def test_a_viewer_sees_no_button_that_asks_an_org(
     opened: Opened, pair: tuple[ScriptedData, ScriptedData]
 ) -> None:
