@@ -30,6 +30,11 @@ TODO = {
     "problem": words.Word("problem", "red", "error"),
 }
 LIST_HEIGHT = 330
+BLANKS = {
+    "default": "New rows get a blank, rows that were there keep their value",
+    "clear": "Clears the value in the target",
+    "keep": "Keeps the value in the target",
+}
 
 
 def draw(view: editor.EditorView, *, may_edit: bool) -> editor.ObjectView:
@@ -157,10 +162,10 @@ def settings_drawer(view: editor.EditorView, name: str) -> None:
     _test_filter(view, name, (where or "").strip())
     blanks = st.selectbox(
         "A blank in the source",
-        ["default", "clear", "keep"],
-        index=["default", "clear", "keep"].index(entry.blanks.value),
+        list(BLANKS),
+        index=list(BLANKS).index(entry.blanks.value),
+        format_func=BLANKS.__getitem__,
         key="drawer.blanks",
-        help="default: new rows get a blank, rows that were there keep their value",
     )
     batch = st.number_input(
         "Rows per request or job (0 = by API)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -131,6 +132,21 @@ def _change(each: PlanChange) -> dict[str, Any]:
     return {
         "place": each.place,
         "kind": kind,
-        "before": "" if each.before is None else str(each.before),
-        "after": "" if each.after is None else str(each.after),
+        "before": _plain(each.before),
+        "after": _plain(each.after),
     }
+
+
+def _plain(value: object) -> str:
+    """A value of a plan file in one line, as it would stand there.
+
+    >>> _plain({"expression": "upper(Phone)"}), _plain(["A", "B"]), _plain(None)
+    ('expression: upper(Phone)', 'A, B', '')
+    """
+    if value is None:
+        return ""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}: {_plain(part)}" for name, part in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_plain(part) for part in value)
+    return str(value)

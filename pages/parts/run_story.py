@@ -89,7 +89,7 @@ def _told(row: run_reads.RunRow, options: Mapping[str, Any]) -> dict[str, str]:
     told = {
         "Mode": launch_form.MODES.get(row.mode, row.mode.replace("-", " ").capitalize()),
         "Objects": ", ".join(escaped(name) for name in only) or "all of the plan",
-        "Launched": f"{figures.absolute(row.created_at)} by {escaped(row.requested_by)}",
+        "Launched": f"{figures.absolute(row.created_at)} by {escaped(figures.person(row.requested_by))}",
         "Reason": escaped(row.reason or figures.MISSING),
     }
     if "email_answer" in options:  # runs that send rows; an undo has no such options

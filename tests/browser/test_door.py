@@ -2,19 +2,73 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+import yaml
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from core.config import Settings
+from core.secret import Secret
 from pages import registry
-from tests.appserver import AppServer
+from tests.app.identity_provider import CLIENT_ID, CLIENT_SECRET
+from tests.app.test_single_sign_on import ANN, Provider, provider
+from tests.appserver import AppServer, app_server
+from tests.conftest import TEMPLATE, TEST_KEY, TestServer
 
 from .conftest import EMAIL, PASSWORD, Context, settled, sign_in
+
+__all__ = ["provider"]
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 #: Streamlit's own navigation markup: a list whose items are not list items (seen on 1.67)
 NOT_OURS = "[data-testid=stSidebarNav]"
+
+
+@pytest.fixture(scope="module")
+def server(
+    test_server: TestServer,
+    tmp_path_factory: pytest.TempPathFactory,
+    provider: Provider,
+) -> Iterator[AppServer]:
+    """The app with a provider of identities beside passwords."""
+    folder = tmp_path_factory.mktemp("app")
+    home = folder / "home"
+    home.mkdir()
+    given = {
+        "name": "acme",
+        "title": "Acme",
+        "issuer": provider.url,
+        "client_id": CLIENT_ID,
+        "client_secret": CLIENT_SECRET,
+        "role_claim": "groups",
+        "roles": {"team": "analyst"},
+    }
+    file = home / "oidc.yaml"
+    file.write_text(yaml.safe_dump({"providers": [given]}), encoding="utf-8")
+    file.chmod(0o600)
+    with test_server.database(TEMPLATE) as url:
+        settings = Settings(database_url=url, home=home, key=Secret(TEST_KEY))
+        with app_server(settings, folder) as running:
+            yield running
+
+
+def test_a_person_signs_in_through_the_provider_of_the_house(
+    server: AppServer, first_admin: Page, context: Context, provider: Provider
+) -> None:
+    """One click on the sign-in page, no password, and back at the page that was asked for."""
+    provider.knows(**ANN, groups=["team"])
+    page = context().new_page()
+    page.goto(f"{server.url}/runs?status=Failed")
+
+    page.get_by_role("link", name="Sign in with Acme").click()
+    settled(page)
+
+    expect(page.get_by_role("heading", name="Runs")).to_be_visible()
+    assert "status=Failed" in page.url
+    expect(page.get_by_role("button", name="Ann")).to_be_visible()
 
 
 def test_signing_in_survives_a_new_tab_and_a_deep_link(
