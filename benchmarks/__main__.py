@@ -25,12 +25,15 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("benchmarks.logs",),
     ("benchmarks.pages", "20"),
     ("benchmarks.id_map", "20000000"),
+    ("benchmarks.start_up",),
+    ("benchmarks.latency", "60000"),
     # the larger sizes take an hour: python -m benchmarks.side_by_side
     ("benchmarks.side_by_side", "30000", "--again"),
 )
 WITH_FIXTURES: tuple[tuple[str, ...], ...] = (
     ("benchmarks.automap", str(FIXTURES)),
-    ("benchmarks.duplicates", "200000"),
+    ("benchmarks.differences", str(FIXTURES)),
+    ("benchmarks.duplicates", "1000000"),
 )
 LIMIT_S = 900
 
