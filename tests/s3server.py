@@ -4,18 +4,20 @@
         url = s3.bucket()                 # s3://bucket1/spool?endpoint=…; new and empty
         s3.deny(url, "s3:PutObject")     # from now on refused with 403
 
-`s3.stop()` and `s3.start()` are there for tests of a store that goes away. Buckets do not survive
-that: the server keeps them in memory. One that must come back with them is frozen instead.
+It keeps buckets in memory only. For a store that goes away and comes back, `s3_line` stands between
+it and the product: `line.cut()`, `line.mend()`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
-import signal
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +28,7 @@ import urllib3
 from tests.appserver import free_port
 from tests.orgs import wait_for
 
-#: `make setup` installs it apart from the product: requirements-s3server.txt says why
+#: `make test` installs it apart from the product: requirements-s3server.txt says why
 PACKAGES = Path(sys.prefix) / "s3server"
 #: any pair will do; tests look for it in what must not hold it
 ACCESS_KEY = "AKIAPLANTEDACCESSKEY"
@@ -67,15 +69,9 @@ class S3Server:
     def stop(self) -> None:
         """End the process; what it held is gone."""
         if self.process is not None:
-            self.freeze(on=False)
             self.process.kill()
             self.process.wait()
             self.process = None
-
-    def freeze(self, *, on: bool) -> None:
-        """Stop answering, or go on as if nothing had been."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGSTOP if on else signal.SIGCONT)
 
     def bucket(self, folder: str = "spool") -> str:
         """The address of a folder in a new bucket."""
@@ -116,6 +112,64 @@ class S3Server:
             return self.http.request("GET", f"{self.endpoint}/", timeout=5).status == 200
         except urllib3.exceptions.HTTPError:
             return False
+
+
+@dataclass(slots=True)
+class Line:
+    """A port that leads to the server, until it is cut."""
+
+    server: S3Server
+    port: int = field(default_factory=free_port)
+    _listener: socket.socket | None = None
+    _open: list[socket.socket] = field(default_factory=list)
+
+    def bucket(self) -> str:
+        """The address of a new bucket, through this line."""
+        return self.server.bucket().replace(f":{self.server.port}", f":{self.port}")
+
+    def mend(self) -> None:
+        """Take connections."""
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        threading.Thread(target=self._take, args=(self._listener,), daemon=True).start()
+
+    def cut(self) -> None:
+        """End every connection and take no more."""
+        if self._listener is not None:
+            self._listener.shutdown(socket.SHUT_RDWR)
+            self._listener.close()
+        for each in self._open:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+        self._open.clear()
+
+    def _take(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                near, _ = listener.accept()
+                far = socket.create_connection(("127.0.0.1", self.server.port))
+            except OSError:
+                return
+            self._open += [near, far]
+            for ends in ((near, far), (far, near)):
+                threading.Thread(target=_carry, args=ends, daemon=True).start()
+
+
+def _carry(near: socket.socket, far: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while piece := near.recv(65_536):
+            far.sendall(piece)
+    with contextlib.suppress(OSError):
+        far.shutdown(socket.SHUT_WR)
+
+
+@pytest.fixture
+def s3_line(s3: S3Server) -> Iterator[Line]:
+    """A way to the server that can be cut."""
+    line = Line(s3)
+    line.mend()
+    yield line
+    line.cut()
 
 
 @pytest.fixture(scope="session")

@@ -219,7 +219,7 @@ def test_request_is_told_and_decisions_are_in_the_audit_trail(scene: Scene) -> N
         name="approvers",
         events=(str(NoticeEvent.APPROVAL_ASKED),),
         channel="webhook",
-        address=Secret("json://127.0.0.1:9"),
+        address=Secret("json://hooks.invalid:9"),
     )
     notices.add_rule(scene.bridge, admin, rule)
     asked = scene.ask(scene.actor("ada", Role.ANALYST), reason="please")

@@ -53,7 +53,9 @@ def house(settings: Settings, tmp_path: Path) -> Settings:
     with engine.begin() as connection:
         connection.execute(sa.text("DELETE FROM vault_canary"))
     engine.dispose()
-    return Settings(database_url=settings.database_url, home=tmp_path / "home")
+    return Settings(
+        database_url=settings.database_url, home=tmp_path / "home", private_hosts=("127.0.0.1",)
+    )
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ def test_rules_and_deliveries_are_listed_without_addresses(
         name="Team channel",
         events=(str(NoticeEvent.RUN_FAILED),),
         channel="webhook",
-        address=Secret("json://user:planted-password@127.0.0.1:9"),
+        address=Secret("json://user:planted-password@hooks.invalid:9"),
     )
     notices.add_rule(bridge, actor, request)
     with bridge.session(actor.workspace_id) as session:
