@@ -180,7 +180,10 @@ def actor_of_api_key(bridge: Orgbridge, key: str, *, origin: str) -> Actor:
     now = bridge.clock()
     actor = api_keys.actor_of(bridge.engine, key, origin=origin, now=now)
     if actor is None:
-        _count(bridge, origin, "(api key)")
+        try:
+            _count(bridge, origin, "(api key)")
+        except UserError as throttled:
+            raise NotAllowedError(throttled.happened, next_step=throttled.next_step) from throttled
         raise NotAllowedError(
             "The API key is not valid.", next_step="Make a new one on the page API keys."
         )

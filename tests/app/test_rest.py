@@ -70,6 +70,15 @@ def test_without_a_key_nothing_answers(
     assert answer.json()["error"] == "An API key is needed."
 
 
+def test_a_wrong_key_is_refused_as_such_however_often(client: TestClient) -> None:
+    """The throttle on wrong keys is no fault of the request's form."""
+    wrong = {"authorization": "Bearer wrong"}
+
+    said = {client.get(OPERATIONS, headers=wrong).status_code for _ in range(30)}
+
+    assert said == {401}
+
+
 def test_a_launch_is_queued_and_ends_in_its_entry(
     bridge: Orgbridge, client: TestClient, admin: Actor
 ) -> None:
