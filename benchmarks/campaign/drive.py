@@ -249,6 +249,7 @@ class Carrying:
             except (SQLAlchemyError, psycopg.Error, OSError) as error:
                 state = None
                 self._happened.raw.append(type(error).__name__)
+                self._stage.await_database()
             if state in _OVER:
                 self._happened.cancelled |= state is RunState.CANCELLED
                 self._happened.wish = None

@@ -30,10 +30,10 @@ def played(folder: Path) -> Counter[str]:
 
 
 def _key(one: dict[str, Any]) -> tuple[str, str, int]:
-    """A case is its seed; actions and blows are numbered, and each playing of them counts."""
+    """A case is its seed; actions and blows are numbered, each for itself."""
     if one["kind"] in OPERATIONS:
         return "", "", one["seed"]
-    return one["kind"], one["strike"], int(one["at"] * 1000)
+    return one["kind"], one["strike"], one["seed"]
 
 
 def mended(folder: Path) -> list[dict[str, Any]]:

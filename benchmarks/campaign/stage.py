@@ -33,7 +33,7 @@ from core.domain.roles import Actor, Role
 from core.secret import Secret
 from core.services import orgs
 from core.services.connecting import ConnectRequest
-from tests.orgs import PracticeOrg
+from tests.orgs import PracticeOrg, wait_for
 
 #: a Fernet key that only campaigns use
 _KEY = "Y2FtcGFpZ24ta2V5LWNhbXBhaWduLWtleS1jYW1wYWk="
@@ -110,6 +110,18 @@ class Stage:
             found = session.execute(text("SELECT id FROM registered_org")).scalars().all()
         for org_id in found:
             self.bridge.forget_org(self.actor.workspace_id, org_id)
+
+    def await_database(self) -> None:
+        """Waits until the database takes connections: a killed one recovers first."""
+
+        def takes_one() -> bool:
+            try:
+                psycopg.connect(self.admin_url, connect_timeout=5).close()
+            except psycopg.Error:
+                return False
+            return True
+
+        wait_for(takes_one, 120)
 
     def cut_database(self) -> int:
         """Ends every connection to the database but this one; how many."""
