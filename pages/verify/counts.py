@@ -69,14 +69,15 @@ def draw() -> None:
         if entry is not None:
             objects: Sequence[Mapping[str, Any]] = entry.result["objects"]
             export.button("record-counts", lambda: count_parts.csv_of(objects), key="counts.csv")
-        if may_count and st.button(
+        wanted = may_count and st.button(
             "Count again" if entry else "Count now",
             type="primary",
             icon=":material/refresh:",
             key="counts.act",
-        ):
-            count(row)
+        )
         operation_form.button(KIND, given=about, key="counts.more")
+    if wanted:
+        count(row)
     if entry is None:
         boxes.empty(
             "Not counted yet",

@@ -74,14 +74,15 @@ def draw() -> None:
     about = {"source": pair[0], "target": pair[1], "plan": plan}
     entry = operations.latest(visit.bridge(), visit.actor(), KIND, given=about)
     with place:
-        if visit.may(Role.ANALYST) and st.button(
+        wanted = visit.may(Role.ANALYST) and st.button(
             "Compare again" if entry else "Compare now",
             type="primary",
             icon=":material/refresh:",
             key="differences.act",
-        ):
-            compare(about)
+        )
         operation_form.button(KIND, given=about, key="differences.more")
+    if wanted:
+        compare(about)
     if entry is None:
         boxes.empty(
             "Not compared yet",

@@ -62,15 +62,16 @@ def draw() -> None:
     entry = operations.latest(visit.bridge(), visit.actor(), KIND, given=wanted)
     with place:
         given = duplicate_parts.rules()
-        if visit.may(Role.ANALYST) and st.button(
+        asked = visit.may(Role.ANALYST) and st.button(
             "Find again" if entry else "Find now",
             type="primary",
             icon=":material/refresh:",
             key="duplicates.act",
-        ):
-            find(*chosen, given)
+        )
         about = {"org": chosen[0], "object": chosen[1], **given}
         operation_form.button(KIND, given=about, key="duplicates.more")
+    if asked:
+        find(*chosen, given)
     if entry is None:
         boxes.empty("Not searched yet", "A search reads the compared fields and changes nothing.")
         return

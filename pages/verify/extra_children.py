@@ -62,11 +62,12 @@ def draw() -> None:
     about = {"plan": plan}
     entry = operations.latest(visit.bridge(), visit.actor(), KIND, given=about)
     with place:
-        if visit.may(Role.ANALYST) and st.button(
+        wanted = visit.may(Role.ANALYST) and st.button(
             "Look again" if entry else "Look now", type="primary", key="extra.act"
-        ):
-            look(plan)
+        )
         operation_form.button(KIND, given=about, key="extra.more")
+    if wanted:
+        look(plan)
     if entry is None:
         boxes.empty("Not looked at yet", "Reads ids and parents in the target, changes nothing.")
         return
