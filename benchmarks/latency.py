@@ -137,10 +137,10 @@ def _measure(
     for sobject in OBJECTS:
         count = target.client.call("GET", f"/query?q=SELECT+COUNT()+FROM+{sobject}").json()
         assert count["totalSize"] == rows, (sobject, count)
-    return report(rows, waits, _jobs(waits, target), cost.wall_s)
+    return report(rows, waits, _jobs(waits, target), wall_s=cost.wall_s)
 
 
-def report(rows: int, waits: list[Wait], jobs: list[Job], wall_s: float) -> int:
+def report(rows: int, waits: list[Wait], jobs: list[Job], *, wall_s: float) -> int:
     """Print what was waited and what of it was unavoidable."""
     opening, ending = _edges(waits)
     path_s = opening + critical_path(jobs, rows) + ending

@@ -33,7 +33,7 @@ from benchmarks.campaign.strikes import Strike
 from benchmarks.campaign.wants import Forward
 from core.api import process, rest
 from core.api.gate import Gate
-from core.db.run_state import HEARTBEAT_S
+from core.db.run_lease import HEARTBEAT_S
 from core.domain.plan import ConstantRule, parse_plan
 from core.domain.roles import Actor, Role
 from core.errors import ConflictError, OrgbridgeError, UserError

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from core.db.run_state import HEARTBEAT_S, RunStore
+from core.db.run_lease import HEARTBEAT_S
+from core.db.run_state import RunStore
 from core.migration.deciding import FailureLimit
 from core.migration.idmap import IdCodes, IdMap
 from core.migration.lookups import Translator

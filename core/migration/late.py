@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 _PHASES = {phase.name: phase for phase in (LOAD, SECOND_PASS, FINALLY, UNDO)}
 
 
-def settle_late(bridge: Orgbridge, run: RunContext, row: runs.RunRow, steps: Iterable[Step]) -> None:
+def settle_late(
+    bridge: Orgbridge, run: RunContext, row: runs.RunRow, steps: Iterable[Step]
+) -> None:
     """Notes what the org committed of chunks that cancelled runs gave up, this one among them.
 
     Cost: one call for every such chunk of the last seven days; none as a rule.

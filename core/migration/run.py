@@ -22,14 +22,8 @@ import polars as pl
 from core.db import ledger, retries, runs
 from core.db.orgs import org_row
 from core.db.plans import version_by_id
-from core.db.run_state import (
-    Lease,
-    RunStore,
-    StepRow,
-    TakenOverError,
-    claim,
-    is_database_fault,
-)
+from core.db.run_lease import Lease, claim
+from core.db.run_state import RunStore, StepRow, TakenOverError, is_database_fault
 from core.domain.hashing import HASH_VERSION
 from core.domain.plan import Operation, Plan, plan_from_document
 from core.domain.states import DONE_STEPS, FINISHED_RUNS, RunState, StepState

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from core.access import audit, roles
 from core.db import orgs, runs
-from core.db.run_state import LEASE_S
+from core.db.run_lease import LEASE_S
 from core.domain.plan import Operation, Plan
 from core.domain.roles import Actor, Role
 from core.domain.states import CARRIED_RUNS, FINISHED_RUNS, RunState

@@ -13,7 +13,7 @@ import polars as pl
 
 from core.access import roles
 from core.db import runs
-from core.db.run_state import LEASE_HELD
+from core.db.run_lease import LEASE_HELD
 from core.domain.csv import people_csv
 from core.domain.roles import Actor, Role
 from core.domain.states import RunState

@@ -11,7 +11,8 @@ from uuid_utils.compat import uuid7
 
 from core.bootstrap import Orgbridge
 from core.db import ledger
-from core.db.run_state import RunStore, TakenOverError, claim, fingerprint
+from core.db.run_lease import claim
+from core.db.run_state import RunStore, TakenOverError, fingerprint
 from core.errors import ConflictError
 
 ORG = "00D000000000001EAA"

@@ -12,7 +12,8 @@ from sqlalchemy import text
 from core import bootstrap
 from core.config import Settings
 from core.db import runs
-from core.db.run_state import TakenOverError, claim
+from core.db.run_lease import claim
+from core.db.run_state import TakenOverError
 from core.domain.states import RunState
 from core.migration import run as engine
 from core.salesforce.bulk import BATCH_MAX_S

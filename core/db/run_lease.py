@@ -1,0 +1,84 @@
+"""A worker's hold on a run: how it is taken, and for how long it lasts without a sign of life."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import IntegrityError
+
+from core.errors import ConflictError
+
+#: a worker that has not been heard of for so long is taken for dead
+LEASE_S = 10
+HEARTBEAT_S = 2
+#: code of the refusal to carry what another worker carries
+LEASE_HELD = "LEASE_HELD"
+
+
+class Lease:
+    """A worker's hold on a run: a token in the row, and a lock that lives as long as its
+    connection.
+
+    The lock lets a run be taken over at once when its worker was killed (the server drops the lock
+    with the connection); the time in the row lets it be taken over when the worker only stopped
+    breathing.
+    """
+
+    def __init__(self, connection: Connection, token: int) -> None:
+        self._connection = connection
+        self.token = token
+
+    def close(self) -> None:
+        """Drops the lock; the row's token stays."""
+        self._connection.invalidate()
+        self._connection.close()
+
+
+def claim(engine: Engine, run_id: UUID, *, lock_target: bool) -> Lease:
+    """Takes a run's lease; the target org's lock is taken with it.
+
+    Raises:
+        ConflictError: a living worker has it, or another run writes to the same org.
+    """
+    with ExitStack() as undone:
+        connection = undone.enter_context(engine.connect())
+        undone.callback(connection.invalidate)  # whatever happens, the lock is not left behind
+        token = _claimed(connection, run_id, lock_target=lock_target)
+        undone.pop_all()
+    return Lease(connection, token)
+
+
+def _claimed(connection: Connection, run_id: UUID, *, lock_target: bool) -> int:
+    key = int.from_bytes(run_id.bytes[-8:], "big", signed=True)
+    alone = connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": key})
+    try:
+        row = connection.execute(
+            text(
+                "UPDATE data_migration SET lease_token = lease_token + 1,"
+                " lease_until = clock_timestamp() + make_interval(secs => :lease),"
+                " status = CASE WHEN status = 'Undoing' THEN status ELSE 'Running' END,"
+                " wait_reason = NULL, requested_state = NULL,"
+                " started_at = coalesce(started_at, clock_timestamp()), finished_at = NULL,"
+                " lock_organization_id = CASE WHEN :lock THEN target_organization_id END"
+                " WHERE id = :id AND (:alone OR lease_until IS NULL"
+                " OR lease_until < clock_timestamp()) RETURNING lease_token"
+            ),
+            {"id": run_id, "lease": LEASE_S, "lock": lock_target, "alone": bool(alone)},
+        ).one_or_none()
+        connection.commit()
+    except IntegrityError as taken:
+        raise ConflictError(
+            "Another run is writing to the same target org.",
+            state="Nothing was sent.",
+            next_step="Wait for it, or cancel it, then start again.",
+            code="TARGET_LOCKED",
+        ) from taken
+    if row is None:
+        raise ConflictError(
+            "This run is being carried by another worker.",
+            next_step="If that worker died, it can be taken over some seconds from now.",
+            code=LEASE_HELD,
+        )
+    return int(row.lease_token)
