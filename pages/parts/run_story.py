@@ -85,11 +85,12 @@ def _told(row: run_reads.RunRow, options: Mapping[str, Any]) -> dict[str, str]:
     """Options that say something, by the words of the launch page."""
     percent, start = options.get("stop_at_failed_percent"), options.get("start_at")
     only, loads = options.get("only") or (), options.get("loads") or {}
+    who = escaped(figures.person(row.requested_by))
     answer = launch_form.EMAIL_ANSWERS.get(str(options.get("email_answer")), "not asked")
     told = {
         "Mode": launch_form.MODES.get(row.mode, row.mode.replace("-", " ").capitalize()),
         "Objects": ", ".join(escaped(name) for name in only) or "all of the plan",
-        "Launched": f"{figures.absolute(row.created_at)} by {escaped(figures.person(row.requested_by))}",
+        "Launched": f"{figures.absolute(row.created_at)} by {who}",
         "Reason": escaped(row.reason or figures.MISSING),
     }
     if "email_answer" in options:  # runs that send rows; an undo has no such options
