@@ -32,6 +32,7 @@ from core.db.engine import app_engine, check_server, database_url, owner_engine
 from core.errors import NotFoundError
 
 if TYPE_CHECKING:
+    from core.access.connections import Identity
     from core.access.oidc import Speaker
     from core.access.secrets import Vault
     from core.salesforce.client import OrgClient
@@ -64,7 +65,7 @@ class Orgbridge:
         self.clock = clock
         self.sleep = sleep
         self._database = database
-        self._clients: dict[tuple[UUID, UUID], OrgClient] = {}
+        self._clients: dict[tuple[UUID, UUID], tuple[Identity, OrgClient]] = {}
         self._files: dict[tuple[UUID, UUID], RowSource] = {}
         self._mutex = threading.Lock()
         self._vault: Vault | None = None
@@ -152,20 +153,26 @@ class Orgbridge:
     def org_client(self, workspace_id: UUID, org_id: UUID) -> OrgClient:
         """The client of one registered org, shared by all threads of this process.
 
-        Refreshed tokens are stored as they come. `forget_org` drops it when credentials change.
+        Refreshed tokens are stored as they come. `forget_org` drops it when credentials change
+        here; another one is opened when some process let another user or org in meanwhile.
 
         Raises:
             NotFoundError: no such org in that workspace.
         """
-        from core.access.connections import open_client
+        from core.access.connections import identity_of, open_client
 
+        key = (workspace_id, org_id)
+        identity = identity_of(self, workspace_id, org_id)
         with self._mutex:
-            client = self._clients.get((workspace_id, org_id))
-        if client is not None:
-            return client
+            known = self._clients.get(key)
+        if known is not None and known[0] == identity:
+            return known[1]
         opened = open_client(self, workspace_id, org_id)
         with self._mutex:
-            return self._clients.setdefault((workspace_id, org_id), opened)
+            present = self._clients.get(key)
+            if present is None or present[0] != identity:
+                self._clients[key] = present = (identity, opened)
+            return present[1]
 
     def row_source(self, workspace_id: UUID, org_id: UUID) -> RowSource:
         """What rows are read from: the client of an org, or a set of files.
@@ -177,10 +184,11 @@ class Orgbridge:
 
         key = (workspace_id, org_id)
         with self._mutex:
-            known = self._clients.get(key) or self._files.get(key)
+            known = self._files.get(key)
+            is_org = key in self._clients
         if known is not None:
             return known
-        files = open_files(self, workspace_id, org_id)
+        files = None if is_org else open_files(self, workspace_id, org_id)
         if files is None:
             return self.org_client(workspace_id, org_id)
         with self._mutex:

@@ -36,6 +36,20 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+#: who we are in an org, and which org that is; equal while only tokens were renewed
+Identity = tuple[str | None, ...]
+
+
+def identity_of(bridge: Orgbridge, workspace_id: UUID, org_id: UUID) -> Identity:
+    """Changes when a person reconnects the org as somebody else or to somewhere else.
+
+    Raises:
+        NotFoundError: no such org in the workspace.
+    """
+    with bridge.session(workspace_id) as session:
+        return orgs.identity(session, org_id)
+
+
 def open_client(bridge: Orgbridge, workspace_id: UUID, org_id: UUID) -> OrgClient:
     """A client of a registered org; its renewed tokens and its describes are stored.
 

@@ -198,6 +198,16 @@ def secrets_of(session: Session, org_id: UUID) -> StoredSecrets:
     return StoredSecrets(org.instance_url, org.access_token, org.refresh_token, org.credentials)
 
 
+def identity(session: Session, org_id: UUID) -> tuple[str | None, ...]:
+    """Address, org, user and way of signing in, as they were when the org was last connected.
+
+    Raises:
+        NotFoundError: no such org here.
+    """
+    org = _get(session, org_id)
+    return (org.instance_url, org.org_id, org.user_id, org.auth_kind, org.api_version)
+
+
 def lock_token_refresh(session: Session, org_id: UUID) -> None:
     """Let one process at a time renew an org's token, until the transaction ends.
 

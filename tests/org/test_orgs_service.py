@@ -257,6 +257,30 @@ def test_expired_session_is_renewed_once_for_all_processes(
     assert orgs.org(bridge, admin, org_id).status == "connected"
 
 
+def test_a_reconnect_in_one_process_holds_in_the_others(
+    bridge: Orgbridge,
+    admin: Actor,
+    practice_org: PracticeOrgs,
+    another_process: Callable[[], AbstractContextManager[Orgbridge]],
+) -> None:
+    """A worker that knew the org under another user, or elsewhere, must not go on with that."""
+    org_id = connect_by_browser(bridge, admin, practice_org(name="Twice"))
+    with another_process() as second:
+        first = second.org_client(admin.workspace_id, org_id)
+        assert second.org_client(admin.workspace_id, org_id) is first
+        with bridge.owner_session() as session:
+            changed = "UPDATE registered_org SET user_id = '005000000000099AAA' WHERE id = :id"
+            session.execute(sa.text(changed), {"id": org_id})
+
+        assert second.org_client(admin.workspace_id, org_id) is not first
+        assert second.row_source(admin.workspace_id, org_id) is not first
+
+        with bridge.owner_session() as session:
+            session.execute(sa.text("DELETE FROM registered_org WHERE id = :id"), {"id": org_id})
+        with pytest.raises(NotFoundError):
+            second.org_client(admin.workspace_id, org_id)
+
+
 def test_lost_session_shows_on_the_card_until_it_is_reconnected(
     bridge: Orgbridge, admin: Actor, practice_org: PracticeOrgs
 ) -> None:
@@ -266,7 +290,7 @@ def test_lost_session_shows_on_the_card_until_it_is_reconnected(
         name="all",
         events=(str(NoticeEvent.SESSION_EXPIRED), str(NoticeEvent.API_BUDGET)),
         channel="webhook",
-        address=Secret("json://127.0.0.1:9"),
+        address=Secret("json://hooks.invalid:9"),
         org_id=org_id,
     )
     notices.add_rule(bridge, admin, rule)
