@@ -80,14 +80,17 @@ class OrgUnderTest:
 
 
 @contextmanager
-def pair(rows: int, **options: float) -> Iterator[tuple[OrgUnderTest, OrgUnderTest]]:
+def pair(
+    rows: int, *, number: int = 0, **options: float
+) -> Iterator[tuple[OrgUnderTest, OrgUnderTest]]:
     """A filled source and an empty target, both fresh; they end with the block.
 
     Args:
+        number: pairs of different numbers are different orgs; copies of one home are one org.
         options: of both orgs while they serve, such as ``bulk_queue_delay_s``.
     """
     given = {"bulk_queue_delay_s": 0, "bulk_batch_delay_s": 0, **options}
-    kept = {"source": _filled(rows), "target": _empty()}
+    kept = {"source": _filled(rows, number), "target": _empty(number)}
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=HOME)))
         for role, home in kept.items():
@@ -121,16 +124,16 @@ def code(sobject: str, number: int) -> str:
     return f"{sobject[0]}-{number:08d}"
 
 
-def _filled(rows: int) -> Path:
-    home = HOME / f"source-{rows}"
+def _filled(rows: int, number: int) -> Path:
+    home = HOME / f"source-{rows}{f'-{number}' if number else ''}"
     if not (home / "filled").exists():
         shutil.rmtree(home, ignore_errors=True)
         _fill(home, rows)
     return home
 
 
-def _empty() -> Path:
-    home = HOME / "target"
+def _empty(number: int) -> Path:
+    home = HOME / f"target{f'-{number}' if number else ''}"
     if not (home / "filled").exists():
         shutil.rmtree(home, ignore_errors=True)
         with serving(home):
