@@ -77,7 +77,8 @@ def settle(run: RunContext, step: Step, sent: Sent, phase: Phase) -> list[ChunkR
     chunk, page = sent.chunk, sent.page
     sorted_out = _sort_out(step, chunk, sent.outcomes)
     won = _won(page, sent.outcomes)
-    done_page = f"done/{step.name}/{phase.name}-{chunk.number:06d}"
+    # named by the lease: a worker that was replaced and wakes up overwrites no page of the next one
+    done_page = f"done/{step.name}/{phase.name}-{chunk.number:06d}-{run.store.token}"
     run.spool.write(done_page, won.select(SOURCE, "target_id", ROW))
     after = {**sent.outcomes.after, "after_done": done_page} if sent.outcomes.after else {}
     again = _again(run, step, sent, again=sorted_out.again, after=after)
@@ -186,7 +187,7 @@ def _again(
         elif advice is RowAdvice.LOCKED:
             pieces = gentle(step, part, api)
         for number, piece in enumerate(pieces):
-            name = f"{chunk.page}~{advice.value}{number}"
+            name = f"{chunk.page}~{advice.value}{number}-{run.store.token}"
             run.spool.write(name, piece)
             made.append(
                 NewChunk(
