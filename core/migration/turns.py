@@ -29,9 +29,10 @@ from core.migration.spec import Step
 log = logging.getLogger(__name__)
 
 #: objects that are loaded at once, and objects that are read at once beside them: what each holds
-#: in memory is bounded, and more than these an org seldom carries out together
+#: in memory is bounded (a page while it is read, nothing while the org prepares it), and more than
+#: these an org seldom carries out together
 LOADS_AT_ONCE = 3
-READS_AT_ONCE = 2
+READS_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,8 @@ class PollPolicy:
     """How long to wait between two looks at a job: soon at first, seldom later."""
 
     first_delay_s: float = 0.2
-    factor: float = 1.4
+    #: growth, which is also the share of a job's time by which its end is noticed too late
+    factor: float = 1.15
     max_delay_s: float = 5.0
     #: waiting for a job whose figures stand still ends after so long. An org gives a batch 5
     #: minutes and up to 20 tries before it fails the job (Bulk API 2.0, Limits): 100 minutes

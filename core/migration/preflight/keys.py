@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from core.domain.describe import SObject
 from core.domain.findings import SAMPLE_IDS_MAX, Finding, Fix, Severity
 from core.domain.plan import ObjectMapping
 from core.errors import OrgbridgeError
-from core.migration.preflight.inputs import PreflightInput, unknown
+from core.migration.preflight.inputs import PreflightInput, Sides, at_once, unknown
 from core.salesforce.source import RowSource
 
 #: groups of repeated keys that are counted exactly; with more the figure is a floor
@@ -32,28 +33,30 @@ class _Side:
     where: str | None
 
 
-def key_findings(given: PreflightInput, rows: Mapping[str, int]) -> Iterator[Finding]:
+def key_findings(given: PreflightInput, rows: Mapping[str, int]) -> list[Finding]:
     """Blank and repeated keys per mapping, and keys that the org does not hold to be unique.
 
     Args:
         rows: rows in scope by mapping.
     """
-    for entry, sides in given.described():
-        if entry.key.is_ledger:
-            continue
-        plan = given.plan
-        target = _Side(
-            "target", plan.target, given.target, sides.target, tuple(entry.key.target), None
-        )
-        source = _Side(
-            "source", plan.source, given.source, sides.source, tuple(entry.key.source), entry.where
-        )
-        yield from _uniqueness_by_describe(entry, sides.target)
-        # a key made by an expression is not a field of the source: its parts need not be unique
-        checked = (target,) if entry.key.value else (source, target)
-        for side in checked:
-            for finding in _side_findings(entry, side):
-                yield _blocking(entry, finding, rows.get(entry.name, 0))
+    keyed = [one for one in given.described() if not one[0].key.is_ledger]
+    return at_once(partial(_findings_of, given, *one, rows) for one in keyed)
+
+
+def _findings_of(
+    given: PreflightInput, entry: ObjectMapping, sides: Sides, rows: Mapping[str, int]
+) -> Iterator[Finding]:
+    plan = given.plan
+    target = _Side("target", plan.target, given.target, sides.target, tuple(entry.key.target), None)
+    source = _Side(
+        "source", plan.source, given.source, sides.source, tuple(entry.key.source), entry.where
+    )
+    yield from _uniqueness_by_describe(entry, sides.target)
+    # a key made by an expression is not a field of the source: its parts need not be unique
+    checked = (target,) if entry.key.value else (source, target)
+    for side in checked:
+        for finding in _side_findings(entry, side):
+            yield _blocking(entry, finding, rows.get(entry.name, 0))
 
 
 def _uniqueness_by_describe(entry: ObjectMapping, target: SObject) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ target's inactive users.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 
 from core.domain.findings import Finding, Fix, Severity
 from core.domain.plan import Operation
@@ -15,7 +15,7 @@ from core.domain.soql import all_of
 from core.errors import OrgbridgeError
 from core.migration.lookups import record_types
 from core.migration.match_tables import SEVERAL, MatchTables
-from core.migration.preflight.inputs import CROWD_ROWS, PreflightInput, unknown
+from core.migration.preflight.inputs import CROWD_ROWS, PreflightInput, at_once, unknown
 from core.migration.resolve import Resolved
 from core.migration.spec import Lookup, Step
 
@@ -27,21 +27,30 @@ SHOWN = 3
 Counts = Mapping[str, int]
 
 
-def people_findings(given: PreflightInput, resolved: Resolved) -> Iterator[Finding]:
+def people_findings(given: PreflightInput, resolved: Resolved) -> list[Finding]:
     """Coverage of every lookup that leads out of the plan, inactive users, crowds of children."""
     checks = _Checks(given)
-    for step in resolved.steps:
-        if step.operation.is_delete or step.operation is Operation.PRESERVE:
-            continue
-        for lookup in step.lookups:
-            if lookup.source not in step.source.fields:
-                continue
-            try:
-                counts = _counts(given, step, lookup)
-                yield from checks.of(step, lookup, counts)
-            except OrgbridgeError as error:
-                what = f"Coverage of {step.source.name}.{lookup.source}"
-                yield unknown("lookup", what, error, mapping=step.name)
+    writing = [
+        step
+        for step in resolved.steps
+        if not step.operation.is_delete and step.operation is not Operation.PRESERVE
+    ]
+    return at_once(
+        partial(_of_lookup, given, checks, step, lookup)
+        for step in writing
+        for lookup in step.lookups
+        if lookup.source in step.source.fields
+    )
+
+
+def _of_lookup(
+    given: PreflightInput, checks: _Checks, step: Step, lookup: Lookup
+) -> Iterator[Finding]:
+    try:
+        yield from checks.of(step, lookup, _counts(given, step, lookup))
+    except OrgbridgeError as error:
+        what = f"Coverage of {step.source.name}.{lookup.source}"
+        yield unknown("lookup", what, error, mapping=step.name)
 
 
 class _Checks:

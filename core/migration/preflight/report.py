@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from core.domain.findings import Finding, Fix, Severity, by_weight, is_ready
 from core.domain.ordering import LoadOrder, load_order
@@ -20,7 +21,7 @@ from core.migration.preflight import (
     samples,
     values,
 )
-from core.migration.preflight.inputs import PreflightInput
+from core.migration.preflight.inputs import PreflightInput, at_once
 from core.migration.resolve import Resolved, resolve
 from core.plans.row_tests import row_test_findings
 
@@ -72,17 +73,16 @@ def preflight(given: PreflightInput, *, schema_checks: SchemaChecks) -> Prefligh
     rows = objects.row_counts(described)
     calls = sum(map(_calls_for, rows.values()))
     resolved, wrong = _resolved(described) if not missing else (None, ())
-    found = [
-        *missing,
-        *wrong,
-        *objects.object_findings(described),
-        *objects.count_findings(described, rows),
-        *(_rule_findings(described, resolved, schema_checks, rows=rows) if resolved else ()),
-        *keys.key_findings(described, rows),
-        *values.lookup_findings(described),
-        *automation.automation_findings(described),
-        *orgs.org_findings(described, rows=sum(rows.values()), calls=calls),
+    checks: list[Callable[[], Iterable[Finding]]] = [
+        partial(objects.object_findings, described),
+        partial(objects.count_findings, described, rows),
+        *(_rule_checks(described, resolved, schema_checks, rows=rows) if resolved else ()),
+        partial(keys.key_findings, described, rows),
+        partial(values.lookup_findings, described),
+        partial(automation.automation_findings, described),
+        partial(orgs.org_findings, described, rows=sum(rows.values()), calls=calls),
     ]
+    found = [*missing, *wrong, *at_once(checks)]
     return PreflightReport(
         by_weight(found),
         order=load_order(described.plan.objects, targets),
@@ -109,32 +109,38 @@ def _resolved(given: PreflightInput) -> tuple[Resolved | None, tuple[Finding, ..
         return None, (Finding(Severity.BLOCKER, "plan_wrong", sentence, fix=Fix.FIELD),)
 
 
-def _rule_findings(
+def _rule_checks(
     given: PreflightInput,
     resolved: Resolved,
     schema_checks: SchemaChecks,
     *,
     rows: Mapping[str, int],
-) -> Iterable[Finding]:
+) -> list[Callable[[], Iterable[Finding]]]:
     """Checks of the rules as they will be applied."""
+    rules = {step.name: step.rules for step in resolved.steps}
+    return [
+        partial(_plan_findings, given, resolved, schema_checks),
+        partial(values.picklist_findings, given, rules),
+        partial(platform.platform_findings, given, resolved),
+        partial(people.people_findings, given, resolved),
+        partial(samples.sample_findings, given, resolved, rows),
+    ]
+
+
+def _plan_findings(
+    given: PreflightInput, resolved: Resolved, schema_checks: SchemaChecks
+) -> Iterable[Finding]:
+    """Checks that ask no org."""
     cycles = [
         Finding(Severity.BLOCKER, "cycle", cycle.sentence, mapping=cycle.names[0], fix=Fix.OBJECTS)
         for cycle in resolved.cycles
     ]
-    rules = {step.name: step.rules for step in resolved.steps}
-    return [
-        *cycles,
-        *schema_checks(given, resolved),
-        *values.picklist_findings(given, rules),
-        *platform.platform_findings(given, resolved),
-        *people.people_findings(given, resolved),
-        *samples.sample_findings(given, resolved, rows),
-        *(
-            finding
-            for step in resolved.steps
-            for finding in row_test_findings(step.mapping, step.source, step.target)
-        ),
-    ]
+    tests = (
+        finding
+        for step in resolved.steps
+        for finding in row_test_findings(step.mapping, step.source, step.target)
+    )
+    return [*cycles, *schema_checks(given, resolved), *tests]
 
 
 def _calls_for(rows: int) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import polars as pl
 
@@ -15,10 +16,10 @@ from core.domain.findings import SAMPLE_IDS_MAX, Finding, Fix, Severity
 from core.domain.hidden_ids import ids_in_text
 from core.domain.plan import CopyRule, Operation, Rows
 from core.domain.rules import FAILURE_SCHEMA
-from core.errors import OrgbridgeError, UserError
+from core.errors import OrgbridgeError
 from core.migration.extract import read_columns, select
 from core.migration.foreseen import refusals
-from core.migration.preflight.inputs import PreflightInput, unknown
+from core.migration.preflight.inputs import PreflightInput, at_once, unknown
 from core.migration.resolve import Resolved
 from core.migration.spec import ID, Step
 from core.migration.transform import StepRules
@@ -33,31 +34,34 @@ _COUNTED_ELSEWHERE = "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST"
 
 def sample_findings(
     given: PreflightInput, resolved: Resolved, rows: Mapping[str, int]
-) -> Iterator[Finding]:
+) -> list[Finding]:
     """What the rules and the target's fields say of real rows.
 
     Args:
         rows: rows in scope by mapping.
     """
-    for step in resolved.steps:
-        writes = not step.operation.is_delete and step.operation is not Operation.PRESERVE
-        if not writes or not rows.get(step.name):
-            continue
-        looked = _Looked(step)
-        try:
-            rules = StepRules(step, salt=b"preflight")
-            soql = f"{select(step, read_columns(step, rules.source_columns))}"
-            every = step.mapping.rows is not Rows.LIVE
-            limited = f"{soql} LIMIT {given.scan_rows}"
-            for page in given.source.query_frames(limited, all_rows=every):
-                looked.add(page, rules)
-        except UserError as error:  # a rule that does not compile: other checks name it
-            yield unknown("values", f"Values of {step.source.name}", error, mapping=step.name)
-            continue
-        except OrgbridgeError as error:
-            yield unknown("values", f"Values of {step.source.name}", error, mapping=step.name)
-            continue
-        yield from looked.findings(total=rows[step.name])
+    return at_once(
+        partial(_sampled, given, step, rows[step.name])
+        for step in resolved.steps
+        if rows.get(step.name)
+        and not step.operation.is_delete
+        and step.operation is not Operation.PRESERVE
+    )
+
+
+def _sampled(given: PreflightInput, step: Step, total: int) -> Iterator[Finding]:
+    looked = _Looked(step)
+    try:
+        rules = StepRules(step, salt=b"preflight")
+        soql = f"{select(step, read_columns(step, rules.source_columns))}"
+        every = step.mapping.rows is not Rows.LIVE
+        limited = f"{soql} LIMIT {given.scan_rows}"
+        for page in given.source.query_frames(limited, all_rows=every):
+            looked.add(page, rules)
+    except OrgbridgeError as error:  # also a rule that does not compile: other checks name it
+        yield unknown("values", f"Values of {step.source.name}", error, mapping=step.name)
+        return
+    yield from looked.findings(total=total)
 
 
 @dataclass(slots=True)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from core.domain.describe import Field, SObject
 from core.domain.findings import Finding, Fix, Severity
 from core.domain.ordering import lookup_targets
 from core.domain.plan import CopyRule, ObjectMapping, RuleBase, ValueMapRule
 from core.errors import OrgbridgeError
-from core.migration.preflight.inputs import PreflightInput, unknown
+from core.migration.preflight.inputs import PreflightInput, Sides, at_once, unknown
 
 #: values shown in a sentence; all are counted
 VALUES_SHOWN = 3
@@ -24,25 +25,30 @@ VALUES_MAX = 2_000
 Rules = Mapping[str, RuleBase]
 
 
-def picklist_findings(given: PreflightInput, rules: Mapping[str, Rules]) -> Iterator[Finding]:
+def picklist_findings(given: PreflightInput, rules: Mapping[str, Rules]) -> list[Finding]:
     """Values that would arrive in a picklist of the target that does not list them.
 
     Args:
         rules: by mapping name, every rule that will be applied, auto-map included.
     """
-    for entry, sides in given.described():
-        for name, rule in rules.get(entry.name, {}).items():
-            field = sides.target.fields.get(name)
-            if field is None or not field.picklist_values or not _is_copied(rule):
-                continue
-            try:
-                counted = _value_counts(given, entry, source=sides.source, rule=rule)
-            except OrgbridgeError as error:
-                yield unknown(
-                    "picklist", f"Values of {entry.target}.{name}", error, mapping=entry.name
-                )
-                continue
-            yield from _missing_values(entry, field, rule=rule, counted=counted)
+    return at_once(
+        partial(_picklist, given, entry, sides, field=field, rule=rule)
+        for entry, sides in given.described()
+        for name, rule in rules.get(entry.name, {}).items()
+        if (field := sides.target.fields.get(name)) and field.picklist_values and _is_copied(rule)
+    )
+
+
+def _picklist(
+    given: PreflightInput, entry: ObjectMapping, sides: Sides, *, field: Field, rule: RuleBase
+) -> Iterator[Finding]:
+    try:
+        counted = _value_counts(given, entry, source=sides.source, rule=rule)
+    except OrgbridgeError as error:
+        what = f"Values of {entry.target}.{field.name}"
+        yield unknown("picklist", what, error, mapping=entry.name)
+        return
+    yield from _missing_values(entry, field, rule=rule, counted=counted)
 
 
 def lookup_findings(given: PreflightInput) -> Iterator[Finding]:
