@@ -18,7 +18,7 @@ from core.db.models.base import (
     UtcDateTime,
     WorkspaceScoped,
 )
-from core.db.models.files import FileSet
+from core.db.models.files import FileSet, KeptFile
 from core.db.models.logs import (
     ALL_LOGS,
     LOG_STATES,
@@ -33,6 +33,7 @@ from core.db.models.logs import (
     ErrorNote,
     ExtraChildRecordsLog,
     FieldDifferenceLog,
+    LogDay,
     LogMixin,
     MetadataDeployLog,
     MigrateDataLog,
@@ -103,7 +104,9 @@ __all__ = [
     "FieldMapping",
     "FileSet",
     "IdempotencyKey",
+    "KeptFile",
     "LinkSet",
+    "LogDay",
     "LogMixin",
     "Membership",
     "MetadataDeployLog",

@@ -1,4 +1,4 @@
-"""Sets of files that plans read rows from."""
+"""Files that are kept: sets that plans read rows from, and files that operations wrote."""
 
 from __future__ import annotations
 
@@ -40,3 +40,20 @@ class FileSet(Identified, WorkspaceScoped, Timestamped, Base):
     bytes: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     rows: Mapped[int] = counter()
     created_by: Mapped[str | None]
+
+
+class KeptFile(Identified, WorkspaceScoped, Timestamped, Base):
+    """A file that an operation wrote, sealed on the spool under the id of its log entry."""
+
+    __tablename__ = "kept_file"
+
+    #: the operation that wrote it
+    kind: Mapped[str]
+    file_name: Mapped[str]
+    #: key of the pages, itself encrypted; with this row it is gone
+    wrapped_key: Mapped[EncryptedText]
+    pieces: Mapped[int] = mapped_column(server_default=text("0"))
+    bytes: Mapped[int] = counter()
+    rows: Mapped[int] = counter()
+    sha256: Mapped[str] = mapped_column(server_default="")
+    created_by: Mapped[str] = mapped_column(server_default="")

@@ -234,6 +234,26 @@ class ErrorLog(LogMixin, Base):
     facts: Mapped[JsonObject] = json_object()
 
 
+class LogDay(WorkspaceScoped, Base):
+    """How many entries of a day that is over, counted each night: what charts read."""
+
+    __tablename__ = "log_day"
+
+    workspace_id: Mapped[UUID] = mapped_column(
+        ForeignKey("workspace.id", ondelete="RESTRICT"),
+        primary_key=True,
+        server_default=text(CURRENT_WORKSPACE_SQL),
+    )
+    #: of UTC
+    day: Mapped[dt.date] = mapped_column(primary_key=True)
+    #: as in the view
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    status: Mapped[str] = mapped_column(primary_key=True)
+    #: how long they took, as a power of `DURATION_STEP` seconds; -1: not ended
+    took: Mapped[int] = mapped_column(primary_key=True)
+    entries: Mapped[int] = counter()
+
+
 class ErrorNote(WorkspaceScoped, Base):
     """What people know about one kind of error or row failure, by its fingerprint."""
 
