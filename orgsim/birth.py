@@ -11,9 +11,13 @@ import polars as pl
 
 from orgsim import dml
 from orgsim.dml.save import Save
+from orgsim.store import Store
 from orgsim.store.ids import make_ids
 
 _BASE62 = string.digits + string.ascii_letters
+#: Organization.InstanceName of an org whose schema names none: by it the product tells a practice
+#: org from a tunnel to a real one
+PRACTICE_INSTANCE = "PRACTICE"
 PERMISSIONS = (
     "ModifyAllData", "ViewAllData", "ApiEnabled", "BulkApiHardDelete", "CreateAuditFields",
     "UpdateWithInactiveOwner", "ViewSetup", "CustomizeApplication", "ModifyMetadata",
@@ -39,6 +43,18 @@ def identity(name: str) -> dict[str, Any]:
         "organization_id": make_ids("00D", pod, first=number, count=1)[0],
         "custom_prefix_start": secrets.randbelow(62 * 30),
     }
+
+
+def sign(store: Store, described: dict[str, Any]) -> None:
+    """Gives an org that an earlier version made, without a name of its instance, today's."""
+    if described.get("instance"):
+        return
+    with store.write() as transaction:
+        transaction.cursor.execute(
+            """UPDATE "Organization" SET "InstanceName" = ?
+            WHERE "InstanceName" IN ('CS42', 'NA42')""",
+            [PRACTICE_INSTANCE],
+        )
 
 
 def assign_prefixes(document: dict[str, Any], start: int) -> None:
@@ -165,7 +181,7 @@ def _organization(save: Save, org: dict[str, Any]) -> None:
     row = {
         "Id": save.facts.organization_id, "Name": str(org["name"]),
         "OrganizationType": str(org.get("type") or "Developer Edition"), "IsSandbox": sandbox,
-        "InstanceName": str(org.get("instance") or ("CS42" if sandbox else "NA42")),
+        "InstanceName": str(org.get("instance") or PRACTICE_INSTANCE),
         "IsReadOnly": False, "NamespacePrefix": None, "LanguageLocaleKey": "en_US",
         "DefaultLocaleSidKey": "en_US", "TimeZoneSidKey": "UTC", "FiscalYearStartMonth": 1,
         "Country": "US", "PrimaryContact": "Practice Administrator",

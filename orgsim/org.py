@@ -94,6 +94,8 @@ class Org:
         known = store.document("identity")
         if known is None:
             known = _create(store, clock, name=name, given=given(), first_load=first_load)
+        else:
+            birth.sign(store, store.document("schema")["org"])
         return cls(home, store, Identity(**known), clock)
 
     @property

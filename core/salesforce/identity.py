@@ -18,6 +18,8 @@ _ORGANIZATION = (
     "SELECT Id, Name, InstanceName, OrganizationType, IsSandbox, TrialExpirationDate, "
     "NamespacePrefix FROM Organization"
 )
+#: Organization.InstanceName of practice orgs; Salesforce names its instances, nobody else can
+PRACTICE_INSTANCE = "PRACTICE"
 
 
 class Environment(StrEnum):
@@ -99,14 +101,14 @@ def identify(wire: Wire, api: RestApi) -> OrgIdentity:
             next_step="Give the user access to Organization, then test again.",
         )
     user = _user(wire, api)
-    loopback = hosts.is_loopback(wire.base_url)
+    kind = environment(row, loopback=hosts.is_loopback(wire.base_url))
     return OrgIdentity(
         organization_id=to18(str(row["Id"])),
         name=str(row.get("Name") or ""),
         organization_type=str(row.get("OrganizationType") or ""),
         is_sandbox=bool(row.get("IsSandbox")),
-        is_practice=loopback,
-        environment=environment(row, loopback=loopback),
+        is_practice=kind is Environment.PRACTICE,
+        environment=kind,
         user_id=user.user_id,
         username=user.username,
         instance_url=wire.base_url,
@@ -121,9 +123,10 @@ def environment(organization: Mapping[str, Any], *, loopback: bool) -> Environme
     """What an Organization row makes of the org.
 
     A scratch org says IsSandbox with an expiry and "Developer Edition"; a Developer Edition org
-    says IsSandbox=false: "not a sandbox" is not "production".
+    says IsSandbox=false: "not a sandbox" is not "production". A practice org says so itself and
+    answers on this machine: a tunnel to another org on 127.0.0.1 makes no practice org of it.
     """
-    if loopback:
+    if loopback and organization.get("InstanceName") == PRACTICE_INSTANCE:
         return Environment.PRACTICE
     developer = organization.get("OrganizationType") == "Developer Edition"
     expires = organization.get("TrialExpirationDate") is not None

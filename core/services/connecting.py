@@ -16,6 +16,7 @@ from uuid import UUID
 
 from core.access import codes, connections, people
 from core.db import orgs
+from core.db.orgs import OrgRow
 from core.domain.roles import Actor, Role
 from core.errors import DailyLimitError, RefusedError, SessionLostError, UserError
 from core.salesforce import flows, hosts
@@ -206,6 +207,14 @@ def identity_values(bridge: Orgbridge, answered: Tried) -> dict[str, Any]:
         "api_allowed": report.calls_allowed,
         "usage_at": bridge.clock(),
     }
+
+
+def newly_protected(known: OrgRow, answered: Tried) -> dict[str, Any]:
+    """Protection, for an org that was registered as something else and is production now."""
+    production = Environment.PRODUCTION
+    if answered.identity.environment is not production or known.environment == production:
+        return {}
+    return {"protected": True}
 
 
 def secret_values(bridge: Orgbridge, answered: Tried) -> dict[str, Any]:

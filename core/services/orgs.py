@@ -247,7 +247,7 @@ def check_health(bridge: Orgbridge, actor: Actor, org_id: UUID) -> OrgCard:
     with bridge.session(actor.workspace_id) as session:
         known = registry.org_row(session, org_id)
         values = connecting.identity_values(bridge, tried) | _moved(bridge, known, tried)
-        registry.change_org(session, org_id, values)
+        registry.change_org(session, org_id, values | connecting.newly_protected(known, tried))
         audit.record_on(session, actor, "org.tested", on=_as_subject(known))
         notices.tell(session, _budget_notice(bridge, known, tried))
     return org(bridge, actor, org_id)
@@ -421,7 +421,8 @@ def _renew(bridge: Orgbridge, actor: Actor, *, org_id: UUID, tried: connecting.T
         moved = _moved(bridge, known, tried)
         if moved:
             registry.forget_describes(session, org_id)
-        row = registry.change_org(session, org_id, values | moved)
+        values |= moved | connecting.newly_protected(known, tried)
+        row = registry.change_org(session, org_id, values)
         _queue_describe(session, row)
         audit.record_on(
             session,

@@ -4,6 +4,8 @@
       name: Northwind Legacy
       type: Developer Edition   # Organization.OrganizationType
       sandbox: false
+      instance: NA42            # Organization.InstanceName; without it PRACTICE, the sign of
+                                # practice orgs: one with another passes for a real org
       features: [person_accounts, multi_currency, state_country_picklists, set_audit_fields,
                  contacts_to_multiple_accounts]
       currencies: {USD: 1, EUR: 0.9}           # first = corporate (multi_currency only)

@@ -1,7 +1,7 @@
 """What stands before a write: the typed name, a reason, and another person's yes.
 
-A practice org cannot be production by itself, so the registration is given what connecting a
-production org writes there.
+The target is a simulated org without the sign of practice orgs: Orgbridge finds out by itself that
+it is production, and protects it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from uuid import UUID
 
 import pytest
 from playwright.sync_api import Page, expect
-from sqlalchemy import text
 
 from core import bootstrap
 from core.api.cookies import SESSION_COOKIE
@@ -38,10 +37,12 @@ PLAN = """
 orgbridge: 1
 name: {name}
 source: Legacy
-target: Live
+target: {target}
 objects:
   - {{source: Account, operation: {operation}, key: Code__c, auto_map: false, fields: {fields}}}
 """
+#: no sign of a practice org: this one passes for a production org behind a tunnel
+REAL = "org: {type: Enterprise Edition, instance: NA42}"
 SCHEMA = """
 standard: [Account]
 objects:
@@ -56,26 +57,20 @@ class World:
 
     bridge: Orgbridge
     admin: Actor
+    #: a production org, and a practice org beside it
     live: PracticeOrg
+    yard: PracticeOrg
+    #: plans: into Live, into Yard, deleting in Yard
     move: UUID
+    trickle: UUID
     clear: UUID
     tokens: dict[str, str] = field(default_factory=dict)
-
-    def production(self, *, on: bool) -> None:
-        """Registers the target as production, or as the practice org that it is."""
-        kind = ("production", True) if on else ("practice", False)
-        with self.bridge.owner_session() as session:
-            session.execute(
-                text(
-                    "UPDATE registered_org SET environment = :e, protected = :p WHERE name = 'Live'"
-                ),
-                {"e": kind[0], "p": kind[1]},
-            )
 
 
 @pytest.fixture(scope="module")
 def world(server: AppServer, module_practice_org: PracticeOrgs) -> Iterator[World]:
-    source, live = (module_practice_org(schema=SCHEMA) for _ in range(2))
+    source, yard = (module_practice_org(schema=SCHEMA) for _ in range(2))
+    live = module_practice_org(name="Live", schema=REAL + SCHEMA)
     insert(source, "Account", *({"Name": f"A{n}", "Code__c": f"c{n}"} for n in range(5)))
     with bootstrap.build(server.settings) as bridge:
         code = people.issue_setup_code(bridge) or ""
@@ -87,16 +82,25 @@ def world(server: AppServer, module_practice_org: PracticeOrgs) -> Iterator[Worl
         assert here is not None
         connect(bridge, "Legacy", source)
         connect(bridge, "Live", live)
+        connect(bridge, "Yard", yard)
         fields = {"upsert": "{Name: Name}", "delete": "{}"}
-        move, clear = (
+        move, trickle, clear = (
             plans.create(
                 bridge,
                 here.actor,
-                parse_plan(PLAN.format(name=name, operation=operation, fields=fields[operation])),
+                parse_plan(
+                    PLAN.format(
+                        name=name, target=target, operation=operation, fields=fields[operation]
+                    )
+                ),
             )
-            for name, operation in (("Move", "upsert"), ("Clear", "delete"))
+            for name, target, operation in (
+                ("Move", "Live", "upsert"),
+                ("Trickle", "Yard", "upsert"),
+                ("Clear", "Yard", "delete"),
+            )
         )
-        made = World(bridge, here.actor, live, move, clear)
+        made = World(bridge, here.actor, live, yard, move, trickle, clear)
         for name, role in (("ann", Role.ANALYST), ("leo", Role.APPROVER)):
             mail = f"{name}@acme.example"
             asked = people.invite(bridge, here.actor, name=name, email=mail, role=role)
@@ -129,7 +133,7 @@ def at_launch(page: Page, server: AppServer, plan: UUID) -> None:
     settled(page)
 
 
-def confirm(page: Page, button: str, *, wrong: str = "") -> None:
+def confirm(page: Page, button: str, *, org: str, wrong: str = "") -> None:
     """The dialog: closed to a wrong name and to none, open to the right one with a reason."""
     dialog = page.get_by_role("dialog")
     act = dialog.get_by_role("button", name=button, exact=True)
@@ -140,7 +144,7 @@ def confirm(page: Page, button: str, *, wrong: str = "") -> None:
         dialog.get_by_label(re.compile("Reason")).fill("CHG-1042")
         settled(page)
         expect(act).to_be_disabled()
-    named.fill("Live")
+    named.fill(org)
     dialog.get_by_label(re.compile("Reason")).fill("CHG-1042")
     expect(act).to_be_enabled()
     act.click()
@@ -151,14 +155,13 @@ def test_a_launch_into_production_waits_for_another_person(
     world: World, server: AppServer, of: Callable[[str], Page], outside: list[str]
 ) -> None:
     """Asked, rejected with a reason, asked again, approved, carried; all of it in the audit."""
-    world.production(on=True)
     settings.change_settings(world.bridge, world.admin, approval_needed=True)
     ann, leo = of("ann"), of("leo")
 
     at_launch(ann, server, world.move)
     expect(ann.get_by_text("Live · PRODUCTION").first).to_be_visible()
     ann.get_by_role("button", name="Ask for approval…").click()
-    confirm(ann, "Ask for approval", wrong="live")
+    confirm(ann, "Ask for approval", org="Live", wrong="live")
     ann.locator("h1", has_text="Needs approval").wait_for()
     ann.get_by_text("Another person with the role approver decides").wait_for()
     assert ann.get_by_role("button", name="Approve", exact=True).count() == 0
@@ -176,7 +179,7 @@ def test_a_launch_into_production_waits_for_another_person(
 
     at_launch(ann, server, world.move)
     ann.get_by_role("button", name="Ask for approval…").click()
-    confirm(ann, "Ask for approval")
+    confirm(ann, "Ask for approval", org="Live")
     ann.locator("h1", has_text="Needs approval").wait_for()
     leo.goto(ann.url)
     leo.get_by_role("button", name="Approve", exact=True).click()
@@ -197,13 +200,12 @@ def test_a_launch_into_production_waits_for_another_person(
 def test_many_rows_need_approval_into_any_org_and_a_request_can_be_withdrawn(
     world: World, server: AppServer, of: Callable[[str], Page]
 ) -> None:
-    world.production(on=False)
     settings.change_settings(
         world.bridge, world.admin, approval_needed=False, approval_above_rows=4
     )
     ann = of("ann")
 
-    at_launch(ann, server, world.move)
+    at_launch(ann, server, world.trickle)
     ann.get_by_text("More than 4 rows are to be written").first.wait_for()
     ann.get_by_role("button", name="Ask for approval…").click()
     dialog = ann.get_by_role("dialog")
@@ -219,12 +221,11 @@ def test_many_rows_need_approval_into_any_org_and_a_request_can_be_withdrawn(
 def test_deletes_ask_for_the_typed_name_in_every_org(
     world: World, server: AppServer, of: Callable[[str], Page]
 ) -> None:
-    world.production(on=False)
     ann = of("ann")
 
     at_launch(ann, server, world.clear)
     ann.get_by_role("button", name="Launch full…").click()
     ann.get_by_role("dialog").get_by_text("Deletes rows of").wait_for()
 
-    confirm(ann, "Launch full", wrong="Legacy")
+    confirm(ann, "Launch full", org="Yard", wrong="Legacy")
     ann.locator("h1", has_text=re.compile("Succeeded|Partial")).wait_for()

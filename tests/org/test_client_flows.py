@@ -17,7 +17,7 @@ from core.errors import ConfigError, RefusedError, SessionLostError, TransientEr
 from core.salesforce import flows
 from core.salesforce.client import OrgClient
 from core.salesforce.credentials import Credentials, TokenFlow
-from core.salesforce.identity import Environment, environment
+from core.salesforce.identity import PRACTICE_INSTANCE, Environment, environment
 from core.salesforce.tokens import TokenEndpoint, instance_of
 from core.secret import Secret
 from tests.org.scripted_org import Reply, ScriptedOrg
@@ -314,8 +314,12 @@ def test_credentials_are_written_and_read_without_loss() -> None:
 def test_an_org_is_what_its_organization_record_says(
     row: dict[str, object], kind: Environment
 ) -> None:
+    signed = {**row, "InstanceName": PRACTICE_INSTANCE}
+
     assert environment(row, loopback=False) is kind
-    assert environment(row, loopback=True) is Environment.PRACTICE
+    assert environment(row, loopback=True) is kind  # a tunnel on this machine
+    assert environment(signed, loopback=False) is kind
+    assert environment(signed, loopback=True) is Environment.PRACTICE
 
 
 def test_identity_is_asked_of_the_org(org: ScriptedOrg) -> None:
@@ -325,6 +329,7 @@ def test_identity_is_asked_of_the_org(org: ScriptedOrg) -> None:
         "Name": "Northwind",
         "IsSandbox": False,
         "OrganizationType": "Enterprise Edition",
+        "InstanceName": "NA135",
     }
     page = {"totalSize": 1, "done": True, "records": [organization]}
     org.on("GET", "/query", Reply(body=page))
@@ -340,5 +345,5 @@ def test_identity_is_asked_of_the_org(org: ScriptedOrg) -> None:
 
     assert len(found.organization_id) == 18
     assert (found.username, found.api_version) == ("ann@example.com", "67.0")
-    assert found.environment is Environment.PRACTICE
+    assert (found.environment, found.is_practice) == (Environment.PRODUCTION, False)
     assert client.identity is found

@@ -147,6 +147,29 @@ def test_connected_org_shows_what_it_said_of_itself(
     assert acts[-1][1]["organization_id"] == legacy.organization_id
 
 
+PRODUCTION = "org: {type: Enterprise Edition, instance: NA42}\nstandard: [Account]\n"
+
+
+def test_a_tunnel_to_production_on_this_machine_is_no_practice_org(
+    bridge: Orgbridge, admin: Actor, practice_org: PracticeOrgs
+) -> None:
+    """What is practice says so itself; protection comes with the discovery, and not again later."""
+    tunnel = practice_org(name="Live", schema=PRODUCTION)
+
+    org_id = orgs.connect(bridge, admin, by_token(tunnel, name="Live"))
+    new = orgs.org(bridge, admin, org_id)
+    with bridge.owner_session() as session:  # registered when loopback was enough
+        earlier = "UPDATE registered_org SET environment = 'practice', protected = false"
+        session.execute(sa.text(earlier))
+    found = orgs.check_health(bridge, admin, org_id)
+    orgs.set_protected(bridge, admin, org_id, on=False)
+    later = orgs.check_health(bridge, admin, org_id)
+
+    assert tunnel.url.startswith("http://127.0.0.1:")
+    assert [card.environment for card in (new, found, later)] == ["production"] * 3
+    assert [card.protected for card in (new, found, later)] == [True, True, False]
+
+
 def test_org_that_does_not_let_us_in_is_not_saved(
     bridge: Orgbridge, admin: Actor, legacy: PracticeOrg
 ) -> None:
