@@ -63,29 +63,66 @@ def link_set(session: Session, workspace_id: UUID, *, org_pair: str, mapping: st
     return LinkSetRow(row.id, row.hash_scheme, row.suspended, row.settled_at)
 
 
-def settle(session: Session, set_id: int, *, hash_scheme: str, at: str) -> None:
-    """Notes that a run of this set ended at a time of the target's clock."""
+def begin(session: Session, set_id: int, *, run_id: UUID, hash_scheme: str) -> None:
+    """Notes that a run is about to write links of this set."""
+    values = {"id": set_id, "run": run_id, "scheme": hash_scheme}
+    session.execute(text(_BEGIN), values)
     session.execute(
-        text("UPDATE link_set SET hash_scheme = :scheme, settled_at = :at WHERE id = :id"),
-        {"scheme": hash_scheme, "at": at + "Z", "id": set_id},
+        text("UPDATE link_set SET hash_scheme = :scheme WHERE id = :id AND hash_scheme = ''"),
+        values,
     )
 
 
-def links(session: Session, set_id: int) -> pl.DataFrame:
-    """Every link of a set (`LINK_SCHEMA` and `target_modstamp`), in no order; empty frame for
-    none."""
+def settle(session: Session, set_id: int, *, run_id: UUID, at: str) -> None:
+    """Notes what time the target's clock showed when a run had written its last of this set."""
+    values = {"at": at + "Z", "id": set_id, "run": run_id}
+    session.execute(
+        text("UPDATE link_baseline SET settled_at = :at WHERE link_set_id = :id AND run_id = :run"),
+        values,
+    )
+    session.execute(text("UPDATE link_set SET settled_at = :at WHERE id = :id"), values)
+
+
+def adopt_scheme(session: Session, set_id: int, *, hash_scheme: str) -> None:
+    """Notes that a run ended that has made the set's hashes as this scheme says."""
+    session.execute(
+        text("UPDATE link_set SET hash_scheme = :scheme WHERE id = :id"),
+        {"scheme": hash_scheme, "id": set_id},
+    )
+
+
+_BEGIN = (
+    "INSERT INTO link_baseline (link_set_id, run_id, workspace_id)"
+    " SELECT id, :run, workspace_id FROM link_set WHERE id = :id ON CONFLICT DO NOTHING"
+)
+#: A write after this is somebody else's. Of a run that never ended: every write. Of the run that
+#: asks, and of links that were brought from elsewhere: none.
+_BASELINE = (
+    "coalesce(l.target_modstamp, CASE WHEN l.run_id IS NULL OR l.run_id = '{run}' THEN NULL"
+    " WHEN b.run_id IS NULL THEN s.settled_at ELSE coalesce(b.settled_at, 'epoch') END)"
+)
+
+
+def links(session: Session, set_id: int, *, run_id: UUID) -> pl.DataFrame:
+    """Every link of a set as a run sees it, in no order; empty frame for none.
+
+    Shape: `LINK_SCHEMA`, ``found_hash``, and ``baseline``: a write to the target after it (ISO to
+    the millisecond, the target's clock) is somebody else's; null where none is.
+    """
+    baseline = _BASELINE.format(run=UUID(str(run_id)))
     statement = (
-        "COPY (SELECT source_id, target_id, origin, sent_hash, found_hash,"
-        " to_char(target_modstamp AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS')"
-        f" AS target_modstamp FROM record_link WHERE link_set_id = {int(set_id)})"
-        " TO STDOUT (FORMAT csv, HEADER)"
+        "COPY (SELECT l.source_id, l.target_id, l.origin, l.sent_hash, l.found_hash,"
+        f" to_char({baseline} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS') AS baseline"
+        " FROM record_link l JOIN link_set s ON s.id = l.link_set_id"
+        " LEFT JOIN link_baseline b ON b.link_set_id = l.link_set_id AND b.run_id = l.run_id"
+        f" WHERE l.link_set_id = {int(set_id)}) TO STDOUT (FORMAT csv, HEADER)"
     )
     sink = io.BytesIO()
     with _cursor(session) as cursor, cursor.copy(statement) as copy:
         for block in copy:
             sink.write(block)
     sink.seek(0)
-    schema = {**LINK_SCHEMA, "found_hash": pl.Int64, "target_modstamp": pl.String}
+    schema = {**LINK_SCHEMA, "found_hash": pl.Int64, "baseline": pl.String}
     return pl.read_csv(sink, schema=schema)
 
 
@@ -165,6 +202,18 @@ def add_known(
             "sources": frame.get_column("source_id").to_list(),
             "targets": frame.get_column("target_id").to_list(),
         },
+    )
+
+
+def never_ours(session: Session, set_id: int, source_ids: list[str]) -> None:
+    """Notes that what the records of these links hold is others', whenever they wrote it; until we
+    write to them."""
+    session.execute(
+        text(
+            "UPDATE record_link SET target_modstamp = 'epoch'"
+            " WHERE link_set_id = :id AND source_id = ANY(:ids)"
+        ),
+        {"id": set_id, "ids": source_ids},
     )
 
 

@@ -406,6 +406,10 @@ class Commit:
             run_id=self._store.run_id,
         )
 
+    def never_ours(self, set_id: int, source_ids: list[str]) -> None:
+        """Notes of links that nothing in their records is ours."""
+        ledger.never_ours(self.session, set_id, source_ids)
+
     def forget_links(self, set_id: int, source_ids: list[str]) -> None:
         """Removes links whose target is gone by our doing."""
         ledger.forget_links(self.session, set_id, source_ids)

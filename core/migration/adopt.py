@@ -111,6 +111,8 @@ def link_adopted(run: RunContext, step: Step, matches: Matches) -> None:
         ).with_columns(origin=pl.lit(origin), sent_hash=pl.lit(None, pl.Int64))
         with run.store.commit() as commit:
             commit.links(run.link_sets[step.name], links)
+            if origin == "matched":  # a record that won was never ours: it may be changed already
+                commit.never_ours(run.link_sets[step.name], links["source_id"].to_list())
 
 
 def _groups(target: SObject) -> Iterator[_Group]:

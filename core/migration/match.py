@@ -35,6 +35,10 @@ from core.spool import RunSpool
 DEPTH_MAX = 40
 
 
+#: baseline of a record into which ours was merged: whatever it holds is others'
+_EPOCH = "1970"
+
+
 class Match(IntEnum):
     """What is known of one source row."""
 
@@ -88,8 +92,6 @@ class Said:
     links: pl.DataFrame
     #: place of each source in the links
     places: IdMap
-    #: when a run of this mapping last ended, by the target's clock
-    settled_at: str | None
     #: hashes were made as they are made today
     same_scheme: bool
 
@@ -99,17 +101,18 @@ class Said:
         places = IdMap()
         if links.height:
             places.add(ids.encode(links.get_column("source_id")), np.arange(links.height))
-        return cls(links, places, link_set.settled_at, link_set.hash_scheme == scheme)
+        return cls(links, places, link_set.hash_scheme == scheme)
 
     @cached_property
     def baselines(self) -> pl.Series:
         """Per link the time after which a write to its target is somebody else's (rule 3.2): when
-        it was verified, else when the run ended that wrote it; never for what we only recognised
-        (its update was refused): there is no write of ours to protect."""
-        stamp = pl.col("target_modstamp").fill_null(self.settled_at or "9999")
+        the run ended that wrote it, and no later run that left it alone; never for what we only
+        recognised (its update was refused): there is no write of ours to protect."""
         recognised = (pl.col("origin") == "matched") & pl.col("sent_hash").is_null()
+        merged_into = pl.col("baseline").str.starts_with(_EPOCH)
+        never = recognised & ~merged_into.fill_null(value=False)
         return self.links.select(
-            pl.when(recognised).then(pl.lit("9999")).otherwise(stamp)
+            pl.when(never).then(pl.lit("9999")).otherwise(pl.col("baseline").fill_null("9999"))
         ).to_series()
 
 

@@ -11,6 +11,7 @@ from core.db import ledger, runs
 from core.db.ledger import LinkSetRow
 from core.db.run_state import Commit, RunStore
 from core.domain.describe import SObject
+from core.domain.hashing import HASH_VERSION
 from core.domain.plan import Plan
 from core.errors import DailyLimitError, RefusedError, SessionLostError, UserError
 from core.migration.context import Pulse, RunContext
@@ -135,10 +136,13 @@ def _link_sets(given: Given, resolved: Resolved, pair: str) -> dict[str, LinkSet
             if not only or step.name in only:
                 _add_steps(commit, step, given.row.mode)
         workspace = given.store.workspace_id
-        return {
+        sets = {
             step.name: ledger.link_set(commit.session, workspace, org_pair=pair, mapping=step.name)
             for step in resolved.steps
         }
+        for found in sets.values() if writes(given.row) else ():
+            ledger.begin(commit.session, found.id, run_id=given.row.id, hash_scheme=HASH_VERSION)
+    return sets
 
 
 def _add_steps(commit: Commit, step: Step, mode: str) -> None:

@@ -13,6 +13,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -200,6 +201,7 @@ class _Carrier:
             return RunState.PAUSED
         except OrgbridgeError as error:
             self._note(str(error), level="error")
+            self._note_last_write()
             self._stay.leave(RunState.FAILED, reason=str(error))
             raise
         return self._finish()
@@ -212,6 +214,7 @@ class _Carrier:
             settle_late(self._bridge, run, self._row, resolved.steps)
         if self._row.mode == "undo":
             self._undo(run, resolved)
+            self._settle_links(run, is_whole=False)
             return
         only = set(self._row.options.get("only") or ())
         chosen = [step for step in resolved.steps if not only or step.name in only]
@@ -473,7 +476,7 @@ class _Carrier:
     def _known_links(self, run: RunContext, step: Step) -> Any:
         """The ledger's links of a mapping, put into its id map."""
         with self._store.commit() as commit:
-            links = ledger.links(commit.session, run.link_sets[step.name])
+            links = ledger.links(commit.session, run.link_sets[step.name], run_id=self._row.id)
         run.maps[step.name].add(
             run.ids.encode(links.get_column("source_id")),
             run.ids.encode(links.get_column("target_id")),
@@ -514,11 +517,14 @@ class _Carrier:
         with self._store.commit() as commit:
             commit.step(row.id, status=step_status(row))
 
-    def _settle_links(self, run: RunContext) -> None:
+    def _settle_links(self, run: RunContext, *, is_whole: bool = True) -> None:
+        """Notes when the run's last write was; a run that ended early `is_whole` not."""
         at = iso(clock_of(self._target))
         with self._store.commit() as commit:
             for set_id in run.link_sets.values():
-                ledger.settle(commit.session, set_id, hash_scheme=HASH_VERSION, at=at)
+                ledger.settle(commit.session, set_id, run_id=self._row.id, at=at)
+                if is_whole:
+                    ledger.adopt_scheme(commit.session, set_id, hash_scheme=HASH_VERSION)
 
     def _finish(self) -> RunState:
         steps = self._store.steps()
@@ -557,8 +563,16 @@ class _Carrier:
         run, resolved = self._opened
         try:
             settle_late(self._bridge, run, self._row, resolved.steps)
+            self._settle_links(run, is_whole=False)
         except OrgbridgeError as error:
             self._note(f"{error} The next run asks again.", level="warning")
+
+    def _note_last_write(self) -> None:
+        """Of a run that failed, where the target can be asked: a new run may follow instead."""
+        if self._opened is None or not self._opened[0].writes:
+            return
+        with suppress(OrgbridgeError):
+            self._settle_links(self._opened[0], is_whole=False)
 
     def _ask(self, asked: DecisionNeeded) -> RunState:
         with self._store.commit(of_run=True) as commit:

@@ -103,7 +103,7 @@ def test_rule_2_4_links_are_unique_and_keep_that_we_made_the_record(bridge: Orgb
         ids = {"set_id": found.id, "workspace_id": workspace, "run_id": run_id}
         ledger.add_links(session, made, **ids)
         ledger.add_links(session, again, **ids)  # falls back to replacing
-        kept = ledger.links(session, found.id).sort("source_id")
+        kept = ledger.links(session, found.id, run_id=run_id).sort("source_id")
 
     assert kept.select("source_id", "target_id", "origin", "sent_hash").rows() == [
         ("a", "1", "inserted", 6),

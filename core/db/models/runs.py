@@ -6,7 +6,8 @@ data_migration ─┬─< run_step ──< run_chunk
                 ├─< row_failure      rows the org or we refused
                 ├─< run_event        the story, in order
                 └── run_key          key of the run's spool and before-images
-link_set ──< record_link (the ledger) outlive runs: source id ↔ target id per org pair and mapping.
+link_set ─┬─< record_link   (the ledger) outlives runs: source id ↔ target id per pair and mapping
+           └─< link_baseline when a run that wrote links ended
 """
 
 from __future__ import annotations
@@ -205,6 +206,22 @@ class LinkSet(WorkspaceScoped, Base):
     settled_at: Mapped[dt.datetime | None]
 
 
+class LinkBaseline(WorkspaceScoped, Base):
+    """When a run that wrote links of a set ended: what others did to their records came later.
+
+    Outlives its run: links of a deleted one are still compared by it.
+    """
+
+    __tablename__ = "link_baseline"
+
+    link_set_id: Mapped[int] = mapped_column(
+        ForeignKey("link_set.id", ondelete="CASCADE"), primary_key=True
+    )
+    run_id: Mapped[UUID] = mapped_column(primary_key=True)
+    #: by the target's clock; NULL until the run has ended
+    settled_at: Mapped[dt.datetime | None]
+
+
 class RecordLink(Base):
     """The ledger: one source record and the target record it became.
 
@@ -229,7 +246,7 @@ class RecordLink(Base):
     sent_hash: Mapped[int | None] = mapped_column(BigInteger)
     #: hash of the row as it was read back after the target's automation; NULL while it is as sent
     found_hash: Mapped[int | None] = mapped_column(BigInteger)
-    #: SystemModstamp of the target at the last read-back
+    #: a write after this is somebody else's; NULL: after the end of run `run_id`
     target_modstamp: Mapped[dt.datetime | None]
 
 
