@@ -27,6 +27,8 @@ FOREIGN_TABLES = "procrastinate_"
 #: alembic keeps its context in module globals; processes are kept apart by the advisory lock
 _ONE_AT_A_TIME = threading.Lock()
 _PROJECT = Path(__file__).resolve().parents[2]
+#: the revisions, each file named by its number, which grows
+VERSIONS = _PROJECT / "alembic" / "versions"
 
 
 def revision(connection: Connection) -> str | None:
@@ -45,8 +47,9 @@ def is_newer(found: str | None) -> bool:
     """
     if found in (None, HEAD_REVISION):
         return False
-    known = (_PROJECT / "alembic" / "versions").glob("[0-9]*.py")
-    return found not in {path.name.split("_", 1)[0] for path in known}
+    # the folder may hold revisions that came after this process began: an upgrade in place
+    known = {path.name.split("_", 1)[0] for path in VERSIONS.glob("[0-9]*.py")}
+    return found not in {each for each in known if each <= HEAD_REVISION}
 
 
 def too_new(found: str | None) -> ConfigError:

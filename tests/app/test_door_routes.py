@@ -19,6 +19,7 @@ from core.api import door, process
 from core.api.cookies import SESSION_COOKIE
 from core.api.gate import Gate
 from core.bootstrap import Orgbridge
+from core.db import schema
 from core.db.models import AppUser, AuditLog, UserSession
 from core.domain.roles import Actor, Role
 from core.services import people
@@ -198,3 +199,22 @@ def test_invented_oauth_answer_connects_nothing(bridge: Orgbridge, browser: Test
 
     assert answer.status_code == 400 and "was not connected" in answer.text
     assert counts(bridge) == before
+
+
+def test_health_tells_whether_a_newer_version_has_overtaken_this_one(
+    bridge: Orgbridge, app: Starlette, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older app goes on working, so it stays in a proxy's list; no word more to strangers."""
+    stranger = TestClient(app, base_url=HOST)
+    said = [stranger.get("/health")]
+    with monkeypatch.context() as older:
+        older.setattr(schema, "HEAD_REVISION", "0001")
+        said.append(stranger.get("/health"))
+    process.hold(None)
+    said.append(stranger.get("/health"))
+
+    assert [(each.status_code, each.json()) for each in said] == [
+        (200, {"status": "ok"}),
+        (200, {"status": "outdated"}),
+        (503, {"status": "unavailable"}),
+    ]

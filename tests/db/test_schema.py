@@ -165,6 +165,17 @@ def test_a_revision_that_is_not_known_is_newer_and_refused(
             pytest.fail("it was opened")
 
 
+def test_a_revision_that_came_with_newer_files_is_newer_to_what_runs_already(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An upgrade in place: the files are there, the process began before them."""
+    monkeypatch.setattr(schema, "HEAD_REVISION", "0002")
+
+    told = {each: schema.is_newer(each) for each in (None, "0001", "0002", "0003", "9999")}
+
+    assert told == {None: False, "0001": False, "0002": False, "0003": True, "9999": True}
+
+
 def test_job_queue_schema_is_the_installed_packages() -> None:
     """A newer procrastinate brings SQL of its own: that needs a revision."""
     import procrastinate.schema
