@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 #: kinds that a retry is for unless it names groups or rows itself
 _NOT_ARRIVED = ("blocked", "failed", "not_processed")
 #: nobody knows whether the org has the row: sent again only when it is asked for by name
-_UNKNOWN_FATE = "ANSWER_LOST"
+UNKNOWN_FATE = "ANSWER_LOST"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def rows_left(session: Session, run_id: UUID, choice: RowChoice) -> dict[str, li
             "run": run_id,
             "named": bool(choice.fingerprints or choice.source_ids),
             "kinds": list(_NOT_ARRIVED),
-            "unknown": _UNKNOWN_FATE,
+            "unknown": UNKNOWN_FATE,
             "any_group": not choice.fingerprints,
             "groups": list(choice.fingerprints),
             "any_row": not choice.source_ids,

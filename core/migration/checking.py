@@ -8,11 +8,11 @@ on, since finding out is what they are for.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from core.db import runs
+from core.db import late, runs
 from core.db.run_state import RunStore
 from core.domain.findings import Finding, Severity
 from core.domain.plan import LoadOptions, ObjectMapping, Plan
@@ -20,6 +20,9 @@ from core.domain.states import RunState
 from core.errors import UserError
 from core.migration.preflight import PreflightInput, preflight
 from core.migration.preflight.schema import schema_findings
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 #: modes that a blocker ends before anything is sent
 GATED = frozenset({"full", "delta", "canary", "retry"})
@@ -54,6 +57,19 @@ def check(store: RunStore, row: runs.RunRow, given: PreflightInput) -> None:
     if blockers and row.mode in GATED:
         raise _blocked(blockers)
     store.show(RunState.RUNNING)
+
+
+def stopped_runs(session: Session, row: runs.RunRow, plan: Plan) -> tuple[str, ...]:
+    """Runs that would insert, when resumed, what this run inserts too."""
+    if row.source_org_id is None or row.target_org_id is None:
+        return ()
+    return late.stopped_inserts(
+        session,
+        source_org_id=row.source_org_id,
+        target_org_id=row.target_org_id,
+        mappings=[entry.name for entry in plan.objects],
+        but=row.id,
+    )
 
 
 def document(finding: Finding) -> dict[str, Any]:

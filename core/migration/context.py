@@ -114,6 +114,8 @@ class RunContext:
     sleep: Callable[[float], None] = time.sleep
     #: rows of every spooled page of every mapping
     sizes: dict[str, list[int]] = field(default_factory=dict)
+    #: source ids of which nobody knows whether the org has them, by mapping
+    unknown: dict[str, set[str]] = field(default_factory=dict)
     #: its optional lookups may all have waited (rule 8.2)
     is_canary: bool = False
     #: a chunk on its way holds one of these

@@ -51,6 +51,7 @@ class Match(IntEnum):
     GONE = 6  # the ledger says which one, and it is gone
     ADOPTED = 8  # made by the platform, found by its natural key
     NOT_SURVIVOR = 7  # another row of its group of equal keys was chosen
+    UNKNOWN = 9  # an earlier run sent it, and nobody knows whether it was written
 
 
 @dataclass(slots=True)

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from core.db.retries import UNKNOWN_FATE
 from core.db.run_state import Failure
 from core.domain.csv import unsendable_in_bulk
 from core.domain.hashing import field_hashes, row_hashes
@@ -45,6 +46,10 @@ AMBIGUOUS = "LOOKUP_AMBIGUOUS"
 NA_SENTENCE = (
     "A value is the text #N/A, which empties a field in a bulk job, the only way for rows without "
     "a key: give the object a key."
+)
+UNKNOWN_SENTENCE = (
+    "An earlier run sent this row, and the org could not tell any more whether it was written: it "
+    "is not sent twice. If the target does not have it, retry it by its id or its group."
 )
 #: the parent changed after reading began: drift, not loss (rule 1.1)
 PARENT_LATE = "PARENT_CHANGED_WHILE_READING"
@@ -186,6 +191,7 @@ class _Page:
             fields=keys,
         )
         self.block(states == Match.BLANK_KEY, "KEY_BLANK", f"The key {what} is blank.", fields=keys)
+        self.block(states == Match.UNKNOWN, UNKNOWN_FATE, UNKNOWN_SENTENCE)
         gone = states == Match.GONE
         policy = self.step.mapping.on_target_missing
         if policy is OnTargetMissing.REPORT:

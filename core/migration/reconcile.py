@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from core.db.retries import UNKNOWN_FATE
 from core.db.run_state import ChunkRow
 from core.errors import LostError
 from core.migration.context import RunContext
@@ -29,7 +30,7 @@ def reconcile(
     key = step.stamped_key
     if key is None:
         why = f"{lost.happened} Without a key it cannot be found out whether it was written."
-        return Outcomes(nobody, [Refusal(row, "ANSWER_LOST", why) for row in rows], [])
+        return Outcomes(nobody, [Refusal(row, UNKNOWN_FATE, why) for row in rows], [])
     found = rows_by_key(run, step, key, page)
     accepted = pl.DataFrame(
         {ROW: list(found), "target_id": list(found.values())}, schema=ACCEPTED_SCHEMA

@@ -39,7 +39,7 @@ from core.errors import (
 )
 from core.migration import canary, delta, survivors
 from core.migration.adopt import link_adopted
-from core.migration.checking import check, with_load_options
+from core.migration.checking import check, stopped_runs, with_load_options
 from core.migration.comparing import compared
 from core.migration.context import Pulse, RunContext, StopRequested
 from core.migration.deciding import CANARY, DecisionNeeded, told_to_stop
@@ -47,7 +47,7 @@ from core.migration.ending import Stay
 from core.migration.evidence import readers, target_counts
 from core.migration.extract import source_folder
 from core.migration.finally_ import set_finally
-from core.migration.late import settle_late
+from core.migration.late import hold_unknown, settle_late
 from core.migration.load import load_step
 from core.migration.match import match
 from core.migration.opening import Given, clock_of, iso, opened, writes
@@ -274,8 +274,13 @@ class _Carrier:
         """Preflight, once, before anything is sent."""
         with self._bridge.session(self._row.workspace_id) as session:
             read_only = org_row(session, self._target_id).read_only
+            stopped = stopped_runs(session, self._row, self._plan)
         given = PreflightInput(
-            self._plan, self._source, self._target, is_read_only=read_only and writes(self._row)
+            self._plan,
+            self._source,
+            self._target,
+            stopped_runs=stopped,
+            is_read_only=read_only and writes(self._row),
         )
         check(self._store, self._row, given)
 
@@ -448,6 +453,7 @@ class _Carrier:
         if self._reading.follows:
             delta.note_new(run, step, matches)
         link_adopted(run, step, matches)
+        hold_unknown(self._bridge, run, self._row, step=step, matches=matches)
         survivors.stand_aside(run, matches, self._survivors(step))
         mark = ""
         if run.is_canary:

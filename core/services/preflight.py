@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from core.access import roles
+from core.db import late
 from core.db import orgs as org_rows
 from core.db import plans as plan_rows
 from core.domain.findings import Finding, Severity
@@ -83,11 +84,18 @@ def check(bridge: Orgbridge, actor: Actor, plan_id: UUID, *, scan_rows: int = SC
     with bridge.session(actor.workspace_id) as session:
         target = org_rows.org_row(session, target_id)
         others = plan_rows.unfinished_runs_into(session, target.org_id or "")
+        stopped = late.stopped_inserts(
+            session,
+            source_org_id=source_id,
+            target_org_id=target_id,
+            mappings=[entry.name for entry in view.plan.objects],
+        )
         given = PreflightInput(
             plan=view.plan,
             source=bridge.row_source(actor.workspace_id, source_id),
             target=bridge.org_client(actor.workspace_id, target_id),
             other_runs=others,
+            stopped_runs=stopped,
             is_read_only=target.read_only,
             scan_rows=scan_rows,
             refresh=True,

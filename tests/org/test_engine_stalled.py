@@ -15,9 +15,12 @@ from core.db import runs
 from core.db.run_lease import claim
 from core.db.run_state import TakenOverError
 from core.domain.states import RunState
+from core.errors import UserError
 from core.migration import run as engine
 from core.salesforce.bulk import BATCH_MAX_S
-from core.services.launching import undo
+from core.services import preflight
+from core.services.launching import cancel, undo
+from core.services.retrying import RetryChoice, retry
 from tests.org.engine import SCHEMA, Pair, connect, line
 from tests.org.pairs import change, create, emptied, live
 from tests.orgs import PracticeOrg, PracticeOrgs, wait_for
@@ -279,6 +282,89 @@ def test_rule_2_5_keyless_rows_whose_results_are_gone_are_reported_and_not_sent_
     figures = line(document, "account")
     assert (figures["inserted"], figures["failed"]) == (0, 3)
     assert {row["code"] for row in pair.failures(document["run_id"])} == {"ANSWER_LOST"}
+    assert len(live(pair.target, "Account")) == 3
+
+
+def test_rule_2_5_rows_of_unknown_fate_are_held_back_until_somebody_names_them(
+    pair: Pair,
+) -> None:
+    """A later run, a delta, a key that is stamped from now on: none of them knows more."""
+    pair.target.plant(GONE)
+    first = pair.run(PLAN)
+    pair.target.clear_faults()
+    emptied(pair.target, "Account")  # somebody looked, and cleared away what was there
+
+    again = pair.run(PLAN)
+    delta = pair.run(PLAN, mode="delta")
+    keyed = pair.run(KEYED_PLAN % "")
+    refused = {row["code"] for row in pair.failures(again["run_id"])}
+    lost = [row["source_id"] for row in pair.failures(first["run_id"])]
+    name = retry(
+        pair.bridge, pair.actor, first["run_id"], RetryChoice(source_ids=(*lost,)), enqueue=False
+    )
+    carried(pair, name)
+
+    assert [line(one, "account")["blocked"] for one in (again, delta, keyed)] == [3, 3, 3]
+    assert refused == {"ANSWER_LOST"}
+    assert line(pair.document(name), "account")["inserted"] == 3
+    assert len(live(pair.target, "Account")) == 3
+    assert line(pair.run(PLAN), "account")["unchanged"] == 3
+
+
+def test_rule_2_5_a_job_that_outlives_its_cancelled_run_is_aborted_and_read_by_the_next(
+    pair: Pair,
+) -> None:
+    """Cancelled while nobody carried the run: its job was never told."""
+    pair.target.plant(STALL)
+    stopped = pair.launch(PLAN)
+    carried(pair, stopped)
+    cancel(pair.bridge, pair.actor, stopped)
+
+    again = pair.run(PLAN)
+
+    assert pair.row(stopped).status is RunState.CANCELLED
+    assert line(again, "account")["read"] == 3
+    assert len(live(pair.target, "Account")) == 3
+
+
+def test_rule_2_5_rows_of_a_cancelled_runs_job_that_the_org_forgot_are_held_back(
+    pair: Pair,
+) -> None:
+    pair.target.plant(STALL)
+    stopped = pair.launch(PLAN)
+    carried(pair, stopped)
+    cancel(pair.bridge, pair.actor, stopped)
+    pair.target.clear_faults()
+    wait_for(lambda: len(live(pair.target, "Account")) == 3, 120)
+    pair.target.json("POST", "/_sim/clock", {"move_s": 8 * 24 * 3600})
+
+    told = [line(pair.run(PLAN), "account")["blocked"] for _ in range(2)]
+
+    assert told == [3, 3]
+    assert len(live(pair.target, "Account")) == 3
+
+
+def test_a_run_that_stopped_with_inserts_is_resumed_or_cancelled_before_another_one(
+    pair: Pair,
+) -> None:
+    pair.target.plant(STALL)
+    stopped = pair.launch(PLAN)
+    carried(pair, stopped)
+    pair.target.clear_faults()
+    other = pair.launch(PLAN)
+
+    with pytest.raises(UserError, match=f"{stopped} stopped with rows on their way") as refused:
+        carried(pair, other)
+    plan_id = pair.row(stopped).plan_id
+    assert plan_id is not None
+    report = preflight.check(pair.bridge, pair.actor, plan_id)
+    carried(pair, stopped)
+    after = carried(pair, other)
+
+    assert refused.value.fact("code") == "stopped_run"
+    assert not report.ready
+    assert after is RunState.SUCCEEDED
+    assert line(pair.document(other), "account")["unchanged"] == 3
     assert len(live(pair.target, "Account")) == 3
 
 

@@ -45,6 +45,8 @@ class PreflightInput:
     sides: Mapping[str, Sides] = field(default_factory=dict)
     #: ids of other unfinished runs that write to the same target org
     other_runs: tuple[str, ...] = ()
+    #: runs that stopped and would insert, when resumed, what this plan inserts too
+    stopped_runs: tuple[str, ...] = ()
     #: the target refuses writes by a switch of ours
     is_read_only: bool = False
     scan_rows: int = RUN_SCAN_ROWS

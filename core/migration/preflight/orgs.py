@@ -85,6 +85,14 @@ def _other_runs(given: PreflightInput) -> Iterator[Finding]:
             f"Run {', '.join(given.other_runs)} writes to the same org: this one would wait.",
             fix=Fix.RUN,
         )
+    for name in given.stopped_runs:
+        yield Finding(
+            Severity.BLOCKER,
+            "stopped_run",
+            f"Run {name} stopped with rows on their way and would insert the same ones again: "
+            "resume it, or cancel it.",
+            fix=Fix.RUN,
+        )
 
 
 def _reader(given: PreflightInput, role: str, granted: UserPermissions) -> Iterator[Finding]:
