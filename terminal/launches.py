@@ -60,3 +60,43 @@ def launch(
         note(f"{entry.id}")
         say(f"{entry.status}: {entry.message}")
     return Exit.LEFT_ROWS if entry.status == "partial" else Exit.OK
+
+
+@app.command()
+def files(as_json: Json = False) -> None:
+    """Files that operations wrote, such as on a schedule."""
+    from core.services import operations
+    from terminal.session import opened
+
+    with opened() as (bridge, actor):
+        found = operations.kept(bridge, actor)
+    names = ("id", "file_name", "kind", "rows", "bytes", "created_by", "created_at")
+    if as_json:
+        show_json([{name: getattr(row, name) for name in names} for row in found])
+        return
+    lines = [tuple(getattr(row, name) for name in names) for row in found]
+    head = ("Id", "File", "Operation", "Rows", "Bytes", "By", "When")
+    show_table(head, lines, empty="No files.")
+
+
+@app.command()
+def file(
+    launch_id: Annotated[str, typer.Argument(metavar="ID", help="As `operations files` tells.")],
+    csv: Annotated[str, typer.Option(help="File to write; - is standard output.")] = "-",
+) -> None:
+    """Fetch the file that an operation wrote."""
+    from uuid import UUID
+
+    from core.errors import UserError
+    from core.services import operations
+    from terminal.operations import written
+    from terminal.session import opened
+
+    try:
+        log_id = UUID(launch_id)
+    except ValueError as wrong:
+        raise UserError(f"{launch_id[:60]!r} is no id of a launch.") from wrong
+    with opened() as (bridge, actor):
+        _, pieces = operations.written(bridge, actor, log_id)
+        size = written(csv, pieces)
+    note(f"{size:,} bytes written.")

@@ -160,12 +160,11 @@ def export(
     ] = False,
 ) -> int:
     """Write records of an org to a CSV file, exactly as the org holds them."""
-    from core.services.exporting import ExportRequest
-    from core.services.exporting import export as exported
+    from core.services import exporting
     from terminal.session import opened
 
     is_query = what.strip().lower().startswith("select ")
-    request = ExportRequest(
+    asked = exporting.request(
         org=org,
         sobject="" if is_query else what,
         soql=what if is_query else "",
@@ -175,7 +174,7 @@ def export(
         for_people=for_people,
     )
     with opened() as (bridge, actor):
-        size = written(csv, exported(bridge, actor, request))
+        size = written(csv, exporting.export(bridge, actor, asked))
     note(f"{size:,} bytes written.")
     return Exit.OK
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
@@ -14,6 +14,9 @@ from core.bootstrap import Orgbridge
 from core.config import load_settings
 from core.jobs import worker as workers
 from core.jobs.tasks import Ports
+
+if TYPE_CHECKING:
+    from core.operations.protocol import PlannedRun
 
 app = typer.Typer(add_completion=False)
 
@@ -34,7 +37,7 @@ def worker(
 
 def ports() -> Ports:
     """What carries runs and launches schedules."""
-    return Ports(carry=_carry, launch=_launch)
+    return Ports(carry=_carry, launch=_launch, start=_start)
 
 
 def _carry(
@@ -51,3 +54,11 @@ def _launch(
     from core.services import schedules
 
     return schedules.launch_due(bridge, workspace_id, schedule_id, due_at=due_at)
+
+
+def _start(
+    bridge: Orgbridge, workspace_id: UUID, log_id: UUID, /, *, by: str, run: PlannedRun
+) -> tuple[UUID, str]:
+    from core.services import planned_runs
+
+    return planned_runs.start(bridge, workspace_id, log_id, by=by, run=run)

@@ -1,6 +1,7 @@
 """Long lists as CSV files by a plain link: written while they are read, never whole in memory.
 
     GET /download/records?org=…&sobject=…|soql=…&fields=…&where=…&people=1&all=1
+    GET /download/file/{id}       what an operation wrote, by its log entry
     GET /download/logs?kind=…&text=…&since=…&until=…        GET /download/audit?actor=…&action=…
 
 The browser's session opens them (they only read); the gate has looked at it before. What is wrong
@@ -10,8 +11,10 @@ is one plain sentence, as long as nothing was sent.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
+from uuid import UUID
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import QueryParams
@@ -23,9 +26,8 @@ from core.api import process
 from core.api.cookies import session_token
 from core.bootstrap import Orgbridge
 from core.domain.roles import Actor
-from core.errors import NotAllowedError, OrgbridgeError, UserError
-from core.services import audit, exporting, logs, people
-from core.services.exporting import ExportRequest
+from core.errors import NotAllowedError, NotFoundError, OrgbridgeError, UserError
+from core.services import audit, exporting, logs, operations, people
 
 PREFIX = "/download/"
 Pieces = Callable[[Orgbridge, Actor, QueryParams], Iterator[bytes]]
@@ -37,11 +39,12 @@ def routes() -> list[BaseRoute]:
         Route(PREFIX + "records", _download("records", _records), methods=["GET"]),
         Route(PREFIX + "logs", _download("logs", _logs), methods=["GET"]),
         Route(PREFIX + "audit", _download("audit-trail", _audit), methods=["GET"]),
+        Route(PREFIX + "file/{log_id}", _file, methods=["GET"]),
     ]
 
 
 def _records(bridge: Orgbridge, actor: Actor, asked: QueryParams) -> Iterator[bytes]:
-    request = ExportRequest(
+    request = exporting.request(
         org=asked.get("org", ""),
         sobject=asked.get("sobject", ""),
         soql=asked.get("soql", ""),
@@ -74,6 +77,33 @@ def _audit(bridge: Orgbridge, actor: Actor, asked: QueryParams) -> Iterator[byte
     return audit.trail_csv(bridge, actor, chosen)
 
 
+async def _file(request: Request) -> Response:
+    return await run_in_threadpool(_kept, request)
+
+
+def _kept(request: Request) -> Response:
+    """A file that was written before, under the name that it got then."""
+    try:
+        bridge, actor = _visitor(request)
+        row, pieces = operations.written(bridge, actor, log_id_of(request))
+        first = next(pieces, b"")
+    except OrgbridgeError as wrong:
+        return _refused(wrong)
+    return streamed(row.file_name, chain([first], pieces))
+
+
+def log_id_of(request: Request) -> UUID:
+    """The log entry that the address names.
+
+    Raises:
+        NotFoundError: what stands there is no id.
+    """
+    try:
+        return UUID(str(request.path_params["log_id"]))
+    except ValueError as exc:
+        raise NotFoundError("There is no such log entry in this workspace.") from exc
+
+
 def _moment(asked: QueryParams, name: str) -> dt.datetime | None:
     given = asked.get(name)
     if not given:
@@ -95,18 +125,38 @@ def _download(name: str, pieces: Pieces) -> Callable[[Request], object]:
 def _begun(request: Request, name: str, pieces: Pieces) -> Response:
     """The answer with its first piece read, so that a refusal can still be said."""
     try:
-        bridge = process.bridge()
-        visitor = people.who(bridge, session_token(request) or "")
-        if visitor is None:
-            raise NotAllowedError("Your session has ended.", next_step="Sign in again.")
-        found = pieces(bridge, visitor.actor, request.query_params)
+        bridge, actor = _visitor(request)
+        found = pieces(bridge, actor, request.query_params)
         first = next(found, b"")
     except OrgbridgeError as wrong:
-        status = 403 if isinstance(wrong, NotAllowedError) else 422
-        return PlainTextResponse(str(wrong), status_code=status)
+        return _refused(wrong)
     stamp = bridge.clock().strftime("%Y%m%d-%H%M")
+    return streamed(f"{name}-{stamp}.csv", chain([first], found))
+
+
+def _visitor(request: Request) -> tuple[Orgbridge, Actor]:
+    bridge = process.bridge()
+    visitor = people.who(bridge, session_token(request) or "")
+    if visitor is None:
+        raise NotAllowedError("Your session has ended.", next_step="Sign in again.")
+    return bridge, visitor.actor
+
+
+def _refused(wrong: OrgbridgeError) -> Response:
+    status = 403 if isinstance(wrong, NotAllowedError) else 422
+    return PlainTextResponse(str(wrong), status_code=status)
+
+
+def streamed(file_name: str, pieces: Iterable[bytes]) -> Response:
+    """A file written while it is read, under its name."""
     headers = {
-        "content-disposition": f'attachment; filename="{name}-{stamp}.csv"',
+        "content-disposition": _attachment(file_name),
         "cache-control": "no-store",
     }
-    return StreamingResponse(chain([first], found), media_type="text/csv", headers=headers)
+    return StreamingResponse(pieces, media_type="text/csv", headers=headers)
+
+
+def _attachment(file_name: str) -> str:
+    """The header that names a download; what a header cannot carry becomes an underscore."""
+    plain = re.sub(r"[^A-Za-z0-9._ -]", "_", file_name)
+    return f'attachment; filename="{plain}"'

@@ -3,6 +3,7 @@
     GET  /api/v1/operations                what there is, with the JSON schema of the parameters
     POST /api/v1/operations/{kind}         launch; 202 with the log entry's id, a worker carries it
     GET  /api/v1/operations/{kind}/{id}    how it stands, with its result when it has ended
+    GET  /api/v1/operations/{kind}/{id}/file   the file that it wrote, streamed
     GET|PUT|POST /api/v1/files…            CSV files as the source of plans (core.api.uploads)
     GET  /api/v1/openapi.json              all of it as OpenAPI 3.1, made from the same registry
 
@@ -25,7 +26,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from core.api import process, uploads
+from core.api import downloads, process, uploads
 from core.bootstrap import Orgbridge
 from core.domain.roles import Actor, Role
 from core.errors import (
@@ -45,7 +46,8 @@ PREFIX = "/api/v1/"
 #: parameters are small; what is larger is a mistake or an attack
 MOST_BODY_BYTES = 1_000_000
 
-Answer = tuple[int, Any]
+#: status and document, or an answer of one's own making
+Answer = tuple[int, Any] | Response
 Work = Callable[[Orgbridge, Actor, Request, Any], Answer]
 
 _STATUSES: tuple[tuple[type[OrgbridgeError], int], ...] = (
@@ -64,6 +66,7 @@ def routes() -> list[BaseRoute]:
         Route(PREFIX + "operations", _route(_list), methods=["GET"]),
         Route(PREFIX + "operations/{kind}", _route(_launch), methods=["POST"]),
         Route(PREFIX + "operations/{kind}/{log_id}", _route(_show), methods=["GET"]),
+        Route(PREFIX + "operations/{kind}/{log_id}/file", _route(_file), methods=["GET"]),
         Route(PREFIX + "files", _route(uploads.listed), methods=["GET"]),
         Route(PREFIX + "files/{name}", _streamed(uploads.kept), methods=["PUT"]),
         Route(PREFIX + "files/{name}/plan", _route(uploads.delivered), methods=["POST"]),
@@ -85,12 +88,13 @@ def _launch(bridge: Orgbridge, actor: Actor, request: Request, body: Any) -> Ans
 
 
 def _show(bridge: Orgbridge, actor: Actor, request: Request, body: Any) -> Answer:
-    try:
-        log_id = UUID(str(request.path_params["log_id"]))
-    except ValueError as exc:
-        raise NotFoundError("There is no such log entry in this workspace.") from exc
-    kind = str(request.path_params["kind"])
+    kind, log_id = str(request.path_params["kind"]), downloads.log_id_of(request)
     return 200, asdict(operations.shown(bridge, actor, kind, log_id=log_id))
+
+
+def _file(bridge: Orgbridge, actor: Actor, request: Request, body: Any) -> Answer:
+    row, pieces = operations.written(bridge, actor, downloads.log_id_of(request))
+    return downloads.streamed(row.file_name, pieces)
 
 
 def _openapi(bridge: Orgbridge, actor: Actor, request: Request, body: Any) -> Answer:
@@ -104,6 +108,9 @@ def _openapi(bridge: Orgbridge, actor: Actor, request: Request, body: Any) -> An
         named = {"name": "id", "in": "path", "required": True}
         shown["parameters"] = [{**named, "schema": {"type": "string", "format": "uuid"}}]
         paths[path + "/{id}"] = {"get": shown}
+        if card.keeps_file:
+            fetched = _described(f"{card.title}: the file that a launch wrote", "200")
+            paths[path + "/{id}/file"] = {"get": {**fetched, "parameters": shown["parameters"]}}
     paths |= _file_paths()
     key = {"type": "http", "scheme": "bearer", "description": "An API key of the workspace"}
     return 200, {
@@ -186,7 +193,8 @@ def _answered(work: Work, request: Request, body: bytes) -> Response:
             list(request.query_params.values())
         ):
             raise NotFoundError("There is nothing at this address.")
-        return _reply(*work(bridge, actor, request, _parsed(body)))
+        answer = work(bridge, actor, request, _parsed(body))
+        return answer if isinstance(answer, Response) else _reply(*answer)
     except BugError as exc:
         return _defect(exc, actor)
     except OrgbridgeError as exc:

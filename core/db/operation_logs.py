@@ -6,12 +6,13 @@ Every ``*_log`` table has the columns of `LogMixin`; functions take the table's 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Table, func, insert, select, update
+from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
@@ -91,24 +92,34 @@ def entries(
     *,
     source_org_id: UUID | None = None,
     target_org_id: UUID | None = None,
+    names: Collection[str] = (),
     limit: int = HISTORY_ROWS,
 ) -> tuple[LogEntry, ...]:
-    """Rows of an operation, newest first, of an org pair if given."""
+    """Rows of an operation, newest first, of an org pair if given.
+
+    Args:
+        names: its parameters', by which it is told from others that share the table.
+    """
     logs = _table(table)
     wanted = select(*_columns(logs)).order_by(logs.c.created_at.desc()).limit(limit)
     if source_org_id is not None:
         wanted = wanted.where(logs.c.source_org_id == source_org_id)
     if target_org_id is not None:
         wanted = wanted.where(logs.c.target_org_id == target_org_id)
+    if names:
+        wanted = wanted.where(logs.c.parameters.has_all(array(names)))
     return tuple(LogEntry(**row._mapping) for row in session.execute(wanted))
 
 
-def latest(session: Session, table: str, *, given: Mapping[str, Any]) -> LogEntry | None:
-    """The newest row with a result whose parameters hold all of ``given``."""
+def latest(
+    session: Session, table: str, *, given: Mapping[str, Any], names: Collection[str]
+) -> LogEntry | None:
+    """The newest row with a result whose parameters hold all of ``given`` and have ``names``."""
     logs = _table(table)
     wanted = (
         select(*_columns(logs))
         .where(logs.c.parameters.contains(dict(given)), logs.c.result != {})
+        .where(logs.c.parameters.has_all(array(names)))
         .order_by(logs.c.created_at.desc())
         .limit(1)
     )

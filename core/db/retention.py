@@ -1,6 +1,7 @@
 """Deleting what its time has passed, as the tables' owner; one run per transaction.
 
 temporary runs, logs, describes  temporary_days
+files that operations wrote      temporary_days
 runs with all that hangs on them run_log_days (never less than a year; pinned ones stay)
 keys of spool and before-images  before_image_days (undo ends with them)
 delivered notices                notification_days
@@ -26,6 +27,7 @@ from core.db.models import (
     DataMigration,
     DescribeCache,
     IdempotencyKey,
+    KeptFile,
     MigrationPlan,
     NotificationLog,
     OauthState,
@@ -47,7 +49,7 @@ class Swept:
 
     #: rows by table, those that went with a run not counted
     rows: dict[str, int]
-    #: runs whose pages nobody can open any more; their files may go
+    #: runs and launches whose pages nobody can open any more; their files may go
     runs_without_pages: tuple[UUID, ...]
 
 
@@ -68,9 +70,12 @@ def sweep(
         keyless = _expired_keys(session, workspace_id, settings, now=now)
         for statement in _statements(workspace_id, settings, now):
             rows += _removed(session, statement)
+        files = _expired_files(session, workspace_id, settings, now=now)
+        if files:
+            rows += _removed(session, delete(KeptFile).where(KeptFile.id.in_(files)))
         if keyless:
             rows += _removed(session, delete(RunKey).where(RunKey.run_id.in_(keyless)))
-    return Swept(dict(rows), (*gone, *keyless))
+    return Swept(dict(rows), (*gone, *keyless, *files))
 
 
 def sweep_shared(open_session: OpenSession, *, days: int, now: dt.datetime) -> dict[str, int]:
@@ -126,6 +131,16 @@ def _expired_keys(
         )
     )
     return tuple(found)
+
+
+def _expired_files(
+    session: Session, workspace_id: UUID, settings: WorkspaceSettings, *, now: dt.datetime
+) -> tuple[UUID, ...]:
+    limit = now - dt.timedelta(days=settings.temporary_days)
+    old = KeptFile.created_at < limit
+    return tuple(
+        session.scalars(select(KeptFile.id).where(KeptFile.workspace_id == workspace_id, old))
+    )
 
 
 def _statements(workspace_id: UUID, settings: WorkspaceSettings, now: dt.datetime) -> list[Delete]:

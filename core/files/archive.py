@@ -28,6 +28,8 @@ ENTRIES_MAX = 50
 RATIO_MAX = 200
 #: below this size no ratio is looked at
 RATIO_FROM_BYTES = 10_000_000
+#: where a file lies that an operation wrote
+KEPT_FOLDER = "file"
 _ENCRYPTED = 0x1
 _REFUSED = "Nothing was kept."
 
@@ -86,6 +88,33 @@ def keep_upload(
             f"{file_name} is empty.", state=_REFUSED, next_step="It needs a header line."
         )
     return KeptUpload(file_name, size, digest.hexdigest(), pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPieces:
+    """Bytes as they lie on the spool."""
+
+    size: int
+    sha256: str
+    pieces: int
+
+
+def keep_pieces(spool: RunSpool, blocks: Iterable[bytes]) -> KeptPieces:
+    """Seals bytes of any number piece by piece; one piece is in memory."""
+    digest = hashlib.sha256()
+    size = pieces = 0
+    for piece in _pieces(blocks):
+        digest.update(piece)
+        size += len(piece)
+        pieces += 1
+        spool.write(page_name(KEPT_FOLDER, pieces), pl.DataFrame({"bytes": [piece]}))
+    return KeptPieces(size, digest.hexdigest(), pieces)
+
+
+def kept_pieces(spool: RunSpool, pieces: int) -> Iterator[bytes]:
+    """The bytes again, one piece in memory."""
+    for number in range(1, pieces + 1):
+        yield spool.read(page_name(KEPT_FOLDER, number)).item()
 
 
 class SealedFile(io.RawIOBase):

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from procrastinate import BaseRetryStrategy, JobContext, RetryDecision, exceptions
@@ -25,6 +25,9 @@ from core.bootstrap import Orgbridge
 from core.domain.states import RunState
 from core.errors import BugError, ConflictError, NotFoundError, OrgbridgeError, TransientError
 from core.jobs import queue, retention
+
+if TYPE_CHECKING:
+    from core.operations.carrying import Start
 
 #: an attempt that met a passing fault waits this long, doubled each time, before the next
 RETRY_AFTER_S = 2.0
@@ -68,6 +71,8 @@ class Ports:
 
     carry: Carry
     launch: Launch
+    #: launches the runs that operations ask for
+    start: Start
 
 
 class WorkerEndsError(Exception):
@@ -126,6 +131,7 @@ def carry_operation(context: JobContext, *, workspace_id: str, kind: str, log_id
             UUID(workspace_id),
             UUID(log_id),
             kind=kind,
+            start=bench.ports.start,
             stop=lambda: bench.ending.is_set() or context.should_abort(),
             hands_over=bench.ending.is_set,
         )

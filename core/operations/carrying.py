@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
-from core.db import operation_logs, orgs, plans
+from core.db import kept_files, operation_logs, orgs, plans
 from core.domain.plan import Plan, plan_from_document
-from core.errors import NotFoundError, OrgbridgeError
+from core.errors import BugError, NotFoundError, OrgbridgeError
+from core.files.archive import keep_pieces
 from core.operations import registry
-from core.operations.protocol import OrgAccess, Report, StoppedError
+from core.operations.protocol import OrgAccess, PlannedRun, Report, StoppedError, WrittenFile
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -24,12 +26,24 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+class Start(Protocol):
+    """Makes and queues the run that an operation asks for; its id and name.
+
+    A second call for the same log entry gives the run of the first.
+    """
+
+    def __call__(
+        self, bridge: Orgbridge, workspace_id: UUID, log_id: UUID, /, *, by: str, run: PlannedRun
+    ) -> tuple[UUID, str]: ...
+
+
 def carry(
     bridge: Orgbridge,
     workspace_id: UUID,
     log_id: UUID,
     *,
     kind: str,
+    start: Start | None = None,
     stop: Callable[[], bool] = lambda: False,
     hands_over: Callable[[], bool] = lambda: False,
 ) -> str:
@@ -48,9 +62,19 @@ def carry(
     if row is None:
         with bridge.session(workspace_id) as session:
             return operation_logs.entry(session, table, log_id=log_id).status
-    context = BridgeContext(bridge, workspace_id, stop, table=table, log_id=log_id)
+    context = BridgeContext(
+        bridge,
+        workspace_id,
+        stop,
+        table=table,
+        log_id=log_id,
+        kind=kind,
+        by=row.requested_by,
+    )
     try:
         report = operation.carry(context, operation.parameters.model_validate(row.parameters))
+        if report.run is not None:
+            report = _started(context, report, start, by=row.requested_by)
     except StoppedError:
         if hands_over():
             context.put_back()
@@ -66,6 +90,19 @@ def carry(
     return status
 
 
+def _started(context: BridgeContext, report: Report, start: Start | None, *, by: str) -> Report:
+    """Launches the run that a report asks for, and says so in it."""
+    if start is None or report.run is None:
+        raise BugError("An operation asked for a run where none can be launched.")
+    run_id, name = context.started(start, report.run, by=by)
+    return replace(
+        report,
+        result={**report.result, "run": name},
+        message=f"{report.message} The run {name} does it.",
+        columns={**report.columns, "run_id": run_id},
+    )
+
+
 class BridgeContext:
     """An operation's view of the product."""
 
@@ -77,8 +114,12 @@ class BridgeContext:
         *,
         table: str = "",
         log_id: UUID | None = None,
+        kind: str = "",
+        by: str = "",
     ) -> None:
         self.workspace_id = workspace_id
+        self._kind = kind
+        self._by = by
         self.clock: Callable[[], datetime] = bridge.clock
         self._bridge = bridge
         self._stop = stop
@@ -118,6 +159,35 @@ class BridgeContext:
     def spool(self, owner_id: UUID, wrapped_key: str) -> RunSpool:
         """The sealed pages of a run or a set of files."""
         return self._bridge.spool.run(owner_id, wrapped_key)
+
+    def keep_file(self, file_name: str, pieces: Iterable[tuple[bytes, int]]) -> WrittenFile:
+        """Seal a file under this launch; a launch that is carried again writes it anew."""
+        if self._log_id is None:
+            raise BugError("A file can be kept by a launched operation only.")
+        key = self._bridge.spool.new_wrapped_key()
+        begun = {"kind": self._kind, "file_name": file_name, "wrapped_key": key}
+        with self.session() as session:
+            kept_files.begin(session, self._log_id, {**begun, "created_by": self._by})
+        rows = 0
+
+        def counted() -> Iterable[bytes]:
+            nonlocal rows
+            for content, number in pieces:
+                rows += number
+                self.progress(f"{rows:,} rows written.")
+                yield content
+
+        kept = keep_pieces(self.spool(self._log_id, key), counted())
+        figures = {"pieces": kept.pieces, "bytes": kept.size, "sha256": kept.sha256, "rows": rows}
+        with self.session() as session:
+            kept_files.finish(session, self._log_id, figures)
+        return WrittenFile(file_name, kept.size, rows, kept.sha256)
+
+    def started(self, start: Start, run: PlannedRun, *, by: str) -> tuple[UUID, str]:
+        """Launch a run for this log entry."""
+        if self._log_id is None:
+            raise BugError("A run can be asked for by a launched operation only.")
+        return start(self._bridge, self.workspace_id, self._log_id, by=by, run=run)
 
     def progress(self, message: str, **facts: Any) -> None:
         """Write how far it is into the log row; stop here when asked to."""

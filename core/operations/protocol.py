@@ -9,7 +9,7 @@ runs in a worker, in a terminal and in a test.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -46,6 +46,31 @@ class OrgAccess:
 
 class StoppedError(Exception):
     """The operation was asked to stop and did, at a checkpoint; nothing is half done."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenFile:
+    """A file that an operation left to be fetched."""
+
+    file_name: str
+    bytes: int
+    rows: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedRun:
+    """A run that an operation asks for: records of the target by id, and what becomes of them."""
+
+    #: of the set of ids and of the plan
+    name: str
+    plan: Plan
+    #: the one table of the set, and its one column
+    table: str
+    column: str
+    ids: tuple[str, ...]
+    confirm: str
+    reason: str
 
 
 class OperationContext(Protocol):
@@ -85,6 +110,10 @@ class OperationContext(Protocol):
         """The sealed pages of a run or a set of files."""
         ...
 
+    def keep_file(self, file_name: str, pieces: Iterable[tuple[bytes, int]]) -> WrittenFile:
+        """Seal a file under this launch, while its pieces (bytes, rows in them) are made."""
+        ...
+
     def progress(self, message: str, **facts: Any) -> None:
         """Tell those who watch how far it is; raises StoppedError when asked to stop."""
         ...
@@ -102,6 +131,8 @@ class Report:
     partial: bool = False
     #: values for further columns of the operation's own log table
     columns: Mapping[str, Any] = field(default_factory=dict)
+    #: what it asks for beyond reading: whoever carries the operation launches it
+    run: PlannedRun | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,5 +148,10 @@ class Operation:
     carry: Callable[[OperationContext, Any], Report]
     log_table: str
     role: Role = Role.ANALYST
-    #: it changes an org: confirmation and approval apply
+    #: it changes an org: its parameters name a plan, whose target is the org, and carry
+    #: ``confirm`` and ``reason``; confirmation and approval apply
     writes: bool = False
+    #: it deletes records: confirmed in every org
+    deletes: bool = False
+    #: it leaves a file to be fetched
+    keeps_file: bool = False

@@ -13,7 +13,12 @@ _MODULES = {
     "field_differences": "core.operations.field_differences",
     "duplicates": "core.operations.duplicates",
     "extra_child_records": "core.operations.extra_child_records",
+    "export_extra_children": "core.operations.export_extra_children",
+    "tag_extra_children": "core.operations.tag_extra_children",
+    "delete_extra_children": "core.operations.delete_extra_children",
     "read_files": "core.operations.read_files",
+    "export_records": "core.operations.export_records",
+    "export_logs": "core.operations.export_logs",
 }
 
 

@@ -1,37 +1,27 @@
-"""What is done to extra child records: listed, written to a file, tagged, deleted.
-
-Tagging and deleting are runs like any other: the ids become a set of files, a plan names the field
-or the delete, and the engine chunks, verifies, keeps what was there before, and undoes.
-"""
+"""What is done to extra child records: listed, written to a file, tagged, deleted."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from core.access import roles
 from core.db import orgs as org_rows
-from core.domain.csv import people_csv
-from core.domain.plan import Plan, plan_from_document
 from core.domain.roles import Role
 from core.errors import ConflictError, UserError
+from core.operations import export_extra_children, extra_child_acts
 from core.operations.carrying import BridgeContext
-from core.operations.extra_child_records import Look, looked_at
-from core.services import files, launching, operations, plans
+from core.operations.extra_child_acts import ChildrenParameters
+from core.operations.extra_child_records import Look
+from core.services import planned_runs, plans
 from core.services.confirming import Confirmation, check_confirmation
-from core.services.files import Upload
-from core.services.launching import LaunchRequest
 
 if TYPE_CHECKING:
     from core.bootstrap import Orgbridge
     from core.domain.roles import Actor
-
-ID_COLUMN = "Target_Id"
-TABLE = "Extra"
-TAG_MAX = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +67,8 @@ def records(bridge: Orgbridge, actor: Actor, place: Place) -> pl.DataFrame:
 def records_csv(bridge: Orgbridge, actor: Actor, place: Place) -> Iterator[bytes]:
     """All of them for a spreadsheet."""
     roles.require(actor, Role.ANALYST, to="export records")
-    found = records(bridge, actor, place)
-    first = True
-    for page in found.iter_slices(20_000) if found.height else [found]:
-        content = people_csv(page, bom=first)
-        yield content if first else content.split(b"\r\n", 1)[1]
-        first = False
+    pieces = export_extra_children.pieces(records(bridge, actor, place))
+    return (content for content, _ in pieces)
 
 
 def launch(bridge: Orgbridge, actor: Actor, place: Place, act: Act, *, enqueue: bool = True) -> str:
@@ -105,28 +91,21 @@ def launch(bridge: Orgbridge, actor: Actor, place: Place, act: Act, *, enqueue: 
         raise UserError("There is nothing to do.", state="Nothing was sent.")
     target = plans.plan(bridge, actor, name=place.plan).plan.target
     _confirm(bridge, actor, target, act)
-    name = _free_name(bridge, actor, look)
-    document = _plan(name, target, look, act)
-    _keep(bridge, actor, name, look)
-    plan_id = plans.create(bridge, actor, document)
-    request = LaunchRequest(
-        confirm=act.confirm,
-        reason=act.reason or f"{act.count:,} extra children of {look.parent.name}",
+    stamp = bridge.clock().strftime("%Y-%m-%d %H.%M.%S.%f")[:-3]
+    run = extra_child_acts.planned(
+        look,
+        name=f"extra {look.child.name} {look.lookup} of {stamp} UTC",
+        target=target,
+        tag=None if act.is_delete else (act.field, act.value),
+        said=(act.confirm, act.reason),
     )
-    return launching.launch(bridge, actor, plan_id, request, enqueue=enqueue)
+    return planned_runs.launch(bridge, actor, run, enqueue=enqueue)
 
 
 def _look(bridge: Orgbridge, actor: Actor, place: Place) -> Look:
-    plan = plans.plan(bridge, actor, name=place.plan).plan
     context = BridgeContext.reading(bridge, actor.workspace_id)
-    looks = list(looked_at(context, plan, only=(place.child, place.lookup)))
-    if not looks:
-        raise UserError(
-            f"The plan {place.plan} moves no parents of {place.child} by {place.lookup}.",
-            next_step="Look at the extra children again.",
-        )
-    rows = pl.concat([look.rows for look in looks]).unique("id", maintain_order=True)
-    return Look(looks[0].parent, looks[0].child, looks[0].lookup, rows)
+    given = ChildrenParameters(plan=place.plan, child=place.child, lookup=place.lookup)
+    return extra_child_acts.extra_children_of(context, given)
 
 
 def _confirm(bridge: Orgbridge, actor: Actor, target: str, act: Act) -> None:
@@ -137,33 +116,3 @@ def _confirm(bridge: Orgbridge, actor: Actor, target: str, act: Act) -> None:
         raise UserError(f"The org {target} is not connected.", state="Nothing was sent.")
     given = Confirmation(act.confirm, act.reason)
     check_confirmation(org, given, deletes=act.is_delete)
-
-
-def _keep(bridge: Orgbridge, actor: Actor, name: str, look: Look) -> None:
-    """The ids as a set of files, read at once."""
-    ids = "\n".join([ID_COLUMN, *look.rows["id"].to_list(), ""]).encode()
-    row = files.keep(bridge, actor, name=name, uploads=[Upload(f"{TABLE}.csv", [ids])])
-    given = [spec.model_copy(update={"key": (ID_COLUMN,)}) for spec in files.tables(row)]
-    files.describe_tables(bridge, actor, row.id, given)
-    operations.launch(bridge, actor, "read_files", given={"files": name})
-
-
-def _plan(name: str, target: str, look: Look, act: Act) -> Plan:
-    entry: dict[str, Any] = {
-        "as": look.child.name,
-        "source": TABLE,
-        "target": look.child.target,
-        "operation": "delete" if act.is_delete else "update",
-        "key": {"source": [ID_COLUMN], "target": ["Id"]},
-        "auto_map": False,
-    }
-    if not act.is_delete:
-        entry["fields"] = {act.field: {"constant": act.value[:TAG_MAX]}}
-    return plan_from_document(
-        {"orgbridge": 1, "name": name, "source": name, "target": target, "objects": [entry]}
-    )
-
-
-def _free_name(bridge: Orgbridge, actor: Actor, look: Look) -> str:
-    stamp = bridge.clock().strftime("%Y-%m-%d %H.%M.%S.%f")[:-3]
-    return f"extra {look.child.name} {look.lookup} of {stamp} UTC"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import datetime as dt
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,9 +19,9 @@ from core.db.logs import (
     LogRow,
     ObjectCount,
 )
-from core.domain.csv import people_lines
 from core.domain.roles import Actor, Role
 from core.errors import NotFoundError, UserError
+from core.operations import export_logs
 
 if TYPE_CHECKING:
     from core.bootstrap import Orgbridge
@@ -38,20 +37,7 @@ __all__ = [
     "ObjectCount",
 ]
 
-CSV_COLUMNS = (
-    "kind",
-    "status",
-    "created_at_utc",
-    "finished_at_utc",
-    "who",
-    "message",
-    "run",
-    "source_org",
-    "target_org",
-    "id",
-)
 ERROR_STATES = ("open", "known", "fixed")
-CSV_ROWS = 1_000
 #: records shown of one kind of error; the run's CSV has all
 SAMPLE_ROWS = 20
 
@@ -164,28 +150,6 @@ def note_error(
 
 
 def _pieces(bridge: Orgbridge, actor: Actor, chosen: LogFilter) -> Iterator[bytes]:
-    yield codecs.BOM_UTF8 + people_lines([CSV_COLUMNS])
     with bridge.session(actor.workspace_id) as session:
-        waiting: list[tuple[str, ...]] = []
-        for row in rows.whole_log(session, actor.workspace_id, chosen):
-            waiting.append(_cells(row))
-            if len(waiting) == CSV_ROWS:
-                yield people_lines(waiting)
-                waiting = []
-        yield people_lines(waiting)
-
-
-def _cells(row: LogRow) -> tuple[str, ...]:
-    plain = (
-        row.kind,
-        row.status,
-        row.created_at.isoformat(),
-        row.finished_at.isoformat() if row.finished_at else "",
-        row.who,
-        row.message,
-        row.run_name or row.data_schedule_id or "",
-        row.source_org or "",
-        row.target_org or "",
-        str(row.id),
-    )
-    return plain
+        for content, _ in export_logs.pieces(session, actor.workspace_id, chosen):
+            yield content

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -10,14 +10,17 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from core.access import audit, roles
-from core.db import operation_logs, orgs, plans
+from core.db import kept_files, operation_logs, orgs, plans
+from core.db.kept_files import KeptFileRow
 from core.db.operation_logs import LogEntry
 from core.domain.roles import Role
 from core.errors import NotFoundError, UserError
+from core.files.archive import kept_pieces
 from core.jobs import queue
 from core.operations import registry
 from core.operations.carrying import carry
 from core.operations.protocol import Operation, Parameters
+from core.services.confirming import Confirmation, check_confirmation
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -25,7 +28,18 @@ if TYPE_CHECKING:
     from core.bootstrap import Orgbridge
     from core.domain.roles import Actor
 
-__all__ = ["LogEntry", "OperationCard", "enqueue", "entries", "launch", "offered", "shown"]
+__all__ = [
+    "KeptFileRow",
+    "LogEntry",
+    "OperationCard",
+    "enqueue",
+    "entries",
+    "launch",
+    "offered",
+    "shown",
+]
+#: files that a list shows at most
+FILES_SHOWN = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +53,8 @@ class OperationCard:
     schema: Mapping[str, Any]
     role: Role
     writes: bool
+    #: a launch leaves a file to be fetched
+    keeps_file: bool
 
 
 def offered(actor: Actor) -> tuple[OperationCard, ...]:
@@ -47,9 +63,16 @@ def offered(actor: Actor) -> tuple[OperationCard, ...]:
     for kind in registry.kinds():
         found = registry.operation(kind)
         if actor.role >= found.role:
-            schema = found.parameters.model_json_schema()
             cards.append(
-                OperationCard(kind, found.title, found.purpose, schema, found.role, found.writes)
+                OperationCard(
+                    kind,
+                    found.title,
+                    found.purpose,
+                    found.parameters.model_json_schema(),
+                    found.role,
+                    found.writes,
+                    found.keeps_file,
+                )
             )
     return tuple(cards)
 
@@ -90,6 +113,17 @@ def checked(actor: Actor, kind: str, given: Mapping[str, Any]) -> dict[str, Any]
     return _parsed(operation, given).model_dump(mode="json")
 
 
+def check_guard(session: Session, kind: str, given: Mapping[str, Any], *, act: str) -> None:
+    """Passes unless the operation changes an org and was not confirmed as that org asks for.
+
+    Raises:
+        UserError: the target is read-only, its name was not typed, or the reason is missing.
+    """
+    operation = registry.operation(kind)
+    if operation.writes:
+        _guard(session, operation, _parsed(operation, given), act=act)
+
+
 def launch(bridge: Orgbridge, actor: Actor, kind: str, *, given: Mapping[str, Any]) -> LogEntry:
     """Launch an operation and wait for its end; the log entry with its result.
 
@@ -97,8 +131,10 @@ def launch(bridge: Orgbridge, actor: Actor, kind: str, *, given: Mapping[str, An
         UserError: a parameter is wrong; the sentence names it. Nothing was launched.
         OrgbridgeError: why it failed; the entry says so as well.
     """
+    from core.services import planned_runs  # which launches operations itself
+
     log_id = lay(bridge, actor, kind, given=given)
-    carry(bridge, actor.workspace_id, log_id, kind=kind)
+    carry(bridge, actor.workspace_id, log_id, kind=kind, start=planned_runs.start)
     return shown(bridge, actor, kind, log_id=log_id)
 
 
@@ -151,13 +187,14 @@ def entries(
 ) -> tuple[LogEntry, ...]:
     """Launches of one kind, newest first, of an org pair if given."""
     roles.require(actor, Role.VIEWER)
-    table = registry.operation(kind).log_table
+    operation = registry.operation(kind)
     with bridge.session(actor.workspace_id) as session:
         return operation_logs.entries(
             session,
-            table,
+            operation.log_table,
             source_org_id=source_org_id,
             target_org_id=target_org_id,
+            names=_names(operation),
             limit=limit,
         )
 
@@ -167,9 +204,39 @@ def latest(
 ) -> LogEntry | None:
     """The newest launch of one kind with these parameters that has a result."""
     roles.require(actor, Role.VIEWER)
-    table = registry.operation(kind).log_table
+    operation = registry.operation(kind)
     with bridge.session(actor.workspace_id) as session:
-        return operation_logs.latest(session, table, given=given)
+        return operation_logs.latest(
+            session, operation.log_table, given=given, names=_names(operation)
+        )
+
+
+def kept(bridge: Orgbridge, actor: Actor) -> tuple[KeptFileRow, ...]:
+    """Files that operations wrote and that can be fetched, the newest first."""
+    roles.require(actor, Role.ANALYST, to="fetch files")
+    with bridge.session(actor.workspace_id) as session:
+        return kept_files.kept_files(session, limit=FILES_SHOWN)
+
+
+def written(bridge: Orgbridge, actor: Actor, log_id: UUID) -> tuple[KeptFileRow, Iterator[bytes]]:
+    """The file that a launch wrote, with its bytes piece by piece.
+
+    Raises:
+        NotFoundError: it wrote none, writes it still, or its time is over.
+    """
+    with bridge.session(actor.workspace_id) as session:
+        row = kept_files.kept_file(session, log_id)
+        roles.require(actor, registry.operation(row.kind).role, to="fetch files")
+        audit.record(
+            session,
+            actor,
+            "file.fetched",
+            subject_kind="operation",
+            subject_id=row.id,
+            subject_name=row.file_name,
+        )
+    spool = bridge.spool.run(row.id, row.wrapped_key)
+    return row, kept_pieces(spool, row.pieces)
 
 
 def _laid(session: Session, actor: Actor, kind: str, *, given: Mapping[str, Any]) -> UUID:
@@ -178,6 +245,8 @@ def _laid(session: Session, actor: Actor, kind: str, *, given: Mapping[str, Any]
     parameters = _parsed(operation, given)
     plain = parameters.model_dump(mode="json")
     source, target = _orgs(session, parameters)
+    if operation.writes:
+        _guard(session, operation, parameters, act="write to")
     values = {
         "requested_by": actor.name,
         "parameters": plain,
@@ -195,6 +264,26 @@ def _laid(session: Session, actor: Actor, kind: str, *, given: Mapping[str, Any]
         after=plain,
     )
     return log_id
+
+
+def _guard(session: Session, operation: Operation, parameters: Parameters, *, act: str) -> None:
+    """What the run will ask for, asked before anything is laid for it."""
+    given = parameters.model_dump()
+    row = plans.plan_row(session, name=given["plan"])
+    if row.target_org_id is None:
+        raise UserError(
+            f"The target org of the plan {row.name} is not connected.",
+            state="Nothing was launched.",
+            next_step="Connect it under Orgs first.",
+        )
+    said = Confirmation(given["confirm"], given["reason"])
+    target = orgs.org_row(session, row.target_org_id)
+    check_confirmation(target, said, deletes=operation.deletes, act=act)
+
+
+def _names(operation: Operation) -> tuple[str, ...]:
+    """Its parameters, by which its entries are told from others of the same table."""
+    return tuple(operation.parameters.model_fields)
 
 
 def _value(schema: Mapping[str, Any], text: str, place: str) -> Any:

@@ -299,7 +299,12 @@ def _check_what(actor: Actor, request: ScheduleRequest) -> None:
 
 def _confirm(session: Session, request: ScheduleRequest, given: Confirmation) -> None:
     """Checks what a launch would check, for schedules that write."""
-    if request.plan_id is None or request.options.get("mode") in _READING_MODES:
+    if request.plan_id is None:
+        operations.check_guard(
+            session, request.operation, request.options, act="write on a schedule to"
+        )
+        return
+    if request.options.get("mode") in _READING_MODES:
         return
     draft = plan_rows.plan_draft(session, plan_id=request.plan_id)
     target_id = draft.row.target_org_id

@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.services import logs
 from pages import registry
-from pages.parts import boxes, figures, log_filter, log_parts, rows, tables, visit
+from pages.parts import boxes, figures, log_filter, log_parts, operation_form, rows, tables, visit
 
 #: what of the filter the link to the CSV carries
 LINKED = ("kind", "text", "since", "until")
@@ -34,13 +34,15 @@ def asked() -> logs.LogFilter:
 def draw() -> None:
     """The page."""
     with rows.head("Logs"):
-        place = st.container(width="content")
+        place = st.container(horizontal=True, width="content")
     wanted = asked()
     page = int(st.session_state.get("logs.page", 1))
     found = logs.logs(visit.bridge(), visit.actor(), wanted, page=page, page_rows=tables.PAGE_ROWS)
     with place:
         asked_for = {**asdict(wanted), "kind": wanted.kinds}
         log_filter.csv_link("logs", {name: asked_for[name] for name in LINKED})
+        given = {"kinds": wanted.kinds, "text": wanted.text, "days": log_filter.DAYS_SHOWN}
+        operation_form.button("export_logs", given=given, key="logs.more")
     if not found.total:
         boxes.empty("Nothing matches", "Runs, counts, comparisons and changes appear here.")
         return

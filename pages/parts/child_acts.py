@@ -11,7 +11,7 @@ from core.domain.roles import Role
 from core.services import extra_children, orgs, plans
 from core.services.extra_children import Act, Place
 from pages import registry
-from pages.parts import boxes, confirm, export, figures, visit, words
+from pages.parts import boxes, confirm, export, figures, operation_form, visit, words
 from pages.parts.boxes import escaped
 
 
@@ -28,6 +28,8 @@ def buttons(plan: str, row: Mapping[str, Any]) -> None:
             key="extra.csv",
             help="All of them as they are now",
         )
+        about = {"plan": plan, "child": row["child"], "lookup": row["lookup"]}
+        operation_form.button("export_extra_children", given=about, key="extra.csv.more")
         if st.button("Tag…", icon=":material/sell:", key="extra.tag"):
             tag_dialog(place, row)
         if st.button("Delete…", icon=":material/delete:", key="extra.delete"):

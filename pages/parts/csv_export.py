@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from core.services import exporting, importing, orgs
-from pages.parts import boxes, export, visit
+from pages.parts import boxes, export, kept_files, operation_form, visit
 from pages.parts.boxes import escaped
 
 OBJECT, SOQL = "An object", "A query"
@@ -15,7 +15,12 @@ PEOPLE, MACHINES = "people (spreadsheet)", "machines (byte for byte)"
 
 
 def draw() -> None:
-    """The form, and the link that starts the download."""
+    """The form with the link that starts the download, and the files that launches wrote."""
+    _form()
+    kept_files.draw()
+
+
+def _form() -> None:
     cards = [card.name for card in orgs.orgs(visit.bridge(), visit.actor())]
     if not cards:
         boxes.empty("No org yet", "Connect an org first; its records can be written to a file.")
@@ -37,27 +42,30 @@ def draw() -> None:
         deleted = st.toggle("Deleted and archived rows too", key="csv.export.all")
     if not (asked.get("sobject") or asked.get("soql")):
         return
-    request = exporting.ExportRequest(
+    asked_for = exporting.ExportParameters(
         org=org,
         sobject=asked.get("sobject", ""),
         soql=asked.get("soql", ""),
         fields=tuple(one.strip() for one in asked.get("fields", "").split(",") if one.strip()),
         where=asked.get("where", ""),
         all_rows=deleted,
+        for_people=readers == PEOPLE,
     )
     said: list[exporting.Outlook] = []
     here = (visit.bridge(), visit.actor())
-    if not boxes.acted(lambda: said.append(exporting.outlook(*here, request))):
+    if not boxes.acted(lambda: said.append(exporting.outlook(*here, asked_for))):
         return
     told = "rows not counted" if said[0].rows is None else f"{said[0].rows:,} rows"
     st.caption(f"{told} · {escaped(said[0].soql[:300])}")
     given = {**asked, "org": org, "people": int(readers == PEOPLE), "all": int(deleted)}
-    st.link_button(
-        "Write the file",
-        f"/download/records?{urlencode(given)}",
-        type="primary",
-        icon=":material/download:",
-    )
+    with st.container(horizontal=True):
+        st.link_button(
+            "Write the file",
+            f"/download/records?{urlencode(given)}",
+            type="primary",
+            icon=":material/download:",
+        )
+        operation_form.button("export_records", given=asked_for.model_dump(), key="csv.export.more")
 
 
 def _object_form(org: str) -> dict[str, str]:

@@ -17,12 +17,12 @@ from streamlit.testing.v1 import AppTest
 
 from core.api import process, rest
 from core.bootstrap import Orgbridge
-from core.db import operation_logs, schedules
+from core.db import ledger_pairs, operation_logs, schedules
 from core.domain.plan import parse_plan
 from core.domain.roles import Actor, Role
 from core.operations import registry
 from core.operations.carrying import carry
-from core.services import api_keys, files, operations, people, plans
+from core.services import api_keys, files, operations, people, planned_runs, plans, running
 from core.services import schedules as schedule_service
 from core.services.files import Upload
 from core.services.schedules import ScheduleRequest
@@ -35,8 +35,28 @@ WORDS: dict[str, dict[str, str]] = {
     "field_differences": {"source": "Legacy", "target": "New", "objects": "Contact"},
     "duplicates": {"org": "Legacy", "object": "Contact", "fields": "LastName", "method": "exact"},
     "extra_child_records": {"plan": "p"},
+    "export_extra_children": {"plan": "p", "child": "contact", "lookup": "AccountId"},
+    "tag_extra_children": {
+        "plan": "p",
+        "child": "contact",
+        "lookup": "AccountId",
+        "at_most": "1",
+        "field": "LastName",
+        "value": "extra",
+    },
+    "delete_extra_children": {
+        "plan": "p",
+        "child": "contact",
+        "lookup": "AccountId",
+        "at_most": "1",
+        "confirm": "New",
+        "reason": "made twice by hand",
+    },
     "read_files": {"files": "{door}"},
+    "export_records": {"org": "Legacy", "sobject": "Contact"},
+    "export_logs": {"kinds": "record_count,audit", "days": "30"},
 }
+PARENT = "001000000000001AAA"
 DUE = dt.datetime(2026, 11, 21, 2, 30, tzinfo=dt.UTC)
 DOORS = ("form", "terminal", "rest", "schedule")
 
@@ -55,15 +75,24 @@ def admin(bridge: Orgbridge) -> Actor:
 
 @pytest.fixture
 def workplace(bridge: Orgbridge, admin: Actor) -> Iterator[None]:
-    """Two scripted orgs, a plan between them, and files for each door."""
+    """Two scripted orgs, a plan between them, a contact that only one has, files for each door."""
     legacy, new = ScriptedData("00D000000000001EAA"), ScriptedData("00D000000000002EAA")
     for org, name in ((legacy, "Legacy"), (new, "New")):
         org.register(bridge, admin, name)
         field = {"name": "LastName", "type": "string", "length": 80}
-        org.describes = {"Contact": described("Contact", field)}
-        org.rows = {"Contact": [{"Id": "003000000000001AAA", "LastName": "Ng"}]}
-    plan = "orgbridge: 1\nname: p\nsource: Legacy\ntarget: New\nobjects:\n  - source: Contact\n"
-    plans.create(bridge, admin, parse_plan(plan))
+        parent = {"name": "AccountId", "type": "reference", "referenceTo": ["Account"]}
+        org.describes = {
+            "Account": described("Account"),
+            "Contact": described("Contact", field, parent),
+        }
+        child = {"Id": "003000000000001AAA", "LastName": "Ng", "AccountId": PARENT}
+        org.rows = {"Account": [{"Id": PARENT}], "Contact": [child]}
+        org.where["AccountId != null"] = [
+            {"Id": child["Id"], "AccountId": PARENT, "CreatedDate": "2026-11-21T08:00:00.000+0000"}
+        ]
+    plan = "orgbridge: 1\nname: p\nsource: Legacy\ntarget: New\nobjects:\n"
+    plans.create(bridge, admin, parse_plan(plan + "  - source: Account\n  - source: Contact\n"))
+    migrated(bridge, admin, f"{legacy.organization_id}:{new.organization_id}")
     for door in DOORS:
         upload = Upload("Contacts.csv", [b"Code,Name\n1,Ng\n"])
         files.keep(bridge, admin, name=door, uploads=[upload])
@@ -72,6 +101,13 @@ def workplace(bridge: Orgbridge, admin: Actor) -> Iterator[None]:
     process.hold(None)
     legacy.http.stop()
     new.http.stop()
+
+
+def migrated(bridge: Orgbridge, admin: Actor, org_pair: str) -> None:
+    """The account came over by a run; the contact under it did not."""
+    links = {"mapping": ["account"], "source_id": [PARENT], "target_id": [PARENT]}
+    with bridge.session(admin.workspace_id) as held:
+        ledger_pairs.bring(held, org_pair, {**links, "origin": ["inserted"]})
 
 
 def words_for(kind: str, door: str) -> dict[str, str]:
@@ -162,9 +198,17 @@ def test_an_operation_goes_through_all_four_doors(
     assert len(entries) == len(OPENED)
     for entry in entries:
         if entry.status == "pending":
-            carry(bridge, admin.workspace_id, entry.id, kind=kind)
+            carry(bridge, admin.workspace_id, entry.id, kind=kind, start=planned_runs.start)
     ended = [operations.shown(bridge, admin, kind, log_id=entry.id) for entry in entries]
     assert {entry.status for entry in ended} == {"succeeded"}
+    if operation.writes:
+        launched = {entry.result["run"] for entry in ended}
+        assert launched == {row.name for row in running.listed(bridge, admin)}
+        assert len(launched) == len(OPENED)
+    if operation.keeps_file:
+        for entry in ended:
+            row, pieces = operations.written(bridge, admin, entry.id)
+            assert len(b"".join(pieces)) == row.bytes > 0
     plain = [_without_door(entry.parameters) for entry in ended]
     assert all(one == plain[0] for one in plain)
     said = json.loads(capsys.readouterr().out)

@@ -8,6 +8,7 @@ from uuid import UUID
 import polars as pl
 import pytest
 import sqlalchemy as sa
+from uuid_utils.compat import uuid7
 
 from core.bootstrap import Orgbridge
 from core.db.models import (
@@ -15,6 +16,7 @@ from core.db.models import (
     Base,
     DataMigration,
     DescribeCache,
+    KeptFile,
     MigrationPlan,
     NotificationLog,
     OauthState,
@@ -26,6 +28,7 @@ from core.db.models import (
 from core.domain.roles import Actor, Role
 from core.domain.workspace_settings import WorkspaceSettings
 from core.errors import NotAllowedError, NotFoundError, UserError
+from core.files.archive import keep_pieces
 from core.jobs.retention import keep_house
 from core.services import settings
 from tests.db.planting import plant, workspace
@@ -88,6 +91,23 @@ def test_fresh_rows_stay(bridge: Orgbridge, here: UUID) -> None:
     removed = keep_house(bridge)
 
     assert (removed, counts()) == ({}, before)
+
+
+def test_files_of_operations_go_with_their_pages(bridge: Orgbridge, here: UUID) -> None:
+    """After the time of temporary data the key, the row and the pages are gone."""
+    ids = (uuid7(), uuid7())
+    with bridge.session(here) as session:
+        for file_id, days in zip(ids, (29, 31), strict=True):
+            key = bridge.spool.new_wrapped_key()
+            keep_pieces(bridge.spool.run(file_id, key), [b"Id\n1\n"])
+            row = KeptFile(id=file_id, kind="export_logs", file_name="x.csv", wrapped_key=key)
+            row.created_at = aged(bridge, days)
+            session.add(row)
+
+    assert keep_house(bridge) == {"kept_file": 1}
+
+    key = bridge.spool.new_wrapped_key()
+    assert [bridge.spool.run(one, key).is_empty() for one in ids] == [False, True]
 
 
 def test_old_runs_go_and_what_people_need_stays(bridge: Orgbridge, here: UUID) -> None:

@@ -77,6 +77,7 @@ LEAST: dict[Role, dict[str, str]] = {
         "logs": "note_error",
         "missing": "launch",
         "orgs": "check_health describe_soon refresh_metadata",
+        "planned_runs": "launch",
         "plans": "create cut_version import_file import_plan put remove rename restore save",
         "retrying": "retry",
         "running": "carry_here",

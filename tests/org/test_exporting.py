@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,8 @@ from core.bootstrap import Orgbridge
 from core.domain.roles import Actor, Role
 from core.errors import NotAllowedError, UserError
 from core.services import audit
-from core.services.exporting import ExportRequest, export
+from core.operations.export_records import ExportParameters
+from core.services.exporting import export, request
 from tests.org.scripted_data import ScriptedData, analyst, described
 
 
@@ -31,9 +33,9 @@ def test_people_get_guarded_cells_and_machines_exact_ones(
     bridge: Orgbridge, legacy: ScriptedData
 ) -> None:
     actor = analyst(bridge)
-    people = b"".join(export(bridge, actor, ExportRequest(org="Legacy", sobject="Account")))
+    people = b"".join(export(bridge, actor, ExportParameters(org="Legacy", sobject="Account")))
     machine = b"".join(
-        export(bridge, actor, ExportRequest(org="Legacy", sobject="Account", for_people=False))
+        export(bridge, actor, ExportParameters(org="Legacy", sobject="Account", for_people=False))
     )
 
     assert people.startswith("\ufeff".encode() + b"Id,Name\r\n")
@@ -51,9 +53,9 @@ def test_pages_share_one_header(
 
     legacy.http.on("GET", r"/query\?q=SELECT Name", Reply(body=page))
     legacy.http.on("GET", "/query/01g", Reply(body=last))
-    request = ExportRequest(org="Legacy", soql="SELECT Name FROM Account;", for_people=False)
+    asked = ExportParameters(org="Legacy", soql="SELECT Name FROM Account;", for_people=False)
 
-    pieces = list(export(bridge, analyst(bridge), request))
+    pieces = list(export(bridge, analyst(bridge), asked))
 
     assert b"".join(pieces) == b"Name\na\nb\nc\n"
     assert len(pieces) == 2
@@ -61,18 +63,18 @@ def test_pages_share_one_header(
 
 def test_an_export_without_rows_has_a_header(bridge: Orgbridge, legacy: ScriptedData) -> None:
     legacy.rows = {}
-    request = ExportRequest(org="Legacy", sobject="Account", fields=("Name",), for_people=False)
+    asked = ExportParameters(org="Legacy", sobject="Account", fields=("Name",), for_people=False)
 
-    assert b"".join(export(bridge, analyst(bridge), request)) == b"Name\n"
+    assert b"".join(export(bridge, analyst(bridge), asked)) == b"Name\n"
 
 
 def test_exports_are_in_the_audit_trail_and_not_for_viewers(
     bridge: Orgbridge, legacy: ScriptedData
 ) -> None:
-    list(export(bridge, analyst(bridge), ExportRequest(org="Legacy", sobject="Account")))
+    list(export(bridge, analyst(bridge), ExportParameters(org="Legacy", sobject="Account")))
     viewer = Actor(bridge.workspace_id(), None, "vic", Role.VIEWER)
     with pytest.raises(NotAllowedError):
-        export(bridge, viewer, ExportRequest(org="Legacy", sobject="Account"))
+        export(bridge, viewer, ExportParameters(org="Legacy", sobject="Account"))
 
     admin = Actor(bridge.workspace_id(), None, "adm", Role.ADMIN)
     found = audit.trail(
@@ -82,11 +84,11 @@ def test_exports_are_in_the_audit_trail_and_not_for_viewers(
 
 
 @pytest.mark.parametrize(
-    "request_",
-    [ExportRequest(org="Legacy"), ExportRequest(org="Legacy", sobject="Account", fields=("Nope",))],
+    "given",
+    [{}, {"sobject": " "}, {"sobject": "Account", "fields": ("Nope",)}],
 )
 def test_a_wrong_request_gets_a_sentence(
-    bridge: Orgbridge, legacy: ScriptedData, request_: ExportRequest
+    bridge: Orgbridge, legacy: ScriptedData, given: dict[str, Any]
 ) -> None:
-    with pytest.raises(UserError):
-        export(bridge, analyst(bridge), request_)
+    with pytest.raises(UserError, match=r"Name an object|no field 'Nope'"):
+        export(bridge, analyst(bridge), request(org="Legacy", **given))

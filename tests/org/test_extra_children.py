@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ import pytest
 import typer
 
 from core.bootstrap import Orgbridge
-from core.errors import ConflictError, UserError
-from core.services import extra_children, launching, plans
+from core.errors import ConflictError, OrgbridgeError, UserError
+from core.services import extra_children, launching, operations, plans
 from core.services import schedules as schedule_service
 from core.services.extra_children import Act, Place
+from core.services.schedules import ScheduleRequest
+from terminal import launches as terminal_launches
 from terminal import operations as terminal_operations
 from terminal import schedules as terminal_schedules
 from terminal import session
@@ -114,6 +117,44 @@ def test_the_terminal_lists_files_tags_deletes_and_schedules_them(
     assert said(terminal_schedules.app, "add", "nightly", *rhythm, "--set", "plan=engine") == 0
     (kept,) = schedule_service.schedules(pair.bridge, pair.actor)
     assert (kept.row.operation, kept.row.options["plan"]) == ("extra_child_records", "engine")
+
+
+def test_operations_delete_export_and_say_what_is_missing(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """At every door the number, the target's name and a reason are asked for before anything."""
+    bridge, actor = pair.bridge, pair.actor
+    place = {"plan": "engine", "child": "contact", "lookup": "AccountId"}
+    wanted = {**place, "at_most": 3, "confirm": "new", "reason": "made twice"}
+    rhythm = ScheduleRequest("s", "30 2 * * *", operation="delete_extra_children")
+    for given, sentence in (
+        ({**wanted, "confirm": "New"}, "its name must be confirmed"),
+        ({**wanted, "reason": ""}, "a reason is needed"),
+        ({**wanted, "plan": "nope"}, "no plan"),
+        ({**wanted, "at_most": 0}, "at_most"),
+    ):
+        with pytest.raises(OrgbridgeError, match=sentence):
+            operations.enqueue(bridge, actor, "delete_extra_children", given=given)
+        with pytest.raises(OrgbridgeError, match=sentence):
+            schedule_service.create(bridge, actor, replace(rhythm, options=given))
+    with pytest.raises(UserError, match="3 extra Contact records now, more than 2"):
+        operations.launch(bridge, actor, "delete_extra_children", given={**wanted, "at_most": 2})
+    assert operations.latest(bridge, actor, "extra_child_records", given={"plan": "engine"}) is None
+
+    exported = operations.launch(bridge, actor, "export_extra_children", given=place)
+    monkeypatch.setattr(session, "opened", lambda: nullcontext((bridge, actor)))
+    file = tmp_path / "kept.csv"
+    said(terminal_launches.app, "file", str(exported.id), "--csv", str(file))
+    assert file.read_bytes().startswith(b"\xef\xbb\xbfid,parent,created\r\n")
+    assert file.read_bytes().count(b"\r\n") == 4
+    assert [row.rows for row in operations.kept(bridge, actor)] == [3]
+
+    launched = operations.launch(bridge, actor, "delete_extra_children", given=wanted)
+    pair.carry(launched.result["run"])
+    assert names(pair) == ["Mine"]
+    again = operations.launch(bridge, actor, "delete_extra_children", given=wanted)
+    assert again.message == "There are no extra Contact records."
+    assert "run" not in again.result
 
 
 def test_the_terminal_searches_by_trained_weights(
