@@ -15,7 +15,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from core import log
+from core import allocators, log
 from core.config import load_settings
 from core.errors import BugError, OrgbridgeError
 from terminal.exits import Exit
@@ -87,6 +87,7 @@ def root(
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; its exit status."""
     sys.excepthook = _say_bug
+    allocators.keep_little_memory()
     command = typer.main.get_command(app)
     try:
         log.configure(load_settings(), process="terminal", to_stderr=False)

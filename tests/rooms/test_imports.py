@@ -19,7 +19,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("core.files",),
     ("core.salesforce", "core.db", "core.spool"),
     ("core.domain",),
-    ("core.log", "core.processes"),
+    ("core.allocators", "core.log", "core.processes"),
     ("core.config",),
     ("core.errors", "core.secret"),
 )
