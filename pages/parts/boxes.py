@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import ParamSpec
 
@@ -13,16 +14,23 @@ from core.services import failures
 from pages.parts import visit
 
 P = ParamSpec("P")
+#: Streamlit 1.67 makes links of bare addresses after it has read the markdown, so that no backslash
+#: and no entity keeps it from that; an invisible word joiner inside the address does (seen)
+_BARE_LINK = re.compile(r"(?<=@)(?=[\w-])|(?<=:)(?=//)|(?<=www)(?=\.)", re.IGNORECASE)
+_JOINER = "\u2060"
 
 
 def escaped(text: object) -> str:
     r"""Text of others, safe inside markdown: nothing in it becomes a link, an icon or formatting.
 
-    >>> escaped("[x](http://e) :material/home: *b*")
-    '\\[x\\](http\\://e) \\:material/home\\: \\*b\\*'
+    >>> escaped("[x](y) :material/home: *b*")
+    '\\[x\\](y) \\:material/home\\: \\*b\\*'
+    >>> escaped("ann@x.example, https://x.example").replace(_JOINER, "^")
+    'ann@^x.example, https\\:^//x.example'
     """
     marks = "\\`*_{}[]<>#|:$~"
-    return "".join(f"\\{char}" if char in marks else char for char in str(text))
+    kept = _BARE_LINK.sub(_JOINER, str(text))
+    return "".join(f"\\{char}" if char in marks else char for char in kept)
 
 
 def error(problem: Exception) -> None:
