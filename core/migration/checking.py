@@ -34,14 +34,14 @@ class BlockedError(UserError):
     """Preflight found what keeps the run from being carried; nothing was sent."""
 
 
-def check(store: RunStore, row: runs.RunRow, given: PreflightInput) -> None:
-    """Runs preflight once per run and keeps what it found.
+def check(store: RunStore, row: runs.RunRow, given: PreflightInput) -> bool:
+    """Runs preflight once per run and keeps what it found; whether nothing stands in the way.
 
     Raises:
         BlockedError: with the first blocker's sentence, in a mode that writes.
     """
     if row.mode in UNCHECKED or row.summary.get("preflight", {}).get("ready"):
-        return
+        return True
     store.show(RunState.CHECKING)
     only = set(row.options.get("only") or ())
     report = preflight(given, schema_checks=schema_findings)
@@ -57,6 +57,7 @@ def check(store: RunStore, row: runs.RunRow, given: PreflightInput) -> None:
     if blockers and row.mode in GATED:
         raise _blocked(blockers)
     store.show(RunState.RUNNING)
+    return not blockers
 
 
 def stopped_runs(session: Session, row: runs.RunRow, plan: Plan) -> tuple[str, ...]:

@@ -175,11 +175,12 @@ class _Carrier:
         self._target_id = target
         self._source = bridge.row_source(workspace, source)
         self._target = bridge.org_client(workspace, target)
-        self._spool = bridge.spool.run(row.id, wrapped_key)
+        self._spool = bridge.spool.run(row.id, wrapped_key, guard=store.check_held)
         orgs: dict[str, RowSource] = {"source": self._source, "target": self._target}
         self._stay = Stay(bridge, row, store, orgs=orgs)
         pulse.tell_calls(self._stay.calls)
         self._opened: tuple[RunContext, Resolved] | None = None
+        self._ready = True
 
     def carry(self) -> RunState:
         try:
@@ -282,7 +283,7 @@ class _Carrier:
             stopped_runs=stopped,
             is_read_only=read_only and writes(self._row),
         )
-        check(self._store, self._row, given)
+        self._ready = check(self._store, self._row, given)
 
     def _resolve(self, run: RunContext, steps: list[Step]) -> None:
         """Notes on the failures of the run before which rows arrived now."""
@@ -535,7 +536,8 @@ class _Carrier:
     def _finish(self) -> RunState:
         steps = self._store.steps()
         status = status_of(steps)
-        if told_to_stop(self._row.options):  # the rest was left behind by choice: never green
+        # the rest was left behind by choice, or a run that writes would be refused: never green
+        if told_to_stop(self._row.options) or not self._ready:
             status = RunState.PARTIAL
         self._compare(steps)
         if self._row.mode == "undo" and status is RunState.SUCCEEDED and writes(self._row):

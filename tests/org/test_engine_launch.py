@@ -12,6 +12,8 @@ from core.bootstrap import Orgbridge
 from core.domain.states import RunState
 from core.errors import UserError
 from core.services import audit, preflight
+from terminal.exits import Exit
+from terminal.progress import status_of
 from tests.org.engine import SCHEMA, Pair, check_identity, connect, line
 from tests.org.oracle import live
 from tests.orgs import PracticeOrg, PracticeOrgs
@@ -93,12 +95,14 @@ def test_a_blocker_ends_the_run_before_anything_is_sent(pair: Pair) -> None:
     assert chunks(pair, name) == []
 
 
-def test_a_dry_run_keeps_the_blockers_and_goes_on(pair: Pair) -> None:
+def test_a_dry_run_keeps_the_blockers_goes_on_and_is_not_green(pair: Pair) -> None:
+    """A script that rehearses and then runs must not read a blocker as leave to go on."""
     create(pair.source, {"Name": "A"})
 
     document = pair.run(UNFILLED, mode="dry-run")
 
-    assert document["status"] == "Succeeded"
+    assert document["status"] == "Partial"
+    assert status_of(document) == Exit.LEFT_ROWS
     assert line(document, "account")["inserted"] == 1
     assert pair.summary(document)["preflight"]["counts"]["blocker"] == 1
 

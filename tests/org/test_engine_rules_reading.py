@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from core.bootstrap import Orgbridge
 from core.db import runs
-from core.migration import run as engine
 from tests.org.engine import SCHEMA, Pair, check_identity, connect, line
 from tests.org.pairs import by_key, change, create, emptied, live
-from tests.orgs import PracticeOrg, PracticeOrgs
+from tests.orgs import PracticeOrg, PracticeOrgs, wait_for
 
 PLAN = """
 orgbridge: 1
@@ -77,27 +78,39 @@ def test_rule_1_1_a_self_lookup_to_a_row_outside_the_filter_is_filled_in_the_sec
 def test_rule_1_1_rows_written_while_reading_are_drift_and_come_with_the_next_run(
     pair: Pair,
 ) -> None:
+    """Every query of the source is held until the run has its watermark and somebody has gone on
+    working: an account that the plan's filter leaves out so far, and a contact of it."""
     create(pair.source, "Account", {"Name": "A"})
     pair.source.json("POST", "/_sim/clock", {"move_s": 5})
+    pair.source.plant({"kind": "http", "path": "/query", "hold": "before", "times": 0})
     name = pair.launch(PLAN)
     made: list[str] = []
 
-    def people_go_on_working() -> None:
-        """Once the accounts were read, somebody makes another one, and a contact of it."""
-        if not made and line(pair.document(name), "account")["read"]:
-            pair.source.json("POST", "/_sim/clock", {"move_s": 5})
-            made.extend(create(pair.source, "Account", {"Name": "late"}))
-            create(pair.source, "Contact", {"LastName": "late too", "AccountId": made[0]})
+    def people_go_on_working() -> bool:
+        if not pair.source.json("GET", "/_sim/faults/held?wait_s=0.5")["held"]:
+            return False
+        if pair.row(name).watermark is None:
+            pair.source.request("POST", "/_sim/faults/release")  # one of preflight's
+            return False
+        pair.source.json("POST", "/_sim/clock", {"move_s": 5})
+        made.extend(create(pair.source, "Account", {"Name": "outside"}))
+        create(pair.source, "Contact", {"LastName": "late too", "AccountId": made[0]})
+        pair.source.clear_faults()
+        return True
 
-    with pair.bridge.session(pair.actor.workspace_id) as session:
-        run_id = runs.run_named(session, name).id
-    engine.carry(pair.bridge, pair.actor.workspace_id, run_id, stop=people_go_on_working)
+    with ThreadPoolExecutor(1) as people:
+        working = people.submit(wait_for, people_go_on_working, 120)
+        try:
+            pair.carry(name)
+        finally:
+            pair.source.clear_faults()
+        working.result()
 
-    assert made
     document = pair.document(name)
     assert line(document, "contact")["blocked"] == 1
     assert [f["code"] for f in pair.failures(name)] == ["PARENT_CHANGED_WHILE_READING"]
     assert pair.summary(document)["objects"]["contact"]["drift"] == 1
+    change(pair.source, "Account", made[0], Name="inside")
     assert pair.run(PLAN)["status"] == "Succeeded"
     assert by_key(pair.target, "Contact", "LastName")["late too"]["AccountId"]
 
