@@ -28,6 +28,7 @@ from core.bootstrap import Orgbridge
 from core.config import Settings
 from core.jobs import schedule, worker
 from core.services import people
+from pages.parts import kept_input
 from pages.parts import palette as _warm  # noqa: F401 - two first sessions would race to import plotly
 from pages.parts.boxes import on_script_error
 
@@ -35,6 +36,7 @@ FRAME = Path(__file__).resolve().parent / "pages" / "frame.py"
 settings = config.load_settings()
 config.trust_proxies(settings)  # before uvicorn reads it
 story = logging.getLogger("app")
+kept_input.install()
 
 
 @asynccontextmanager

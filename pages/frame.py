@@ -28,6 +28,7 @@ visitor = visit.visitor()
 if visitor is None:
     visit.draw_signed_out()
     st.stop()
+visit.remember()
 page = st.navigation(
     registry.navigation(registry.pages_for(visitor.actor.role)),
     position="sidebar",

@@ -34,12 +34,18 @@ def bridge() -> Orgbridge:
 def token() -> str:
     """The session token that the browser sent; "" for none.
 
-    Page tests have no browser and lay it into the session state, which nobody outside can write.
+    Where no browser is, what `remember` kept in the session state counts, which nobody outside can
+    write: page tests have none, and a callback may end after its window was closed.
     """
     if _LENT.get():
         return _LENT.get()
     shown = st.context.cookies.get(SESSION_COOKIE)
     return shown if isinstance(shown, str) else str(st.session_state.get(state.TOKEN, ""))
+
+
+def remember() -> None:
+    """Keep the token for what the person just did: a closed window takes its cookies along."""
+    st.session_state[state.TOKEN] = token()
 
 
 def kept(act: Callable[[], T]) -> Callable[[], T]:
