@@ -54,8 +54,9 @@ class LateHappening:
     schedule: str
     plan_id: UUID | None
     due_at: dt.datetime
-    #: late: it ran all the same; skipped: it did not
+    #: late: it ran all the same; skipped: it did not; refused: it could not, for the reason
     outcome: str
+    reason: str | None = None
 
 
 def runs_since(session: Session, since: dt.datetime) -> list[RunHappening]:
@@ -102,11 +103,12 @@ def late_since(session: Session, since: dt.datetime) -> list[LateHappening]:
             Schedule.plan_id,
             ScheduleFiring.due_at,
             ScheduleFiring.outcome,
+            ScheduleFiring.reason,
         )
         .join(Schedule, Schedule.id == ScheduleFiring.schedule_id)
         .where(
             ScheduleFiring.fired_at >= since,
-            ScheduleFiring.outcome.in_(("late", "skipped")),
+            ScheduleFiring.outcome.in_(("late", "skipped", "refused")),
             ScheduleFiring.workspace_id.in_(_listening()),
         )
     )

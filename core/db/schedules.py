@@ -47,8 +47,10 @@ class FiringRow:
 
     due_at: dt.datetime
     fired_at: dt.datetime
-    #: fired | late | skipped
+    #: fired | late | skipped | launched (an operation) | refused
     outcome: str
+    #: why it was refused
+    reason: str | None
     #: data_schedule_id of the run; None when none was launched
     run: str | None
     run_status: str | None
@@ -81,6 +83,7 @@ def firings(session: Session, schedule_id: UUID) -> tuple[FiringRow, ...]:
             ScheduleFiring.due_at,
             ScheduleFiring.fired_at,
             ScheduleFiring.outcome,
+            ScheduleFiring.reason,
             DataMigration.data_schedule_id.label("run"),
             DataMigration.status.label("run_status"),
         )
@@ -116,9 +119,12 @@ def note_firing(
     *,
     outcome: str | None = None,
     run: str | None = None,
+    reason: str | None = None,
 ) -> None:
-    """Writes down what a firing led to: skipped, or the run of that name."""
-    values: dict[str, Any] = {} if outcome is None else {"outcome": outcome}
+    """Writes down what a firing led to: skipped, refused for a reason, or the run of that name."""
+    values: dict[str, Any] = {"reason": reason}
+    if outcome is not None:
+        values["outcome"] = outcome
     if run is not None:
         found = select(DataMigration.id).where(DataMigration.data_schedule_id == run)
         values["run_id"] = found.scalar_subquery()

@@ -16,7 +16,7 @@ class NoticeEvent(StrEnum):
     RUN_FINISHED = "run_finished"  # a run ended, whatever came of it
     DECISION_WAITING = "decision_waiting"  # a canary or trial asks: continue or stop
     APPROVAL_ASKED = "approval_asked"  # a launch waits for another person
-    SCHEDULE_LATE = "schedule_late"  # a schedule missed its time
+    SCHEDULE_LATE = "schedule_late"  # a schedule missed its time, or could not launch
     SESSION_EXPIRED = "session_expired"  # an org no longer accepts our sign-in
     API_BUDGET = "api_budget"  # an org's daily calls run low
     TEST = "test"  # somebody pressed "Send test"

@@ -72,12 +72,15 @@ def run_notice(run: RunHappening) -> Notice:
 
 
 def late_notice(missed: LateHappening) -> Notice:
-    """What is told of a due time that was missed."""
+    """What is told of a due time that was missed, or at which nothing could be launched."""
+    refused = missed.outcome == "refused"
     came = "It was launched late." if missed.outcome == "late" else "It was skipped."
+    if refused:
+        came = f"Nothing was launched. {missed.reason or ''}".rstrip()
     return Notice(
         event=NoticeEvent.SCHEDULE_LATE,
         subject=f"{missed.schedule_id}:{missed.due_at.isoformat()}",
-        title=f"Late: {missed.schedule}",
+        title=f"{'Not launched' if refused else 'Late'}: {missed.schedule}",
         body=f"{missed.schedule} was due at {missed.due_at:%Y-%m-%d %H:%M} UTC. {came}",
         plan_id=missed.plan_id,
     )

@@ -18,7 +18,7 @@ from core.db import plans as plan_rows
 from core.db import schedules as rows
 from core.db.schedules import FiringRow, ScheduleRow
 from core.domain.roles import Actor, Role
-from core.errors import UserError
+from core.errors import OrgbridgeError, UserError
 from core.jobs import cron
 from core.services import launching, operations
 from core.services.confirming import Confirmation, check_confirmation
@@ -34,6 +34,10 @@ NEXT_TIMES = 5
 LATE_AFTER = dt.timedelta(minutes=2)
 #: outcome of a firing whose operation is in the queue
 LAUNCHED = "launched"
+#: outcome of a firing that could launch nothing
+REFUSED = "refused"
+#: name among a schedule's options: which target, and whether deletes, somebody confirmed
+CONFIRMED = "confirmed"
 #: modes that only read ask for no confirmation
 _READING_MODES = frozenset({"dry-run", "dry_run"})
 
@@ -107,8 +111,9 @@ def create(
     preview(request.cron, request.time_zone, after=bridge.clock())
     _check_what(actor, request)
     with bridge.session(actor.workspace_id) as session:
-        _confirm(session, request, confirmation or Confirmation())
-        schedule_id = rows.add(session, {**_columns(request), "created_by": actor.name})
+        confirmed = _confirm(session, actor, request, confirmation or Confirmation())
+        columns = _columns(request, confirmed)
+        schedule_id = rows.add(session, {**columns, "created_by": actor.name})
         audit.record(
             session,
             actor,
@@ -116,7 +121,7 @@ def create(
             subject_kind="schedule",
             subject_id=schedule_id,
             subject_name=request.name,
-            after=_columns(request),
+            after=columns,
             reason=(confirmation or Confirmation()).reason or None,
         )
     return schedule_id
@@ -136,8 +141,9 @@ def change(
     _check_what(actor, request)
     with bridge.session(actor.workspace_id) as session:
         before = rows.schedule(session, schedule_id)
-        _confirm(session, request, confirmation or Confirmation())
-        rows.change(session, schedule_id, _columns(request))
+        confirmed = _confirm(session, actor, request, confirmation or Confirmation())
+        columns = _columns(request, confirmed)
+        rows.change(session, schedule_id, columns)
         audit.record(
             session,
             actor,
@@ -146,7 +152,8 @@ def change(
             subject_id=schedule_id,
             subject_name=request.name,
             before=asdict(before),
-            after=_columns(request),
+            after=columns,
+            reason=(confirmation or Confirmation()).reason or None,
         )
 
 
@@ -162,9 +169,12 @@ def switch(
     roles.require(actor, Role.ANALYST)
     with bridge.session(actor.workspace_id) as session:
         row = rows.schedule(session, schedule_id)
+        values: dict[str, Any] = {"enabled": on}
         if on:
-            _confirm(session, _request_of(row), confirmation or Confirmation())
-        rows.change(session, schedule_id, {"enabled": on})
+            request = _request_of(row)
+            confirmed = _confirm(session, actor, request, confirmation or Confirmation())
+            values |= {"options": _columns(request, confirmed)["options"]}
+        rows.change(session, schedule_id, values)
         audit.record(
             session,
             actor,
@@ -172,6 +182,7 @@ def switch(
             subject_kind="schedule",
             subject_id=schedule_id,
             subject_name=row.name,
+            reason=(confirmation or Confirmation()).reason or None,
         )
 
 
@@ -198,7 +209,11 @@ def launch_due(
     """Launches what a schedule names for one due time; the run's name, None if nothing had to be.
 
     A second call for the same due time launches nothing, whoever makes it. The confirmation was
-    given when the schedule was made, so the launch carries it.
+    given when the schedule was made, so the launch carries it, as long as the plan still writes
+    into the org that was named and deletes no more than was said then.
+
+    Raises:
+        OrgbridgeError: nothing could be launched; the firing says why.
     """
     with bridge.session(workspace_id) as session:
         row = rows.schedule(session, schedule_id)
@@ -208,15 +223,30 @@ def launch_due(
         if row.overlap_policy == "skip" and rows.goes_still(session, schedule_id):
             rows.note_firing(session, schedule_id, due_at, outcome="skipped")
             return None
+    try:
+        return _launch(bridge, workspace_id, row, due_at=due_at)
+    except OrgbridgeError as problem:
+        with bridge.session(workspace_id) as session:
+            rows.note_firing(session, schedule_id, due_at, outcome=REFUSED, reason=str(problem))
+        raise
+
+
+def _launch(
+    bridge: Orgbridge, workspace_id: UUID, row: ScheduleRow, *, due_at: dt.datetime
+) -> str | None:
     actor = Actor(workspace_id, None, f"schedule:{row.name}", Role.ANALYST, origin="schedule")
-    key = f"schedule:{row.id}:{due_at.isoformat()}"
     if row.plan_id is None:
         _launch_operation(bridge, actor, row, due_at=due_at)
         return None
-    request = replace(_launch_request(row), version=_pinned(bridge, workspace_id, row))
+    with bridge.session(workspace_id) as session:
+        request = launch_request(row, deletes=_deletes(session, row.plan_id))
+    request = replace(request, version=_pinned(bridge, workspace_id, row))
+    key = f"schedule:{row.id}:{due_at.isoformat()}"
     name = launching.launch(bridge, actor, row.plan_id, request, idempotency_key=key)
     with bridge.session(workspace_id) as session:
-        rows.note_firing(session, schedule_id, due_at, run=name)
+        fired = rows.firing(session, row.id, due_at)
+        again = "fired" if fired is not None and fired.outcome == REFUSED else None
+        rows.note_firing(session, row.id, due_at, run=name, outcome=again)
     return name
 
 
@@ -297,15 +327,17 @@ def _check_what(actor: Actor, request: ScheduleRequest) -> None:
         operations.checked(actor, request.operation, request.options)
 
 
-def _confirm(session: Session, request: ScheduleRequest, given: Confirmation) -> None:
-    """Checks what a launch would check, for schedules that write."""
+def _confirm(
+    session: Session, actor: Actor, request: ScheduleRequest, given: Confirmation
+) -> dict[str, Any]:
+    """Checks what a launch would check, for schedules that write; what is kept of the yes."""
     if request.plan_id is None:
         operations.check_guard(
             session, request.operation, request.options, act="write on a schedule to"
         )
-        return
+        return {}
     if request.options.get("mode") in _READING_MODES:
-        return
+        return {}
     draft = plan_rows.plan_draft(session, plan_id=request.plan_id)
     target_id = draft.row.target_org_id
     if target_id is None:
@@ -314,11 +346,17 @@ def _confirm(session: Session, request: ScheduleRequest, given: Confirmation) ->
             state="Nothing was saved.",
             next_step="Connect it under Orgs first.",
         )
-    deletes = any(
-        str(entry.get("operation", "")).endswith("delete") for entry in draft.document["objects"]
-    )
+    deletes = _deletes(session, request.plan_id)
     target = org_rows.org_row(session, target_id)
     check_confirmation(target, given, deletes=deletes, act="write on a schedule to")
+    if not given.name:
+        return {}
+    return {"target_org_id": str(target_id), "deletes": deletes, "by": actor.name}
+
+
+def _deletes(session: Session, plan_id: UUID) -> bool:
+    document = plan_rows.plan_draft(session, plan_id=plan_id).document
+    return any(str(entry.get("operation", "")).endswith("delete") for entry in document["objects"])
 
 
 def _pinned(bridge: Orgbridge, workspace_id: UUID, row: ScheduleRow) -> int | None:
@@ -329,21 +367,26 @@ def _pinned(bridge: Orgbridge, workspace_id: UUID, row: ScheduleRow) -> int | No
         return plan_rows.version_by_id(session, row.plan_version_id).number
 
 
-def _launch_request(row: ScheduleRow) -> LaunchRequest:
+def launch_request(row: ScheduleRow, *, deletes: bool) -> LaunchRequest:
+    """The launch, with the confirmation if it was given for this target and for deletes."""
+    said = row.options.get(CONFIRMED) or {}
+    is_same = said.get("target_org_id") == str(row.target_org_id)
+    holds = is_same and (said.get("deletes") or not deletes)
     known = {f.name for f in fields(LaunchRequest)}
     options = {name: value for name, value in row.options.items() if name in known}
     options["only"] = tuple(options.get("only", ()))
     return LaunchRequest(
         **{
             **options,
-            "confirm": row.target_org or "",
-            "reason": f"schedule {row.name}, confirmed by {row.created_by} when it was set up",
+            "confirm": (row.target_org or "") if holds else "",
+            "reason": f"schedule {row.name}, confirmed by {said.get('by') or row.created_by}",
         }
     )
 
 
-def _columns(request: ScheduleRequest) -> dict[str, Any]:
-    return {**asdict(request), "options": dict(request.options)}
+def _columns(request: ScheduleRequest, confirmed: Mapping[str, Any]) -> dict[str, Any]:
+    options = {name: value for name, value in request.options.items() if name != CONFIRMED}
+    return {**asdict(request), "options": options | ({CONFIRMED: confirmed} if confirmed else {})}
 
 
 def _request_of(row: ScheduleRow) -> ScheduleRequest:

@@ -19,7 +19,7 @@ EVENTS = {
     NoticeEvent.RUN_PARTIAL: "A run ended with rows left behind",
     NoticeEvent.DECISION_WAITING: "A canary or trial waits for a decision",
     NoticeEvent.APPROVAL_ASKED: "An approval is asked for",
-    NoticeEvent.SCHEDULE_LATE: "A schedule was late",
+    NoticeEvent.SCHEDULE_LATE: "A schedule was late or could not launch",
     NoticeEvent.SESSION_EXPIRED: "An org's session was lost",
     NoticeEvent.API_BUDGET: "API calls of an org run low",
 }

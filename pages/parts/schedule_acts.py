@@ -11,7 +11,12 @@ from pages import registry
 from pages.parts import boxes, confirm, figures, schedule_form, state, visit, words
 from pages.parts.boxes import escaped
 
-OUTCOMES = words.STATUSES | {"skipped": words.Word("Skipped", "gray", "skip_next")}
+OUTCOMES = words.STATUSES | {
+    "skipped": words.Word("Skipped", "gray", "skip_next"),
+    "refused": words.Word("Refused", "red", "block"),
+    "fired": words.Word("Fired", "gray", "bolt"),
+    "launched": words.Word("Launched", "green", "play_arrow"),
+}
 
 
 def what(view: schedules.ScheduleView) -> str:
@@ -50,6 +55,8 @@ def card(view: schedules.ScheduleView, known: Sequence[plans.PlanRow], *, may_ch
             for firing in view.firings[:5]:
                 became = words.word(OUTCOMES, firing.run_status or firing.outcome).badge
                 st.markdown(f"{figures.when(firing.due_at)} {became} {escaped(firing.run or '')}")
+                if firing.reason:
+                    st.caption(escaped(firing.reason))
             if not view.firings:
                 st.markdown("None yet")
         if may_change:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+from uuid import UUID
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from core.bootstrap import Orgbridge
-from core.db.models import RegisteredOrg
+from core.db.happenings import LateHappening
+from core.db.models import MigrationPlan, RegisteredOrg, ScheduleFiring
 from core.domain.roles import Actor, Role
 from core.errors import NotAllowedError, UserError
-from core.services import plans, schedules
+from core.notices import watching
+from core.services import orgs, plans, schedules
 from core.services.confirming import Confirmation
 from core.services.schedules import ScheduleRequest
 
@@ -91,6 +94,53 @@ def test_writing_to_a_protected_org_on_a_schedule_is_confirmed(
         schedules.switch(bridge, ann, schedule_id, on=True)
     (view,) = schedules.schedules(bridge, ann)
     assert (view.row.enabled, view.row.target_org, view.next_times) == (False, "live", ())
+
+
+DUE = dt.datetime(2026, 11, 21, 1, tzinfo=dt.UTC)
+
+
+def _fire(bridge: Orgbridge, actor: Actor, schedule_id: UUID, due_at: dt.datetime) -> None:
+    """A due time has come: what the scheduler writes, then what the worker does."""
+    with bridge.session(actor.workspace_id) as session:
+        session.execute(insert(ScheduleFiring).values(schedule_id=schedule_id, due_at=due_at))
+    schedules.launch_due(bridge, actor.workspace_id, schedule_id, due_at=due_at)
+
+
+def test_a_launch_that_was_confirmed_for_another_target_is_refused_and_says_why(
+    bridge: Orgbridge, ann: Actor
+) -> None:
+    """The plan may change after the yes: to another org, to deletes. Nobody confirmed that."""
+    for name in ("legacy", "live", "other"):
+        _connect(bridge, ann, name, protected=name != "legacy")
+    request = ScheduleRequest(
+        "nightly",
+        "0 1 * * *",
+        plan_id=plans.import_plan(bridge, ann, PLAN),
+        options={"mode": "full", "email_answer": "off", "confirmed": {"deletes": True}},
+    )
+    given = Confirmation("live", "agreed with sales")
+    schedule_id = schedules.create(bridge, ann, request, confirmation=given)
+    (view,) = schedules.schedules(bridge, ann)
+    kept = schedules.launch_request(view.row, deletes=False)
+    assert (kept.confirm, kept.reason) == ("live", "schedule nightly, confirmed by ann@x.example")
+    assert schedules.launch_request(view.row, deletes=True).confirm == ""
+
+    with bridge.session(ann.workspace_id) as session:
+        other = orgs.org_named(bridge, ann, "other").id
+        session.execute(update(MigrationPlan).values(target_org_id=other))
+    with pytest.raises(UserError, match="other its name must be confirmed"):
+        _fire(bridge, ann, schedule_id, DUE)
+
+    (view,) = schedules.schedules(bridge, ann)
+    assert view.last is not None and view.last.run is None
+    assert view.last.outcome == "refused"
+    assert "other is a production org" in (view.last.reason or "")
+    late = LateHappening(
+        ann.workspace_id, schedule_id, "nightly", None, DUE, "refused", view.last.reason
+    )
+    told = watching.late_notice(late)
+    assert told.title == "Not launched: nightly"
+    assert "Nothing was launched. To write to other" in told.body
 
 
 def test_a_rhythm_that_is_not_understood_saves_nothing(bridge: Orgbridge, ann: Actor) -> None:

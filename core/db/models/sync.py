@@ -61,8 +61,10 @@ class ScheduleFiring(WorkspaceScoped, Base):
     )
     due_at: Mapped[dt.datetime] = mapped_column(primary_key=True)
     fired_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
-    #: fired | late | skipped
+    #: fired | late | skipped | launched (an operation) | refused
     outcome: Mapped[str] = mapped_column(server_default="fired")
+    #: why it was refused
+    reason: Mapped[str | None]
     run_id: Mapped[UUID | None] = mapped_column(
         ForeignKey("data_migration.id", ondelete="SET NULL"), index=True
     )
