@@ -106,6 +106,22 @@ def test_another_person_approves_and_the_run_goes_on(scene: Scene) -> None:
         approvals.reject(scene.bridge, scene.actor("cy", Role.APPROVER), asked, reason="late")
 
 
+def test_an_approved_run_keeps_the_time_that_it_was_to_start(scene: Scene) -> None:
+    """A yes on Friday afternoon does not start the cut-over of Sunday."""
+    later = scene.now + dt.timedelta(days=2)
+    with scene.bridge.owner_session() as session:
+        options = {"start_at": later.isoformat()}
+        session.execute(sa.update(DataMigration).values(options=options))
+    asked = scene.ask(scene.actor("ada", Role.ANALYST), facts={"start_at": later.isoformat()})
+
+    approvals.approve(scene.bridge, scene.actor("bo", Role.APPROVER), asked)
+
+    with scene.bridge.owner_session() as session:
+        at = session.scalars(sa.text("SELECT scheduled_at FROM procrastinate_jobs")).all()
+    assert at == [later]
+    assert scene.run().status == RunState.PENDING.value
+
+
 def test_nobody_approves_their_own_request(scene: Scene) -> None:
     """Not even an admin, and the database would not take it either."""
     ada = scene.actor("ada", Role.ADMIN)
