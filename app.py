@@ -12,6 +12,7 @@ Everything is built by core.bootstrap; this file only starts and stops it.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -33,6 +34,8 @@ from pages.parts import palette as _warm  # noqa: F401 - two first sessions woul
 from pages.parts.boxes import on_script_error
 
 FRAME = Path(__file__).resolve().parent / "pages" / "frame.py"
+#: how often garbage in cycles is collected, in place of after every script (.streamlit/config.toml)
+TIDY_S = 20
 settings = config.load_settings()
 config.trust_proxies(settings)  # before uvicorn reads it
 story = logging.getLogger("app")
@@ -48,8 +51,19 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
         held.enter_context(_at_hand(bridge))
         await asyncio.to_thread(held.enter_context, _workers(bridge, settings))
         await asyncio.to_thread(_greet, bridge)
+        gc.freeze()  # what start-up made stays; no collection need walk it
+        tidying = asyncio.create_task(_tidy())
         yield
+        tidying.cancel()
     story.info("app has let go of everything")
+
+
+async def _tidy() -> None:
+    """Collect what scripts left in cycles: frames and figures are large, and few enough objects
+    that Python by itself would come late."""
+    while True:
+        await asyncio.sleep(TIDY_S)
+        gc.collect()
 
 
 @contextmanager
