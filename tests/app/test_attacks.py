@@ -270,6 +270,26 @@ HOSTILE = (
 )  # fmt: skip
 
 
+def test_a_form_of_the_door_that_is_too_large_is_refused(town: Town, app: Starlette) -> None:
+    """Strangers reach these routes: neither a long field, nor many, nor a file fills the memory."""
+    caller = browser(app, None)
+    plain = {"content-type": "application/x-www-form-urlencoded"}
+    parts = {"content-type": "multipart/form-data; boundary=b"}
+    field = b'--b\r\nContent-Disposition: form-data; name="email"\r\n\r\n'
+    file = b'--b\r\nContent-Disposition: form-data; name="x"; filename="x"\r\n\r\n'
+    bombs = ((plain, b"email="), (parts, field), (parts, file))
+    answers = [
+        caller.post(path, content=start + b"a" * 3_000_000, headers=headers)
+        for path in ("/login", "/setup", "/invite")
+        for headers, start in bombs
+    ]
+    many = "&".join(f"f{n}=1" for n in range(50))
+    answers.append(caller.post("/login", content=many, headers=plain))
+
+    assert [answer.status_code for answer in answers] == [400] * len(answers)
+    assert "Traceback" not in "".join(answer.text for answer in answers)
+
+
 def test_hostile_text_in_the_forms_stays_text(town: Town, app: Starlette) -> None:
     """Neither the answer nor the database nor the audit trail takes it for anything else."""
     caller = browser(app, None)
