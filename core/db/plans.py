@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import RowMapping, cast, func, select, update
+from sqlalchemy import RowMapping, case, cast, func, select, update
 from sqlalchemy.dialects.postgresql import JSONPATH
 from sqlalchemy.orm import Session, aliased
 
@@ -38,9 +38,11 @@ class PlanRow:
     revision: int
     #: number of the newest version; 0 before the first is cut
     newest_version: int
-    #: object mappings of the draft, and its suggestions and questions that nobody settled
+    #: object mappings of the draft
     objects: int
-    to_review: int
+    #: its suggestions and questions that nobody settled; None where a launch maps by itself, which
+    #: only the orgs' describes tell
+    to_review: int | None
     created_by: str
     updated_by: str
     updated_at: dt.datetime
@@ -349,7 +351,9 @@ def _plan_rows() -> Any:
             MigrationPlan.revision,
             newest.label("newest_version"),
             func.jsonb_array_length(MigrationPlan.draft["objects"]).label("objects"),
-            func.jsonb_array_length(_open_reviews()).label("to_review"),
+            case((_maps_by_itself(), None), else_=func.jsonb_array_length(_open_reviews())).label(
+                "to_review"
+            ),
             MigrationPlan.created_by,
             MigrationPlan.updated_by,
             MigrationPlan.updated_at,
@@ -364,6 +368,12 @@ def _open_reviews() -> Any:
     """Review states of a draft that wait for somebody, as a JSON array."""
     path = '$.objects[*].fields.*.review ? (@ == "suggested" || @ == "needs_clarification")'
     return func.jsonb_path_query_array(MigrationPlan.draft, cast(path, JSONPATH))
+
+
+def _maps_by_itself() -> Any:
+    """Whether a launch would add fields to any object of a draft."""
+    path = "$.objects[*] ? (!(exists (@.auto_map)) || @.auto_map == true)"
+    return func.jsonb_path_exists(MigrationPlan.draft, cast(path, JSONPATH))
 
 
 def _row(mapping: RowMapping) -> PlanRow:

@@ -106,6 +106,9 @@ def view(bridge: Orgbridge, actor: Actor, plan_id: UUID) -> EditorView:
         entries.append(shown)
         objects.append(listed)
     plan = opened.plan.model_copy(update={"objects": tuple(entries)})
+    if all(listed.progress for listed in objects):
+        waiting = sum(listed.progress.to_review for listed in objects if listed.progress)
+        plan_memory.keep_to_review(opened.row.id, opened.row.revision, waiting)
     return EditorView(row=opened.row, plan=plan, objects=tuple(objects))
 
 

@@ -1,6 +1,7 @@
 """What a launch is going to do, as far as earlier runs of the plan tell: creates, updates, deletes.
 
-    outlook(plan) ─▶ the newest run that sorted rows into buckets, and whether the plan was changed
+    outlook(plan) ─▶ the newest run that sorted rows into buckets, and whether the plan was changed;
+                     the pace of the newest run that wrote them all
 
 Figures are of that run; nothing is computed here. A dry run makes them afresh.
 """
@@ -8,7 +9,7 @@ Figures are of that run; nothing is computed here. A dry run makes them afresh.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -20,11 +21,14 @@ from core.services import plans, run_reads
 
 if TYPE_CHECKING:
     from core.bootstrap import Orgbridge
+    from core.db.run_reads import RunLine
     from core.domain.roles import Actor
 
 #: runs that are looked at for buckets, the newest first
 RUNS_LOOKED_AT = 10
 _TELLING = ("dry-run", "full", "delta", "canary")
+#: modes whose time is work, not a person's answer
+_PACING = ("full", "delta")
 _OVER = (RunState.SUCCEEDED, RunState.PARTIAL)
 
 
@@ -60,6 +64,9 @@ class Outlook:
     #: the plan was saved after that run was launched
     is_older_than_plan: bool
     buckets: Mapping[str, Bucket]
+    #: rows read, matched and written in a second, and the run that did so; None before a full run
+    rows_per_s: float | None = None
+    paced_by: str = ""
 
     def total(self, only: Collection[str] = ()) -> Bucket:
         """All mappings together, or the named ones."""
@@ -78,7 +85,10 @@ def outlook(bridge: Orgbridge, actor: Actor, plan_id: UUID) -> Outlook | None:
             continue
         run = run_reads.shown(bridge, actor, line.name).row
         if run.buckets:
+            pace, paced_by = _pace(page.rows)
             return Outlook(
+                rows_per_s=pace,
+                paced_by=paced_by,
                 run=line.name,
                 mode=line.mode,
                 at=line.finished_at or line.created_at,
@@ -86,6 +96,16 @@ def outlook(bridge: Orgbridge, actor: Actor, plan_id: UUID) -> Outlook | None:
                 buckets={name: _bucket(found) for name, found in run.buckets.items()},
             )
     return None
+
+
+def _pace(runs: Sequence[RunLine]) -> tuple[float | None, str]:
+    """Rows in a second of the newest run that carried rows to their end, and its name."""
+    for line in runs:
+        is_whole = line.mode in _PACING and line.status in _OVER and line.totals.done
+        if is_whole and line.started_at and line.finished_at:
+            seconds = (line.finished_at - line.started_at).total_seconds()
+            return line.totals.done / max(seconds, 1.0), line.name
+    return None, ""
 
 
 def _bucket(found: Mapping[str, object]) -> Bucket:

@@ -21,6 +21,7 @@ from core.plans.launch_rules import Around
 
 PLANS_KEPT = 8
 SHOWN_KEPT = 2_000
+COUNTS_KEPT = 1_000
 #: a describe that was refreshed shows in the list of objects after this long
 SHOWN_FOR_S = 30.0
 
@@ -70,6 +71,7 @@ class _Newest(Generic[K, V]):
 
 
 _plans: _Newest[tuple[UUID, int], Plan] = _Newest(PLANS_KEPT)
+_open_fields: _Newest[tuple[UUID, int], int] = _Newest(COUNTS_KEPT)
 _shown: _Newest[tuple[UUID, int], _Held] = _Newest(SHOWN_KEPT)
 
 
@@ -82,6 +84,16 @@ def keep_plan(plan_id: UUID, revision: int, plan: Plan) -> Plan:
     """Remembers a draft; returns it."""
     _plans.keep((plan_id, revision), plan)
     return plan
+
+
+def known_to_review(plan_id: UUID, revision: int) -> int | None:
+    """How many fields wait for a person, if the draft was opened at that revision."""
+    return _open_fields.find((plan_id, revision))
+
+
+def keep_to_review(plan_id: UUID, revision: int, fields: int) -> None:
+    """Remembers how many fields of a draft wait for a person."""
+    _open_fields.keep((plan_id, revision), fields)
 
 
 def shown_of(

@@ -7,7 +7,7 @@ transaction and leaves an audit row. What a document means for two orgs is the p
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -40,10 +40,19 @@ class PlanView:
 
 
 def plans(bridge: Orgbridge, actor: Actor) -> tuple[PlanRow, ...]:
-    """All plans of the workspace, the last changed first."""
+    """All plans of the workspace, the last changed first.
+
+    What waits for review is as the editor counted it last, at this revision; None for a plan that
+    maps by itself and that nobody opened since the app started.
+    """
     roles.require(actor, Role.VIEWER)
     with bridge.session(actor.workspace_id) as session:
-        return rows.live_plans(session)
+        found = rows.live_plans(session)
+    counted = (plan_memory.known_to_review(row.id, row.revision) for row in found)
+    return tuple(
+        row if fields is None else replace(row, to_review=fields)
+        for row, fields in zip(found, counted, strict=True)
+    )
 
 
 def plan(

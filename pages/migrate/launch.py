@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import streamlit as st
 
 from core.domain.roles import Role
@@ -48,8 +50,8 @@ def chosen_plan() -> plans.PlanRow | None:
     return None
 
 
-def checked(row: plans.PlanRow) -> preflight.Report | None:
-    """What the launch would do and what speaks against it; asked again when the plan changes."""
+def checked(row: plans.PlanRow) -> tuple[preflight.Report, dt.datetime] | None:
+    """What the launch would do, what speaks against it, and when that was asked."""
     try:
         with st.skeleton(height=280):
             return launch_checks.report(row)
@@ -81,13 +83,14 @@ def draw() -> None:
     with right:
         chosen = launch_form.how_to_run(row, plan)
     with left:
-        found = checked(row)
-        if found is None:
+        asked = checked(row)
+        if asked is None:
             return
+        found, ran_at = asked
         with st.container(border=True):
             steps = launch_steps.draw(row, plan, found)
         with st.container(border=True):
-            launch_checks.draw(row, found)
+            launch_checks.draw(row, found, ran_at=ran_at)
     with right, st.container(border=True):
         launch_ready.draw(row, target, chosen=chosen, steps=steps, found=found)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -40,22 +41,23 @@ DIALOGS = {
 
 
 @st.cache_data(ttl="5m", max_entries=64, show_spinner=False)
-def _cached(asked: tuple[Any, ...], plan_id: str) -> preflight.Report:
-    """One check per revision of the plan; ``asked`` is part of the key."""
-    return preflight.check(visit.bridge(), visit.actor(), UUID(plan_id))
+def _cached(asked: tuple[Any, ...], plan_id: str) -> tuple[preflight.Report, dt.datetime]:
+    """One check per revision of the plan, and when it ran; ``asked`` is part of the key."""
+    return preflight.check(visit.bridge(), visit.actor(), UUID(plan_id)), visit.now()
 
 
-def report(row: plans.PlanRow) -> preflight.Report:
-    """The check's result; asked of the orgs again when the plan changed or the person says so."""
+def report(row: plans.PlanRow) -> tuple[preflight.Report, dt.datetime]:
+    """The check's result and its time; asked of the orgs again when the plan changed or the person
+    says so."""
     turn = st.session_state.get(state.CHECK_TURN, 0)
     return _cached((str(visit.actor().workspace_id), row.revision, turn), str(row.id))
 
 
-def draw(row: plans.PlanRow, found: preflight.Report) -> None:
+def draw(row: plans.PlanRow, found: preflight.Report, *, ran_at: dt.datetime) -> None:
     """The card."""
     heavy = [f for f in found.findings if f.severity not in LIGHT]
     with st.container(horizontal=True, vertical_alignment="center", wrap=False):
-        st.markdown("**Pre-flight checks**", width="stretch")
+        st.markdown(f"**Pre-flight checks** :gray[ran {figures.ago(ran_at)}]", width="stretch")
         st.markdown(" ".join(counts(found.findings)), width="content")
         if st.button("Run again", type="tertiary", icon=":material/refresh:", key="launch.again"):
             st.session_state[state.CHECK_TURN] = st.session_state.get(state.CHECK_TURN, 0) + 1

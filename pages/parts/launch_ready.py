@@ -81,9 +81,30 @@ def _facts(target: orgs.OrgCard, chosen: Chosen, steps: Steps) -> dict[str, str]
         "Objects": figures.count(len(steps.names)),
     }
     if chosen.writes:
+        facts["Takes"] = takes(steps.outlook, _rows_to_carry(chosen, steps))
         facts["New / updated / deleted"] = changes(steps.outlook, steps.names)
         facts["Undo"] = "Yes" if chosen.request.keep_undo and mode != "trial" else "—"
     return facts
+
+
+def _rows_to_carry(chosen: Chosen, steps: Steps) -> float | None:
+    """Rows that the mode is going to look at; None where only the orgs know."""
+    shares = {"full": 100, "canary": chosen.request.canary_percent}
+    share = shares.get(chosen.request.mode)
+    return None if share is None else steps.rows * share / 100
+
+
+def takes(outlook: Outlook | None, rows: float | None) -> str:
+    """How long it is going to take, by the pace of the last whole run of the plan.
+
+    >>> takes(None, 100.0), takes(None, None)
+    ('a first full run tells', '—')
+    """
+    if rows is None:
+        return figures.MISSING
+    if outlook is None or not outlook.rows_per_s:
+        return "a first full run tells"
+    return f"about {figures.duration(rows / outlook.rows_per_s)}, at the pace of {outlook.paced_by}"
 
 
 def changes(outlook: Outlook | None, names: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ from core.domain.findings import Finding, Severity
 from core.domain.plan import ObjectMapping
 from core.errors import OrgbridgeError
 from core.services import editor, preflight
-from pages.parts import boxes, launch_checks, state
+from pages.parts import boxes, figures, launch_checks, state
 
 #: weights that are shown at a field
 _SHOWN = (Severity.BLOCKER, Severity.WARNING)
@@ -23,19 +24,20 @@ def validate(view: editor.EditorView) -> None:
     """Ask the orgs, keep what was said of fields for the table, and show everything."""
     try:
         with st.skeleton(height=60):
-            found = launch_checks.report(view.row)
+            found, ran_at = launch_checks.report(view.row)
     except OrgbridgeError as problem:
         boxes.error(problem)
         return
     _keep(view, found)
-    drawer(view, found)
+    drawer(view, found, ran_at=ran_at)
 
 
 @st.dialog("Validation", position="right", width=620, icon=":material/fact_check:")
-def drawer(view: editor.EditorView, found: preflight.Report) -> None:
+def drawer(view: editor.EditorView, found: preflight.Report, *, ran_at: dt.datetime) -> None:
     """The findings, blockers first, each with the way to its mend; test rows are among them."""
     heavy = [each for each in found.findings if each.severity not in launch_checks.LIGHT]
-    st.markdown(" ".join(launch_checks.counts(found.findings)))
+    told = f":gray[ran {figures.ago(ran_at)}]"
+    st.markdown(" ".join([*launch_checks.counts(found.findings), told]))
     if not heavy:
         boxes.empty("Nothing speaks against it", "All checks passed.", icon=":material/task_alt:")
     for number, finding in enumerate(heavy):

@@ -34,7 +34,7 @@ def dialog(view: editor.EditorView, mapping: str) -> None:
 
 
 def _draw(view: editor.EditorView, mapping: str) -> None:
-    tests = view.plan.mapping(mapping).tests
+    tests = _now(view, mapping)
     found = row_testing.results(visit.bridge(), visit.actor(), view.row.id, mapping=mapping)
     failed = {each.number for each in found if not each.passed}
     if tests:
@@ -56,6 +56,11 @@ def _draw(view: editor.EditorView, mapping: str) -> None:
         return
     _take_over(view, mapping, tests)
     _form(view, mapping, tests, position=position)
+
+
+def _now(view: editor.EditorView, mapping: str) -> tuple[RowTest, ...]:
+    """The tests as they are saved; the dialog saves while it is open."""
+    return editor.as_launched(visit.bridge(), visit.actor(), view.row.id, mapping=mapping).tests
 
 
 def _table(tests: Sequence[RowTest], found: Sequence[RowTestResult]) -> object:
@@ -127,39 +132,50 @@ def _form(
     view: editor.EditorView, mapping: str, tests: Sequence[RowTest], *, position: int | None
 ) -> None:
     """Both sides of the picked test, or of a new one, value by value."""
-    test = tests[position] if position is not None and position < len(tests) else None
-    st.markdown(f"**Test {position + 1}**" if test and position is not None else "**New test**")
+    is_picked = position is not None and position < len(tests)
+    at = position if position is not None and is_picked else _growing_at(view, tests)
+    key = f"tests.{at if is_picked else 'new'}.{view.row.revision}"
+    test = st.session_state.setdefault(f"{key}.base", tests[at] if is_picked else None)
+    st.markdown(f"**Test {at + 1}**" if is_picked else "**New test**")
     sides = editor.sides(visit.bridge(), visit.actor(), view.row.id, mapping=mapping)
     targets = [field.name for field in sides.target.fields.values() if field.is_writeable]
     left, right = st.columns(2)
-    key = f"tests.{'new' if test is None else position}.{len(tests)}.{view.row.revision}"
     with left:
         given = _values(
             "Source field", list(sides.source.fields), test.given if test else {}, f"{key}.in"
         )
     with right:
         expected = _values("Target field", targets, test.expected if test else {}, f"{key}.out")
-    if test is not None and position is not None and expected:
-        _keep(view, mapping, [*tests[:position], _made(given, expected), *tests[position + 1 :]])
+    kept = [*tests[:at], _made(given, expected), *tests[at + 1 :]]
+    if expected:
+        _keep(view, mapping, kept, was=tests)
+    if is_picked:
+        st.session_state.pop(state.GROWING_TEST, None)
+    else:
+        st.session_state[state.GROWING_TEST] = {"revision": view.row.revision, "at": at}
     with st.container(horizontal=True, horizontal_alignment="right"):
-        if test is not None and st.button("Delete test", key="tests.delete"):
-            rest = [each for number, each in enumerate(tests) if number != position]
-            _save(view, mapping, rest, "The test is gone.")
+        if is_picked and st.button("Delete test", key="tests.delete"):
+            _save(view, mapping, [*tests[:at], *tests[at + 1 :]], "The test is gone.")
         if st.button("Save test", type="primary", key="tests.save", disabled=not expected):
-            made = _made(given, expected)
-            kept = [*tests, made] if test is None else list(tests)
-            if test is not None and position is not None:
-                kept[position] = made
             _save(view, mapping, kept, "The test is saved.")
+
+
+def _growing_at(view: editor.EditorView, tests: Sequence[RowTest]) -> int:
+    """Where the new test of this dialog is kept; it is saved as soon as it says something."""
+    held = st.session_state.get(state.GROWING_TEST)
+    is_this = held is not None and held["revision"] == view.row.revision
+    return min(held["at"], len(tests)) if held is not None and is_this else len(tests)
 
 
 def _made(given: Mapping[str, str | None], expected: Mapping[str, str | None]) -> RowTest:
     return RowTest(given=dict(given), expected=dict(expected))
 
 
-def _keep(view: editor.EditorView, mapping: str, tests: Sequence[RowTest]) -> None:
+def _keep(
+    view: editor.EditorView, mapping: str, tests: Sequence[RowTest], *, was: Sequence[RowTest]
+) -> None:
     """Save a test as far as it is changed: a reload or a closed dialog loses nothing."""
-    if tuple(tests) != tuple(view.plan.mapping(mapping).tests):
+    if tuple(tests) != tuple(was):
         change = partial(row_testing.with_tests, mapping=mapping, tests=tests)
         if plan_grid.save(view.row.id, change):
             st.caption(":green[:material/check:] Saved as you type.")

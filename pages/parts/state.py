@@ -24,6 +24,8 @@ GRID_TURN = "plan.grid.turn"
 GRID_CLICK = "plan.grid.click"
 #: what the last validation said of fields: plan, then sentence and rule by mapping and field
 ISSUES = "plan.issues"
+#: where the new test row that somebody writes is kept: the draft's revision, then its place
+GROWING_TEST = "plan.test.growing"
 #: counts how often the list of objects was made afresh, to show another one as chosen
 OBJECT_TURN = "plan.object.turn"
 #: counts how often the checks of a launch were asked for again

@@ -15,7 +15,9 @@ COLUMNS = {
     "source": st.column_config.TextColumn("Source", width=150),
     "target": st.column_config.TextColumn("Target", width=150),
     "objects": tables.rows_column("Objects", width=75),
-    "review": tables.rows_column("To review", width=80),
+    "review": tables.rows_column(
+        "To review", width=80, help="Counted when the plan is opened in the editor"
+    ),
     "version": st.column_config.TextColumn("Version", width=75),
     "by": st.column_config.TextColumn("Changed by", width=170),
     "at": tables.time_column("Changed", width=170),

@@ -74,3 +74,13 @@ def test_a_launch_into_a_protected_org_asks_another_person_where_the_rule_says_s
 
     assert app.button(key="launch.act").label == "Ask for approval…"
     assert any("another person has to approve" in each.value for each in app.caption)
+
+
+def test_the_checks_say_when_they_ran_and_the_launch_how_long_it_takes(
+    plan_id: UUID, opened: Opened
+) -> None:
+    app = opened("migrate/launch.py", role=Role.ANALYST, plan=str(plan_id), mode="full")
+
+    assert any("Pre-flight checks** :gray[ran" in each.value for each in app.markdown)
+    facts = app.table[0].value
+    assert "a first full run tells" in facts.to_string()

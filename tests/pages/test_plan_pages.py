@@ -204,3 +204,17 @@ def test_what_becomes_of_unknown_owners_is_kept_as_soon_as_it_is_chosen(
     users = plans.plan(bridge, actor, plan_id).plan.users
     assert users is not None
     assert users.missing == "running_user"
+
+
+def test_the_list_counts_what_waits_in_a_plan_that_maps_by_itself(
+    plan_id: UUID, bridge: Orgbridge, actor: Actor
+) -> None:
+    """What a launch would add waits for a person too; nothing is claimed before it was counted."""
+    (unopened,) = plans.plans(bridge, actor)
+    assert unopened.to_review is None
+
+    view = editor.view(bridge, actor, plan_id)
+
+    (counted,) = plans.plans(bridge, actor)
+    shown = [each.progress for each in view.objects]
+    assert counted.to_review == sum(each.to_review for each in shown if each) > 2
