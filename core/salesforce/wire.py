@@ -264,8 +264,9 @@ _REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (u3.NameResolutionError, "its name is not known"),
     (ForbiddenPeerError, "its name leads to a private address"),
     (HandshakeError, "its certificate was not accepted"),
+    # a kind of the next one to the library, although nobody waited
+    (u3.NewConnectionError, "nothing there accepts a connection"),
     (u3.ConnectTimeoutError, "no connection within the time allowed"),
-    (u3.NewConnectionError, "no connection"),
     (u3.ReadTimeoutError, "no answer within the time allowed"),
     (u3.IncompleteRead, "the body was cut short"),
     (u3.ProtocolError, "the connection was dropped"),

@@ -46,6 +46,7 @@ def test_practice_orgs_live_through_up_kill_reset_and_down(bridge: Orgbridge, ad
 
     first = accounts(bridge, admin, "Northwind Legacy")
     os.kill(born[0].pid, signal.SIGKILL)
+    assert processes.wait_until(lambda: not processes.is_alive(born[0].pid), timeout_s=30)
     with practice.watch(bridge.settings.home):
         assert processes.wait_until(
             lambda: practice.keep_up(bridge.settings.home) == 0 and _serves(bridge), timeout_s=30
