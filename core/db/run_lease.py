@@ -7,14 +7,26 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from core.errors import ConflictError
 
 #: a worker that has not been heard of for so long is taken for dead
 LEASE_S = 10
 HEARTBEAT_S = 2
+#: a worker that stops within a transaction loses it after so long, and with it the locks for which
+#: whoever takes the run over would wait
+ASLEEP_AFTER_S = 30.0
 #: code of the refusal to carry what another worker carries
 LEASE_HELD = "LEASE_HELD"
+
+
+def lost_when_asleep(session: Session | Connection) -> None:
+    """The server ends this transaction when its client says nothing for `ASLEEP_AFTER_S`."""
+    session.execute(
+        text("SELECT set_config('idle_in_transaction_session_timeout', :ms, true)"),
+        {"ms": f"{ASLEEP_AFTER_S * 1000:.0f}"},
+    )
 
 
 class Lease:
@@ -54,6 +66,7 @@ def _claimed(connection: Connection, run_id: UUID, *, lock_target: bool) -> int:
     key = int.from_bytes(run_id.bytes[-8:], "big", signed=True)
     alone = connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": key})
     try:
+        lost_when_asleep(connection)
         row = connection.execute(
             text(
                 "UPDATE data_migration SET lease_token = lease_token + 1,"

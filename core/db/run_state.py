@@ -31,7 +31,7 @@ from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
 from core.db import ledger
-from core.db.run_lease import LEASE_HELD, LEASE_S
+from core.db.run_lease import LEASE_HELD, LEASE_S, lost_when_asleep
 from core.domain.states import ChunkState, RunState, StepState
 from core.errors import BugError, ConflictError, NotFoundError
 
@@ -134,6 +134,7 @@ class RunStore:
             of_run: it changes the run's own row (summary, buckets, options, watermark).
         """
         with self._open() as session:
+            lost_when_asleep(session)
             session.execute(
                 text("SELECT set_config('app.workspace_id', :id, true)"),
                 {"id": str(self.workspace_id)},
@@ -150,6 +151,15 @@ class RunStore:
                 raise _taken_over()
             yield Commit(session, self, of_run=of_run)
 
+    def check_held(self) -> None:
+        """Raises `TakenOverError` when another worker has the run by now; one short query."""
+        with self._open() as session:
+            found = session.scalar(
+                text("SELECT lease_token FROM data_migration WHERE id = :id"), {"id": self.run_id}
+            )
+        if found != self.token:
+            raise _taken_over()
+
     def heartbeat(self, calls: Mapping[str, int] | None = None) -> str | None:
         """Extends the lease; what a person asked for meanwhile: ``pause``, ``cancel`` or None.
 
@@ -157,6 +167,7 @@ class RunStore:
             calls: what the run has cost so far, by role of the org, for those who look on.
         """
         with self._open() as session:
+            lost_when_asleep(session)
             row = session.execute(
                 text(
                     "UPDATE data_migration"
@@ -178,6 +189,7 @@ class RunStore:
     def release(self, status: RunState, *, wait_reason: str | None = None, over: bool) -> None:
         """Ends this worker's hold: the run has this status and no lease, the target no lock."""
         with self._open() as session:
+            lost_when_asleep(session)
             session.execute(
                 text(
                     "UPDATE data_migration SET status = :status, wait_reason = :reason,"
@@ -198,6 +210,7 @@ class RunStore:
     def show(self, status: RunState) -> None:
         """Tells what the worker is at; only who holds the lease does."""
         with self._open() as session:
+            lost_when_asleep(session)
             session.execute(
                 text(
                     "UPDATE data_migration SET status = :status"

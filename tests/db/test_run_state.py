@@ -7,10 +7,11 @@ from uuid import UUID
 import polars as pl
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 from uuid_utils.compat import uuid7
 
 from core.bootstrap import Orgbridge
-from core.db import ledger
+from core.db import ledger, run_lease
 from core.db.run_lease import claim
 from core.db.run_state import RunStore, TakenOverError, fingerprint
 from core.errors import ConflictError
@@ -64,6 +65,29 @@ def test_a_worker_that_was_replaced_writes_nothing(bridge: Orgbridge) -> None:
     with pytest.raises(TakenOverError):
         zombie.heartbeat()
 
+    second.close()
+    with bridge.owner_session() as session:
+        assert session.scalar(text("SELECT count(*) FROM run_event")) == 0
+
+
+def test_a_worker_that_stops_in_a_transaction_does_not_hold_up_who_takes_over(
+    bridge: Orgbridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped with the run's row locked: without a limit the takeover would wait for its waking."""
+    monkeypatch.setattr(run_lease, "ASLEEP_AFTER_S", 0.3)
+    run_id = add_run(bridge)
+    first = claim(bridge.owner_engine, run_id, lock_target=False)
+    asleep = store(bridge, run_id, first.token)
+
+    with pytest.raises(SQLAlchemyError), asleep.commit() as commit:
+        first.close()
+        second = claim(bridge.owner_engine, run_id, lock_target=False)
+        commit.event("awake again")
+
+    assert second.token == first.token + 1
+    store(bridge, run_id, second.token).heartbeat()
+    with pytest.raises(TakenOverError):
+        asleep.heartbeat()
     second.close()
     with bridge.owner_session() as session:
         assert session.scalar(text("SELECT count(*) FROM run_event")) == 0
