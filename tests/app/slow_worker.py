@@ -1,6 +1,7 @@
 """A worker process whose runs are small steps written to a table: python FILE URL HOME.
 
-``--knows REVISION`` makes it a worker of the version that has that revision.
+``--knows REVISION`` makes it a worker of the version that has that revision; with ``--stays-at N``
+the work of step N lasts until it is told to stop, so that a test is never too late for the middle.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from core.secret import Secret
 
 STEPS = 30
 STEP_S = 0.1
+STAYS_AT = int(sys.argv[sys.argv.index("--stays-at") + 1]) if "--stays-at" in sys.argv else None
 KEY = "dGVzdC1rZXktdGVzdC1rZXktdGVzdC1rZXktMTIzNDU="
 
 
@@ -46,6 +48,8 @@ def carry(
             done = session.execute(statement, {**values, "step": step})
         if done.rowcount:
             time.sleep(STEP_S)  # the work itself
+        while step == STAYS_AT and not stop():
+            time.sleep(STEP_S)
     with bridge.owner_session() as session:
         session.execute(text("INSERT INTO ended VALUES (:run_id, :pid, now())"), values)
     return RunState.SUCCEEDED

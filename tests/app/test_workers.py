@@ -23,6 +23,8 @@ from core.jobs import janitor, queue
 PROJECT = Path(__file__).resolve().parents[2]
 SCRIPT = Path(__file__).with_name("slow_worker.py")
 STEPS = 30
+#: where the first worker of a test stays, however long the test takes to come to it
+STAYS = ("--stays-at", "5")
 TABLES = """
 CREATE TABLE carried (run_id uuid, pid int, at timestamptz);
 CREATE TABLE step (run_id uuid, step int, pid int, at timestamptz, PRIMARY KEY (run_id, step));
@@ -52,7 +54,7 @@ class Spawn:
 
     def last_words(self, process: subprocess.Popen[bytes]) -> str:
         """What a worker that ends by itself says to the terminal."""
-        process.wait(60)
+        process.wait(120)
         return (self.folder / f"worker{self.started.index(process)}.txt").read_text()
 
 
@@ -94,13 +96,13 @@ def has_ended(bridge: Orgbridge, run_id: UUID) -> bool:
     return bool(rows(bridge, "SELECT FROM ended WHERE run_id = :id", id=run_id))
 
 
-def wait(condition: Callable[[], bool], timeout_s: float = 45.0) -> None:
+def wait(condition: Callable[[], bool], timeout_s: float = 120.0) -> None:
     """Wait for a condition, at most so long."""
     assert processes.wait_until(condition, timeout_s=timeout_s)
 
 
 def test_a_killed_worker_is_taken_over_within_30_seconds(bridge: Orgbridge, spawn: Spawn) -> None:
-    first = spawn()
+    first = spawn(*STAYS)
     run_id = defer(bridge)
     wait(lambda: steps(bridge, run_id) >= 3)
     spawn()
@@ -118,7 +120,7 @@ def test_a_killed_worker_is_taken_over_within_30_seconds(bridge: Orgbridge, spaw
 
 
 def test_a_paused_worker_loses_its_job(bridge: Orgbridge, spawn: Spawn) -> None:
-    first = spawn()
+    first = spawn(*STAYS)
     run_id = defer(bridge)
     wait(lambda: steps(bridge, run_id) >= 2)
     first.send_signal(signal.SIGSTOP)
@@ -129,7 +131,7 @@ def test_a_paused_worker_loses_its_job(bridge: Orgbridge, spawn: Spawn) -> None:
 
 
 def test_a_worker_told_to_end_gives_its_job_back_at_once(bridge: Orgbridge, spawn: Spawn) -> None:
-    first = spawn()
+    first = spawn(*STAYS)
     run_id = defer(bridge)
     wait(lambda: steps(bridge, run_id) >= 2)
 
@@ -154,7 +156,7 @@ def test_a_worker_older_than_the_database_hands_over_to_a_newer_one(
     bridge: Orgbridge, spawn: Spawn
 ) -> None:
     """Upgrade of one worker at a time: it says so, ends, and does not come back."""
-    older = spawn()
+    older = spawn(*STAYS)
     run_id = defer(bridge)
     wait(lambda: steps(bridge, run_id) >= 2)
 
@@ -187,7 +189,7 @@ def test_a_worker_that_cannot_keep_pages_does_not_start(bridge: Orgbridge, spawn
 
 
 def test_a_worker_ends_when_its_parent_is_gone(bridge: Orgbridge, spawn: Spawn) -> None:
-    process = spawn()
+    process = spawn(*STAYS)
     run_id = defer(bridge)
     wait(lambda: steps(bridge, run_id) >= 1)
     assert process.stdin is not None
@@ -220,7 +222,7 @@ def test_runs_on_different_targets_go_side_by_side(bridge: Orgbridge, spawn: Spa
 
 
 def test_an_aborted_run_stops_and_is_not_taken_up_again(bridge: Orgbridge, spawn: Spawn) -> None:
-    spawn()
+    spawn(*STAYS)
     run_id = defer(bridge)
     wait(lambda: steps(bridge, run_id) >= 2)
 
