@@ -60,6 +60,8 @@ def _logs(bridge: Orgbridge, actor: Actor, asked: QueryParams) -> Iterator[bytes
     chosen = logs.LogFilter(
         kinds=tuple(asked.getlist("kind")),
         text=asked.get("text", ""),
+        who=asked.get("who", ""),
+        org_id=_id(asked, "org_id"),
         since=_moment(asked, "since"),
         until=_moment(asked, "until"),
     )
@@ -102,6 +104,14 @@ def log_id_of(request: Request) -> UUID:
         return UUID(str(request.path_params["log_id"]))
     except ValueError as exc:
         raise NotFoundError("There is no such log entry in this workspace.") from exc
+
+
+def _id(asked: QueryParams, name: str) -> UUID | None:
+    given = asked.get(name)
+    try:
+        return UUID(given) if given else None
+    except ValueError as wrong:
+        raise UserError(f"{name}: {given!r:.40} is no id.") from wrong
 
 
 def _moment(asked: QueryParams, name: str) -> dt.datetime | None:

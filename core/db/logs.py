@@ -89,15 +89,6 @@ class LogFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class DayCount:
-    """Entries of one day and status."""
-
-    day: dt.date
-    status: str
-    entries: int
-
-
-@dataclass(frozen=True, slots=True)
 class ObjectCount:
     """Rows of one target object over the runs of a time."""
 
@@ -151,7 +142,7 @@ def log_page(
     Cost: a page by index. A word is sought through every message of the filter, once: no index
     serves a part of a word, since row-level security lets none but leak-proof operators use one.
     """
-    where = _where(workspace_id, chosen)
+    where = condition(workspace_id, chosen)
     few = _few(session, where) if chosen.text else None
     if few is not None:
         wanted = few[offset : offset + limit]
@@ -169,23 +160,11 @@ def log_page(
 
 def whole_log(session: Session, workspace_id: UUID, chosen: LogFilter) -> Iterator[LogRow]:
     """Every entry that the filter matches, newest first, streamed."""
-    where = _where(workspace_id, chosen)
+    where = condition(workspace_id, chosen)
     found = select(ALL_LOGS).where(where).subquery()
     statement = _named(found).execution_options(yield_per=STREAM_ROWS)
     for row in session.execute(statement).mappings():
         yield LogRow(**row)
-
-
-def per_day(session: Session, workspace_id: UUID, chosen: LogFilter) -> list[DayCount]:
-    """Entries per day (UTC) and status, oldest day first."""
-    day = func.date(func.timezone("UTC", ALL_LOGS.c.created_at)).label("day")
-    statement = (
-        select(day, ALL_LOGS.c.status, func.count().label("entries"))
-        .where(_where(workspace_id, chosen))
-        .group_by(day, ALL_LOGS.c.status)
-        .order_by(day)
-    )
-    return [DayCount(row.day, row.status, row.entries) for row in session.execute(statement)]
 
 
 def per_object(
@@ -274,6 +253,17 @@ def failed_rows(session: Session, fingerprint: str, *, limit: int) -> list[Faile
     return [FailedRow(**row) for row in session.execute(statement).mappings()]
 
 
+def error_days(session: Session, *, since: dt.datetime) -> dict[tuple[str, dt.date], int]:
+    """How often each fingerprint was seen on each day (UTC) since a time."""
+    total: dict[tuple[str, dt.date], int] = {}
+    for model in (RowFailure, ErrorLog):
+        day = func.date(func.timezone("UTC", model.created_at))
+        counted = select(model.fingerprint, day, func.count()).where(model.created_at >= since)
+        for fingerprint, when, count in session.execute(counted.group_by(model.fingerprint, day)):
+            total[(fingerprint, when)] = total.get((fingerprint, when), 0) + count
+    return total
+
+
 def note_error(session: Session, values: Mapping[str, Any]) -> None:
     """Write what people know of a fingerprint, in place of what was written before."""
     statement = insert(ErrorNote).values(**values)
@@ -313,7 +303,8 @@ def _rows(session: Session, page: Any) -> list[LogRow]:
     return [LogRow(**row) for row in session.execute(_named(page)).mappings()]
 
 
-def _where(workspace_id: UUID, chosen: LogFilter) -> ColumnElement[bool]:
+def condition(workspace_id: UUID, chosen: LogFilter) -> ColumnElement[bool]:
+    """What of the view a filter matches."""
     log = ALL_LOGS.c
     wanted: list[ColumnElement[bool]] = [log.workspace_id == workspace_id]
     if chosen.kinds:

@@ -1,4 +1,7 @@
-"""The daily sweep: every workspace by its own settings, with one audit row for what went."""
+"""The daily sweep: every workspace by its own settings, with one audit row for what went.
+
+The days that are over are counted for the charts of the logs afterwards.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from core.access import audit
-from core.db import retention, workspaces
+from core.db import log_days, retention, workspaces
 from core.db.retention import Swept
 from core.domain.roles import Actor, Role
 from core.domain.workspace_settings import WorkspaceSettings, read_settings
@@ -29,6 +32,8 @@ def keep_house(bridge: Orgbridge) -> dict[str, int]:
         for run_id in swept.runs_without_pages:
             bridge.spool.delete_run(run_id)
         _record(bridge, workspace_id, swept)
+        with bridge.owner_session() as session:
+            log_days.recount(session, workspace_id, now=bridge.clock())
         _add(total, swept.rows)
     days = max((s.session_days for _, s in found), default=WorkspaceSettings().session_days)
     _add(total, retention.sweep_shared(bridge.owner_session, days=days, now=bridge.clock()))

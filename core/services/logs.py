@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from core.access import audit, roles
+from core.db import log_days
 from core.db import logs as rows
+from core.db.log_days import DayCount, DayDuration
 from core.db.logs import (
     KINDS,
-    DayCount,
     ErrorGroup,
     FailedRow,
     LogFilter,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "KINDS",
     "DayCount",
+    "DayDuration",
     "ErrorGroup",
     "FailedRow",
     "LogFilter",
@@ -65,11 +67,29 @@ def logs(
     return LogPage(tuple(found), min(total, rows.COUNT_UP_TO), total > rows.COUNT_UP_TO)
 
 
-def per_day(bridge: Orgbridge, actor: Actor, chosen: LogFilter) -> tuple[DayCount, ...]:
-    """Entries per day and status, oldest first; for the chart above the list."""
+def per_day(
+    bridge: Orgbridge, actor: Actor, chosen: LogFilter
+) -> tuple[tuple[DayCount, ...], tuple[DayDuration, ...]]:
+    """Entries per day and status, and how long they took, oldest first; for the charts."""
     roles.require(actor, Role.VIEWER, to="read the logs")
     with bridge.session(actor.workspace_id) as session:
-        return tuple(rows.per_day(session, actor.workspace_id, chosen))
+        counted = log_days.figures(session, actor.workspace_id, chosen)
+    return tuple(log_days.per_day(counted)), tuple(log_days.durations(counted))
+
+
+def searched(bridge: Orgbridge, actor: Actor, chosen: LogFilter) -> LogFilter:
+    """The filter as far back as a word is sought at once: the newest few hundred thousand entries.
+
+    The same filter where it asks for no word, or holds no more.
+    """
+    roles.require(actor, Role.VIEWER, to="read the logs")
+    if not chosen.text:
+        return chosen
+    with bridge.session(actor.workspace_id) as session:
+        since = log_days.reach(session, chosen)
+    if since is None or (chosen.since is not None and chosen.since >= since):
+        return chosen
+    return replace(chosen, since=since)
 
 
 def per_object(bridge: Orgbridge, actor: Actor, chosen: LogFilter) -> tuple[ObjectCount, ...]:
@@ -109,6 +129,17 @@ def error_groups(
     with bridge.session(actor.workspace_id) as session:
         found = rows.error_groups(session, since=since)
     return tuple(group for group in found if state in (None, group.state))
+
+
+def error_days(bridge: Orgbridge, actor: Actor, *, days: int = 30) -> Mapping[str, tuple[int, ...]]:
+    """By fingerprint, how often it was seen on each of the last days, the oldest first."""
+    roles.require(actor, Role.VIEWER, to="read errors")
+    now = bridge.clock()
+    with bridge.session(actor.workspace_id) as session:
+        seen = rows.error_days(session, since=now - dt.timedelta(days=days))
+    span = [now.date() - dt.timedelta(days=back) for back in reversed(range(days + 1))]
+    names = {fingerprint for fingerprint, _ in seen}
+    return {name: tuple(seen.get((name, day), 0) for day in span) for name in names}
 
 
 def failed_rows(bridge: Orgbridge, actor: Actor, fingerprint: str) -> tuple[FailedRow, ...]:

@@ -14,24 +14,12 @@ def asked() -> audit.TrailFilter:
     """The filter row."""
     choices = audit.choices(visit.bridge(), visit.actor())
     who, what, when, words = st.columns([0.22, 0.22, 0.26, 0.3], vertical_alignment="bottom")
-    actor = who.selectbox(
-        "Who",
-        ["", *choices.actors],
-        key="actor",
-        bind="query-params",
-        format_func=lambda name: name or "Everybody",
-    )
-    action = what.selectbox(
-        "Action",
-        ["", *choices.actions],
-        key="action",
-        bind="query-params",
-        format_func=lambda name: name or "Every action",
-    )
+    actor = log_filter.one_of(who, "Who", choices.actors, key="actor", every="Everybody")
+    action = log_filter.one_of(what, "Action", choices.actions, key="action", every="Every action")
     rest = log_filter.days_and_words(
         (when, words), page="audit", text_key="audit_q", placeholder="Name, reason, id…"
     )
-    return audit.TrailFilter(actor=actor or "", action=action or "", **rest)
+    return audit.TrailFilter(actor=actor, action=action, **rest)
 
 
 def draw() -> None:

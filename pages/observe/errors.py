@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 import streamlit as st
@@ -16,12 +16,13 @@ COLUMNS = {
     "message": st.column_config.TextColumn("Message", width=330),
     "objects": st.column_config.TextColumn("Objects", width=140),
     "runs": tables.rows_column("Runs", width=65),
+    "days": st.column_config.BarChartColumn("Last 30 days", width=130, y_min=0),
     "last": tables.time_column("Last seen", width=170),
     "state": words.pills("State", error_card.STATES.values(), width=90),
 }
 
 
-def frame(found: Sequence[logs.ErrorGroup]) -> pd.DataFrame:
+def frame(found: Sequence[logs.ErrorGroup], days: Mapping[str, Sequence[int]]) -> pd.DataFrame:
     """One row per kind of error."""
     return tables.frame(
         [
@@ -31,6 +32,7 @@ def frame(found: Sequence[logs.ErrorGroup]) -> pd.DataFrame:
                 "message": group.message,
                 "objects": ", ".join(group.objects),
                 "runs": group.runs,
+                "days": list(days.get(group.fingerprint, ())),
                 "last": group.last_seen,
                 "state": [error_card.STATES[group.state].label],
             }
@@ -43,7 +45,8 @@ def frame(found: Sequence[logs.ErrorGroup]) -> pd.DataFrame:
 def draw() -> None:
     """The page."""
     found = logs.error_groups(visit.bridge(), visit.actor())
-    data = frame(found)
+    days = logs.error_days(visit.bridge(), visit.actor())
+    data = frame(found, days).drop(columns="days")
     with rows.head("Errors"):
         export.button(
             "errors",
@@ -69,7 +72,7 @@ def draw() -> None:
         )
         return
     chosen = tables.show(
-        frame(kept),
+        frame(kept, days),
         COLUMNS,
         key=f"errors.table.{shown}",
         alt="Kinds of errors of the last 30 days, the most frequent first",

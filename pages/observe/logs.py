@@ -6,17 +6,19 @@ from dataclasses import asdict
 
 import streamlit as st
 
-from core.services import logs
+from core.services import audit, logs, orgs
 from pages import registry
 from pages.parts import boxes, figures, log_filter, log_parts, operation_form, rows, tables, visit
 
 #: what of the filter the link to the CSV carries
-LINKED = ("kind", "text", "since", "until")
+LINKED = ("kind", "text", "since", "until", "who", "org_id")
 
 
 def asked() -> logs.LogFilter:
     """The filter row."""
-    kinds, when, words = st.columns([0.44, 0.26, 0.3], vertical_alignment="bottom")
+    kinds, org, who, when, words = st.columns(
+        [0.26, 0.17, 0.17, 0.2, 0.2], vertical_alignment="bottom"
+    )
     chosen = kinds.multiselect(
         "Kind",
         logs.KINDS,
@@ -25,21 +27,39 @@ def asked() -> logs.LogFilter:
         bind="query-params",
         placeholder="Every kind",
     )
+    cards = {card.name: card.id for card in orgs.orgs(visit.bridge(), visit.actor())}
+    name = log_filter.one_of(org, "Org", tuple(cards), key="log_org", every="Every org")
+    people = audit.choices(visit.bridge(), visit.actor()).actors
+    person = log_filter.one_of(who, "Who", people, key="log_who", every="Everybody")
     rest = log_filter.days_and_words(
-        (when, words), page="logs", text_key="log_text", placeholder="Message, run, person…"
+        (when, words), page="logs", text_key="log_text", placeholder="In the message"
     )
-    return logs.LogFilter(kinds=tuple(chosen), **rest)
+    return logs.LogFilter(kinds=tuple(chosen), org_id=cards.get(name), who=person, **rest)
+
+
+def narrowed(wanted: logs.LogFilter) -> logs.LogFilter:
+    """As far back as a word is sought at once, unless somebody wants all of it."""
+    near = logs.searched(visit.bridge(), visit.actor(), wanted)
+    if near == wanted or near.since is None:
+        return wanted
+    whole = st.toggle(
+        f"Search before {near.since:%-d %b} as well",
+        key="logs.whole",
+        help="A word is sought through the newest entries first; all of them take longer.",
+    )
+    return wanted if whole else near
 
 
 def draw() -> None:
     """The page."""
     with rows.head("Logs"):
         place = st.container(horizontal=True, width="content")
-    wanted = asked()
+    whole = asked()
+    wanted = narrowed(whole)
     page = int(st.session_state.get("logs.page", 1))
     found = logs.logs(visit.bridge(), visit.actor(), wanted, page=page, page_rows=tables.PAGE_ROWS)
     with place:
-        asked_for = {**asdict(wanted), "kind": wanted.kinds}
+        asked_for = {**asdict(whole), "kind": whole.kinds}
         log_filter.csv_link("logs", {name: asked_for[name] for name in LINKED})
         given = {"kinds": wanted.kinds, "text": wanted.text, "days": log_filter.DAYS_SHOWN}
         operation_form.button("export_logs", given=given, key="logs.more")
@@ -48,9 +68,8 @@ def draw() -> None:
         return
     log_parts.charts(wanted)
     told = "more than " if found.is_at_least else ""
-    st.caption(
-        f"{told}{figures.plural(found.total, 'entry').replace('entrys', 'entries')}, newest first"
-    )
+    noun = "entry" if found.total == 1 else "entries"
+    st.caption(f"{told}{figures.count(found.total)} {noun}, newest first")
     chosen = tables.show(
         log_parts.frame(found.rows),
         log_parts.COLUMNS,

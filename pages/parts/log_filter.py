@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -41,6 +41,18 @@ def days_and_words(
     )
     since, until = days.bounds(span)
     return {"text": (text or "").strip(), "since": since, "until": until}
+
+
+def one_of(place: Any, label: str, names: Sequence[str], *, key: str, every: str) -> str:
+    """One of many, or all of them: the empty text. The address keeps it."""
+    chosen = place.selectbox(
+        label,
+        ["", *names],
+        key=key,
+        bind="query-params",
+        format_func=lambda name: name or every,
+    )
+    return chosen or ""
 
 
 def csv_link(kind: str, chosen: Mapping[str, Any]) -> None:

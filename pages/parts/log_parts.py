@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from core.services import logs
-from pages.parts import boxes, palette, tables, visit, words
+from pages.parts import boxes, figures, palette, tables, visit, words
 
 COLUMNS = {
     "at": tables.time_column("When", width=160, pinned=True),
@@ -41,28 +41,53 @@ def frame(found: Sequence[logs.LogRow]) -> pd.DataFrame:
 
 
 def charts(chosen: logs.LogFilter) -> None:
-    """Entries per day by what became of them; rows per object that arrived or did not."""
-    days, objects = _figures(str(visit.actor().workspace_id), chosen)
+    """Entries per day by what became of them, how long they took, rows per object."""
+    (days, durations), objects = _figures(str(visit.actor().workspace_id), chosen)
     if len({each.day for each in days}) < 2:
         _per_object(objects)
         return
-    left, right = st.columns([0.6, 0.4], gap="medium")
-    with left:
-        _per_day(days)
-    with right:
-        _per_object(objects)
+    parts: list[Callable[[], None]] = [lambda: _per_day(days)]
+    if len(durations) > 1:
+        parts.append(lambda: _durations(durations))
+    if objects:
+        parts.append(lambda: _per_object(objects))
+    for place, part in zip(st.columns(len(parts), gap="medium"), parts, strict=True):
+        with place:
+            part()
+
+
+Days = tuple[tuple[logs.DayCount, ...], tuple[logs.DayDuration, ...]]
 
 
 @st.cache_data(ttl=60, max_entries=50, show_spinner=False)
-def _figures(
-    workspace: str, chosen: logs.LogFilter
-) -> tuple[tuple[logs.DayCount, ...], tuple[logs.ObjectCount, ...]]:
-    """The charts' figures, a minute old at the most: they count every entry of the filter.
+def _figures(workspace: str, chosen: logs.LogFilter) -> tuple[Days, tuple[logs.ObjectCount, ...]]:
+    """The charts' figures, a minute old at the most.
 
     The workspace is part of the key: figures of one are never shown in another.
     """
     here = (visit.bridge(), visit.actor(), chosen)
     return logs.per_day(*here), logs.per_object(*here)
+
+
+def _durations(days: Sequence[logs.DayDuration]) -> None:
+    shades = palette.shades()
+    figure = go.Figure()
+    for label, color, numbers in (
+        ("Half take at most", shades["blue"], [each.median_s for each in days]),
+        ("95 % take at most", shades["orange"], [each.p95_s for each in days]),
+    ):
+        shown = [figures.duration(seconds) for seconds in numbers]
+        figure.add_scatter(
+            x=[each.day for each in days],
+            y=numbers,
+            name=label,
+            mode="lines+markers",
+            line_color=color,
+            customdata=shown,
+            hovertemplate="%{customdata}",
+        )
+    figure.update_yaxes(type="log", ticksuffix=" s")
+    palette.draw(figure, key="logs.durations", alt="How long entries took per day", height=160)
 
 
 def _per_object(objects: Sequence[logs.ObjectCount]) -> None:

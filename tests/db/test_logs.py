@@ -132,7 +132,7 @@ def test_pages_do_not_overlap_and_csv_has_everything(
     table = list(csv.DictReader(io.StringIO(content)))
     assert [row["run"] for row in table] == listed
     assert table[3]["message"] == '\'=HYPERLINK("3")'
-    assert sum(day.entries for day in logs.per_day(bridge, actor, chosen)) == 25
+    assert sum(day.entries for day in logs.per_day(bridge, actor, chosen)[0]) == 25
 
 
 def test_newest_page_is_merged_by_index(bridge: Orgbridge, here: tuple[Actor, Any]) -> None:

@@ -82,6 +82,7 @@ def test_fresh_rows_stay(bridge: Orgbridge, here: UUID) -> None:
             return {
                 table.name: session.scalar(sa.select(sa.func.count()).select_from(table))
                 for table in Base.metadata.sorted_tables
+                if table.name != "log_day"  # counted anew with every sweep
             }
 
     with bridge.owner_session() as session:

@@ -42,7 +42,8 @@ LEAST: dict[Role, dict[str, str]] = {
         "key_advice": "advice",
         "launch_outlook": "outlook",
         "ledgers": "ledgers",
-        "logs": "entry error_groups failed_rows logs logs_csv per_day per_object",
+        "logs": "entry error_days error_groups failed_rows logs logs_csv per_day per_object"
+        " searched",
         "missing": "rows rows_csv",
         "object_picker": "object_choices relatives",
         "orgs": "described fields objects org org_named orgs sources users_of",

@@ -10,8 +10,8 @@ import pytest
 from core.bootstrap import Orgbridge
 from core.domain.roles import Actor, Role
 from core.errors import NotAllowedError, UserError
-from core.services import audit
 from core.operations.export_records import ExportParameters
+from core.services import audit
 from core.services.exporting import export, request
 from tests.org.scripted_data import ScriptedData, analyst, described
 

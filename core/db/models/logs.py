@@ -249,7 +249,7 @@ class LogDay(WorkspaceScoped, Base):
     #: as in the view
     kind: Mapped[str] = mapped_column(primary_key=True)
     status: Mapped[str] = mapped_column(primary_key=True)
-    #: how long they took, as a power of `DURATION_STEP` seconds; -1: not ended
+    #: how long they took, as a power (core.db.log_days); 0: no time, or not ended
     took: Mapped[int] = mapped_column(primary_key=True)
     entries: Mapped[int] = counter()
 
