@@ -202,7 +202,7 @@ class Forward:
         if fate in ("blocked", "refused", "skip", "gone blocked", "gone skipped", "merged"):
             return
         token = self.pairs.token[row["Id"]]
-        if there is not None and self.case.operation == "upsert":
+        if there is not None and self.case.operation in ("upsert", "insert"):
             self.wanted.anew[token] = lambda: self._written(name, row, None)
         if fate == "insert":
             self.wanted.add(token, self._written(name, row, None))
