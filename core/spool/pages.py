@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import io
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID, uuid4
@@ -56,10 +56,17 @@ class Spool:
         """A fresh key for one run, as the database may hold it."""
         return self.vault.encrypt(base64.b64encode(new_key()).decode())
 
-    def run(self, run_id: UUID, wrapped_key: str) -> RunSpool:
-        """The pages of one run, opened with its key."""
+    def run(
+        self, run_id: UUID, wrapped_key: str, *, guard: Callable[[], None] = lambda: None
+    ) -> RunSpool:
+        """The pages of one run, opened with its key.
+
+        Args:
+            guard: asked before a page is written or removed; raises where another worker has the
+                run by now, whose pages stay as they are then.
+        """
         key = base64.b64decode(self.vault.decrypt(wrapped_key))
-        return RunSpool(open_store(self.url), str(run_id), key)
+        return RunSpool(open_store(self.url), str(run_id), key, guard=guard)
 
     def delete_run(self, run_id: UUID) -> None:
         """Removes every page of a run; nothing happens when it has none."""
@@ -85,8 +92,11 @@ class Spool:
 class RunSpool:
     """Sealed pages of one run, addressed by relative names such as ``src/account/000001``."""
 
-    def __init__(self, store: PageStore, run: str, key: bytes) -> None:
+    def __init__(
+        self, store: PageStore, run: str, key: bytes, *, guard: Callable[[], None] = lambda: None
+    ) -> None:
         self._store = store
+        self._guard = guard
         self._run = run
         self._cipher = AESGCM(key)
 
@@ -103,6 +113,7 @@ class RunSpool:
         frame.write_parquet(buffer, compression="lz4", statistics=False)
         nonce = secrets.token_bytes(NONCE_BYTES)
         sealed = self._cipher.encrypt(nonce, buffer.getvalue(), self._bound_to(name))
+        self._guard()  # last of all: a worker that slept over the sealing asks anew
         self._store.write(self._path(name), (MAGIC, nonce, sealed))
 
     def read(self, name: str, columns: list[str] | None = None) -> pl.DataFrame:
@@ -139,6 +150,7 @@ class RunSpool:
 
     def delete(self, folder: str) -> None:
         """Removes a folder of pages."""
+        self._guard()
         self._store.delete_tree(f"{self._run}/{folder}")
 
     def delete_all(self) -> None:

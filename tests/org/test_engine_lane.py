@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -13,13 +16,14 @@ from sqlalchemy import make_url, text
 
 from core.bootstrap import Orgbridge
 from core.config import Settings
+from core.db.run_state import TakenOverError
 from core.domain.states import RunState
-from core.errors import TransientError
+from core.errors import ConflictError, TransientError
 from core.migration import run as engine
 from core.salesforce import bulk
 from tests.org.engine import SCHEMA, Pair, check_identity, connect, line
-from tests.org.pairs import create, emptied, live
-from tests.orgs import PracticeOrg, PracticeOrgs
+from tests.org.pairs import change, create, emptied, live
+from tests.orgs import PracticeOrg, PracticeOrgs, wait_for
 
 PLAN = """
 orgbridge: 1
@@ -226,3 +230,67 @@ def shut(settings: Settings, allow: str) -> str:
                 [url.database],
             )
     return allow
+
+
+#: in which the probe of links is the first of these calls, and the look before an update the second
+LOOK_BEFORE = {
+    "kind": "http", "method": "POST", "path": "/composite/sobjects/Account$", "after": 1,
+    "hold": "after",
+}  # fmt: skip
+
+
+def test_a_worker_that_wakes_up_writes_no_page_of_the_run_it_lost(pair: Pair) -> None:
+    """It stood still between two looks at the org, another one carried the run to its end; what it
+    would have planned, kept for undo and let wait lies there from that one."""
+    (known,) = create(pair.source, "Account", {"Name": "A"})
+    pair.run(SELF)
+    change(pair.source, "Account", known, Description="changed")
+    (parent,) = create(pair.source, "Account", {"Name": "C"})
+    create(pair.source, "Account", {"Name": "D", "ParentId": parent})
+    name = pair.launch(SELF)
+    pair.target.plant(LOOK_BEFORE)
+
+    with ThreadPoolExecutor(1) as sleeper:
+        asleep = sleeper.submit(pair.carry, name)
+        try:
+            held = "/_sim/faults/held?wait_s=0.5"
+            wait_for(lambda: bool(pair.target.json("GET", held)["held"]), 120)
+            wait_for(partial(carried_by_another, pair, name), 120)
+            left = pages(pair, name)
+        finally:
+            pair.target.clear_faults()
+        with pytest.raises(TakenOverError):
+            asleep.result(timeout=120)
+
+    assert pages(pair, name) == left
+    folders = {path.split("/")[0] for path in left}
+    assert {"src", "load", "before", "wait", "done"} <= folders
+    figures = line(pair.document(name), "account")
+    assert (figures["inserted"], figures["second_pass"]) == (2, 1)
+
+
+SELF = """
+orgbridge: 1
+name: lane
+source: legacy
+target: new
+objects:
+  - source: Account
+    key: {source: Id, target: Legacy_Id__c}
+    defer: [ParentId]
+"""
+
+
+def carried_by_another(pair: Pair, name: str) -> bool:
+    """Whether another worker could take the run up, and brought it to its end."""
+    pair.expire_lease(name)
+    try:
+        return pair.carry(name) is RunState.SUCCEEDED
+    except ConflictError:  # the one that stands still has just given a sign of life
+        return False
+
+
+def pages(pair: Pair, name: str) -> dict[str, bytes]:
+    """Every page of a run as it lies on the spool; sealed anew, a page has other bytes."""
+    root = Path(pair.bridge.spool.url) / str(pair.row(name).id)
+    return {str(one.relative_to(root)): one.read_bytes() for one in root.rglob("*.page")}
