@@ -6,6 +6,7 @@ the target's name as typed and a reason. The front doors ask; this is where it i
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 from core.db.orgs import OrgRow
@@ -55,7 +56,10 @@ def check_confirmation(
         raise UserError(
             f"To {act} {target.name} its name must be confirmed, because {why}.",
             state="Nothing was sent.",
-            next_step=f"Type {target.name} exactly (terminal: --confirm {target.name} --reason …).",
+            next_step=(
+                f"Type {target.name} exactly"
+                f" (terminal: --confirm {shlex.quote(target.name)} --reason …)."
+            ),
             org=target.name,
         )
     if len(given.reason.strip()) < REASON_CHARS_MIN:
