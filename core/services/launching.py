@@ -122,6 +122,8 @@ def make_run(
             return known
     view = plans.plan(bridge, actor, plan_id)
     plan = view.plan
+    if request.version is not None:  # what is asked about is what runs, not the draft
+        plan = plans.version_plan(bridge, actor, plan_id, number=request.version)
     _check(request, plan)
     source, target = _orgs(bridge, actor, view.row.source_org_id, view.row.target_org_id)
     _confirm(target, plan, request)

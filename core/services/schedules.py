@@ -239,7 +239,8 @@ def _launch(
         _launch_operation(bridge, actor, row, due_at=due_at)
         return None
     with bridge.session(workspace_id) as session:
-        request = launch_request(row, deletes=_deletes(session, row.plan_id))
+        deletes = _deletes(session, row.plan_id, row.plan_version_id)
+        request = launch_request(row, deletes=deletes)
     request = replace(request, version=_pinned(bridge, workspace_id, row))
     key = f"schedule:{row.id}:{due_at.isoformat()}"
     name = launching.launch(bridge, actor, row.plan_id, request, idempotency_key=key)
@@ -346,7 +347,7 @@ def _confirm(
             state="Nothing was saved.",
             next_step="Connect it under Orgs first.",
         )
-    deletes = _deletes(session, request.plan_id)
+    deletes = _deletes(session, request.plan_id, request.plan_version_id)
     target = org_rows.org_row(session, target_id)
     check_confirmation(target, given, deletes=deletes, act="write on a schedule to")
     if not given.name:
@@ -354,8 +355,12 @@ def _confirm(
     return {"target_org_id": str(target_id), "deletes": deletes, "by": actor.name}
 
 
-def _deletes(session: Session, plan_id: UUID) -> bool:
-    document = plan_rows.plan_draft(session, plan_id=plan_id).document
+def _deletes(session: Session, plan_id: UUID, version_id: UUID | None) -> bool:
+    """Whether what runs deletes rows: the version that the schedule stays with, or the draft."""
+    if version_id is None:
+        document = plan_rows.plan_draft(session, plan_id=plan_id).document
+    else:
+        document = plan_rows.version_by_id(session, version_id).document
     return any(str(entry.get("operation", "")).endswith("delete") for entry in document["objects"])
 
 

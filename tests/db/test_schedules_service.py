@@ -11,11 +11,13 @@ from sqlalchemy import insert, update
 from core.bootstrap import Orgbridge
 from core.db.happenings import LateHappening
 from core.db.models import MigrationPlan, RegisteredOrg, ScheduleFiring
+from core.domain.plan import parse_plan
 from core.domain.roles import Actor, Role
 from core.errors import NotAllowedError, UserError
 from core.notices import watching
-from core.services import orgs, plans, schedules
+from core.services import launching, orgs, plans, schedules
 from core.services.confirming import Confirmation
+from core.services.launching import LaunchRequest
 from core.services.schedules import ScheduleRequest
 
 PLAN = """
@@ -141,6 +143,30 @@ def test_a_launch_that_was_confirmed_for_another_target_is_refused_and_says_why(
     told = watching.late_notice(late)
     assert told.title == "Not launched: nightly"
     assert "Nothing was launched. To write to other" in told.body
+
+
+def test_a_pinned_version_that_deletes_is_asked_about_though_the_draft_does_not(
+    bridge: Orgbridge, ann: Actor
+) -> None:
+    """A launch of it, and a schedule that stays with it."""
+    for name in ("legacy", "live"):
+        _connect(bridge, ann, name, protected=False)
+    keyed = "[{source: Account, operation: delete, key: Code__c, auto_map: false, fields: {}}]"
+    plan_id = plans.import_plan(bridge, ann, PLAN.replace("[{source: Account}]", keyed))
+    pinned = plans.cut_version(bridge, ann, plan_id)
+    draft = plans.plan(bridge, ann, plan_id)
+    plans.save(bridge, ann, plan_id, document=parse_plan(PLAN), revision=draft.row.revision)
+    options = {"mode": "full", "email_answer": "off"}
+    request = ScheduleRequest(
+        "purge", "0 1 * * *", plan_id=plan_id, options=options, version_policy="pinned",
+        plan_version_id=pinned.id,
+    )  # fmt: skip
+
+    with pytest.raises(UserError, match="the plan deletes rows"):
+        schedules.create(bridge, ann, request)
+    launch = LaunchRequest(mode="full", email_answer="off", version=pinned.number)
+    with pytest.raises(UserError, match="the plan deletes rows"):
+        launching.launch(bridge, ann, plan_id, launch)
 
 
 def test_a_rhythm_that_is_not_understood_saves_nothing(bridge: Orgbridge, ann: Actor) -> None:
