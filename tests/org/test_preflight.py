@@ -118,6 +118,7 @@ def test_a_missing_object_and_a_wrong_filter_are_blockers_with_their_place(
     assert not report.is_ready
     assert found["object_missing"].mapping == "gone__c"
     assert found["filter_refused"].mapping == "account"
+    assert "No such column 'Nmae'" in found["filter_refused"].sentence
 
 
 def test_preflight_writes_nothing(

@@ -73,14 +73,15 @@ def row_counts(given: PreflightInput) -> dict[str, int]:
 
 def count_findings(given: PreflightInput, counts: dict[str, int]) -> Iterator[Finding]:
     """A blocker for a filter that the source refuses, a note for an object without rows."""
-    for entry, _ in given.described():
+    for entry, sides in given.described():
         if entry.name not in counts:
+            why = _refusal(given, entry, sides.source)
             yield Finding(
                 Severity.BLOCKER,
                 "filter_refused",
                 f"{given.plan.source} refuses to count {entry.source}"
                 + (f" with the filter {entry.where}" if entry.where else "")
-                + ".",
+                + f": {why}",
                 mapping=entry.name,
                 fix=Fix.FILTER,
             )
@@ -93,6 +94,18 @@ def count_findings(given: PreflightInput, counts: dict[str, int]) -> Iterator[Fi
                 rows=0,
                 fix=Fix.FILTER,
             )
+
+
+def _refusal(given: PreflightInput, entry: ObjectMapping, source: SObject) -> str:
+    """What the source says against counting; it is asked once more, since nobody kept it."""
+    try:
+        if entry.rows is not Rows.LIVE:
+            _count_archived(given, entry, source)
+            return "it did so a moment ago."
+        (answer,) = given.source.counts([_count_soql(entry)])
+    except OrgbridgeError as refused:
+        return refused.happened
+    return answer.happened if isinstance(answer, OrgbridgeError) else "it did so a moment ago."
 
 
 def _described(given: PreflightInput, entry: ObjectMapping) -> Sides | Finding:
