@@ -31,6 +31,7 @@ from core.domain.states import DONE_STEPS, FINISHED_RUNS, RunState, StepState
 from core.errors import (
     BugError,
     DailyLimitError,
+    LostError,
     NotFoundError,
     OrgbridgeError,
     StalledJobError,
@@ -202,7 +203,7 @@ class _Carrier:
             return RunState.PAUSED
         except OrgbridgeError as error:
             self._note(str(error), level="error")
-            self._note_last_write()
+            self._note_last_write(error)
             self._stay.leave(RunState.FAILED, reason=str(error))
             raise
         return self._finish()
@@ -389,10 +390,8 @@ class _Carrier:
         return StepRules(step, salt=str(self._row.plan_id).encode())
 
     def _step_row(self, name: str, phase: str) -> StepRow | None:
-        for row in self._store.steps():
-            if row.mapping_name == name and row.phase == phase:
-                return row
-        return None
+        wanted = (name, phase)
+        return next((r for r in self._store.steps() if (r.mapping_name, r.phase) == wanted), None)
 
     def _load_all(
         self, run: RunContext, resolved: Resolved, chosen: list[Step], *, is_canary: bool = False
@@ -575,12 +574,12 @@ class _Carrier:
         except OrgbridgeError as error:
             self._note(f"{error} The next run asks again.", level="warning")
 
-    def _note_last_write(self) -> None:
-        """Of a run that failed, where the target can be asked: a new run may follow instead."""
-        if self._opened is None or not self._opened[0].writes:
-            return
-        with suppress(OrgbridgeError):
-            self._settle_links(self._opened[0], is_whole=False)
+    def _note_last_write(self, error: OrgbridgeError) -> None:
+        """Of a run that failed though its target answers: a new run may follow instead."""
+        away = isinstance(error, TransientError | LostError)
+        if not away and self._opened is not None and self._opened[0].writes:
+            with suppress(OrgbridgeError):
+                self._settle_links(self._opened[0], is_whole=False)
 
     def _ask(self, asked: DecisionNeeded) -> RunState:
         with self._store.commit(of_run=True) as commit:
