@@ -31,6 +31,8 @@ IN_PLAN = frozenset({Fix.FIELD, Fix.LOOKUP, Fix.KEY, Fix.FILTER, Fix.LOAD, Fix.O
 MANY = frozenset({Severity.BLOCKER, Severity.WARNING, Severity.NOTE})
 #: weights that are folded away
 LIGHT = frozenset({Severity.NOTE, Severity.PASSED})
+#: finding of a test row that does not come out as written: both the row and the rule may be wrong
+ROW_TEST = "row_test"
 #: dialogs of the editor by what is mended in them
 DIALOGS = {
     Fix.KEY: "key",
@@ -72,6 +74,8 @@ def draw(row: plans.PlanRow, found: preflight.Report, *, ran_at: dt.datetime) ->
 
 def _dialog(finding: Finding) -> str | None:
     """The editor's dialog in which a finding is mended; owners have a map of their own."""
+    if finding.code == ROW_TEST:
+        return "tests"
     if finding.fix is Fix.LOOKUP and (finding.field or "").lower() == "ownerid":
         return "owners"
     return DIALOGS.get(finding.fix) if finding.fix else None
@@ -126,7 +130,7 @@ def line(row: plans.PlanRow, finding: Finding, *, key: str) -> None:
         if finding.fix in (None, Fix.DATA):
             return
         if st.button(
-            FIX_WORDS[finding.fix],
+            "Open tests" if finding.code == ROW_TEST else FIX_WORDS[finding.fix],
             type="tertiary",
             icon=":material/arrow_forward:",
             icon_position="right",

@@ -7,9 +7,11 @@ from uuid import UUID
 import pytest
 
 from core.bootstrap import Orgbridge
+from core.domain.findings import Finding, Fix, Severity
 from core.domain.plan import parse_plan
 from core.domain.roles import Actor, Role
 from core.services import orgs, plans, run_reads, settings
+from pages.parts import launch_checks
 from tests.org.connected import connect
 from tests.orgs import PracticeOrgs
 
@@ -84,3 +86,11 @@ def test_the_checks_say_when_they_ran_and_the_launch_how_long_it_takes(
     assert any("Pre-flight checks** :gray[ran" in each.value for each in app.markdown)
     facts = app.table[0].value
     assert "a first full run tells" in facts.to_string()
+
+
+def test_a_test_row_that_fails_is_mended_among_the_tests() -> None:
+    wrong = Finding(
+        Severity.BLOCKER, launch_checks.ROW_TEST, "Test 1: …", mapping="account", fix=Fix.FIELD
+    )
+
+    assert launch_checks._dialog(wrong) == "tests"
