@@ -94,19 +94,18 @@ def hold_unknown(
 
 def _settle(bridge: Orgbridge, run: RunContext, step: Step, one: LateChunk) -> int:
     chunk = next(c for c in run.store.chunks(one.step_id) if c.id == one.chunk_id)
-    job_id = chunk.outcome.get("after_job") or chunk.job_id
+    status = _ended(run, chunk, str(chunk.outcome.get("after_job") or chunk.job_id))
+    if status is not None and not _has_more(chunk, status):
+        return 0
     try:
         spool = bridge.spool.run(one.run_id, _key(bridge, run.store.workspace_id, one.run_id))
+        page = spool.read(chunk.page)
     except NotFoundError:  # its pages were deleted: rows cannot be told apart any more
         return 0
-    theirs = replace(run, spool=spool)
-    page = spool.read(chunk.page)
-    status = _ended(run, chunk, str(job_id))
     if status is None:
         _note_unknown(run, step, chunk, page)
         return 0
-    if not _has_more(chunk, status):
-        return 0
+    theirs = replace(run, spool=spool)
     outcomes = came_late(theirs, step, chunk, page)
     if outcomes.accepted.is_empty():
         return 0

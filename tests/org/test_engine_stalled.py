@@ -344,6 +344,22 @@ def test_rule_2_5_rows_of_a_cancelled_runs_job_that_the_org_forgot_are_held_back
     assert len(live(pair.target, "Account")) == 3
 
 
+def test_pages_of_a_cancelled_run_that_are_gone_keep_no_other_run_from_its_work(
+    pair: Pair,
+) -> None:
+    """Its key may be there when its pages are not: retention takes one after the other."""
+    pair.target.plant(STALL)
+    stopped = pair.launch(PLAN)
+    carried(pair, stopped)
+    cancel(pair.bridge, pair.actor, stopped)
+    pair.bridge.spool.delete_run(pair.row(stopped).id)
+
+    again = pair.run(PLAN)
+
+    assert again["status"] == "Succeeded"
+    assert len(live(pair.target, "Account")) == 3
+
+
 def test_a_run_that_stopped_with_inserts_is_resumed_or_cancelled_before_another_one(
     pair: Pair,
 ) -> None:
