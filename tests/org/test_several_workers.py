@@ -46,7 +46,7 @@ objects:
     key: {source: Id, target: Legacy_Id__c}
     load: {api: bulk, batch: 7}
 """
-ACCOUNTS, CONTACTS = 30, 40
+ACCOUNTS, CONTACTS = 20, 40
 #: several processes start one after another: on a crowded machine each takes its time
 pytestmark = pytest.mark.timeout(900)
 DEADLINE_S = 240.0
@@ -205,9 +205,9 @@ def test_a_run_of_a_lost_machine_is_ended_by_another_and_undone_by_a_third(
     assert took_s <= 30
 
     second.kill()
-    team.worker()
     undo = launching.undo(pair.bridge, pair.actor, name)
-    ended(pair, undo)
+    # the third machine is this process, whose home is another one too
+    migrate_data.carry(pair.bridge, pair.actor.workspace_id, pair.row(undo).id)
     assert pair.row(undo).status is RunState.SUCCEEDED
     assert {k: r["Name"] for k, r in by_key(pair.target, "Account").items()} == old
     assert by_key(pair.target, "Contact") == {}
