@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from core.db import record_links
+from core.domain.describe import SObject
 from core.domain.plan import ObjectMapping, Plan
 from core.errors import UserError
 from core.operations.protocol import Operation, OperationContext, OrgAccess, Parameters, Report
@@ -41,7 +42,7 @@ def carry(context: OperationContext, parameters: ExtraChildParameters) -> Report
         "looked_at": context.clock().isoformat(),
         "children": found,
     }
-    return Report(result, f"{total:,} extra children under {len(found)} lookups.")
+    return Report(result, f"{total:,} extra children under {_lookups(len(found))}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Look:
     parent: ObjectMapping
     child: ObjectMapping
     lookup: str
-    #: ``id``, ``parent``, ``created``
+    #: ``id``, ``parent``, ``created``, ``name`` (empty where the object has none)
     rows: pl.DataFrame
 
     def finding(self) -> Mapping[str, Any]:
@@ -65,6 +66,7 @@ class Look:
             "rows": self.rows.height,
             "newest": self.rows["created"].max(),
             "ids": self.rows["id"].head(KEPT_ROWS).to_list(),
+            "names": self.rows["name"].head(KEPT_ROWS).to_list(),
             "parents": self.rows["parent"].head(KEPT_ROWS).to_list(),
         }
 
@@ -93,7 +95,9 @@ def looked_at(
             migrated = record_links.links_of(session, org_pair=pair, mapping_name=parent.name)
         for child in plan.objects:
             known = described.get(child.target.lower())
-            for lookup in () if known is None else known.references:
+            if known is None:
+                continue
+            for lookup in known.references:
                 if parent.target not in lookup.reference_to or migrated.is_empty():
                     continue
                 if only is not None and only != (child.name, lookup.name):
@@ -101,7 +105,7 @@ def looked_at(
                 context.progress(f"Looking at {child.target}.{lookup.name}.")
                 with context.session() as session:
                     links = record_links.links_of(session, org_pair=pair, mapping_name=child.name)
-                children = _children(target, child, lookup.name)
+                children = _children(target, known, lookup.name)
                 rows = extra_children(children, parents=migrated, links=links)
                 yield Look(parent, child, lookup.name, rows)
 
@@ -112,11 +116,15 @@ def extra_children(
     """Children under migrated parents that no link names; pure.
 
     Args:
-        children: ``id``, ``parent``, ``created`` of the target.
+        children: ``id``, ``parent`` and more, of the target.
         parents, links: ``target_id`` and more, of the parent's and of the child's mapping.
     """
     under = children.join(parents, left_on="parent", right_on="target_id", how="semi")
     return under.join(links, left_on="id", right_on="target_id", how="anti").sort("parent", "id")
+
+
+def _lookups(number: int) -> str:
+    return "one lookup" if number == 1 else f"{number} lookups"
 
 
 def _parents(plan: Plan, wanted: Sequence[str]) -> list[ObjectMapping]:
@@ -132,16 +140,16 @@ def _parents(plan: Plan, wanted: Sequence[str]) -> list[ObjectMapping]:
     return [by_name[name] for name in wanted]
 
 
-def _children(target: OrgAccess, child: ObjectMapping, lookup: str) -> pl.DataFrame:
-    soql = (
-        f"SELECT Id, {lookup}, CreatedDate FROM {child.target} "  # noqa: S608 described names
-        f"WHERE {lookup} != null"
-    )
+def _children(target: OrgAccess, child: SObject, lookup: str) -> pl.DataFrame:
+    named = next((one.name for one in child.fields.values() if one.name_field), None)
+    columns = ("Id", lookup, "CreatedDate", *([named] if named else []))
+    soql = f"SELECT {', '.join(columns)} FROM {child.name} WHERE {lookup} != null"  # noqa: S608 described names
+    names = ("id", "parent", "created", "name")
     frames = list(target.client.query_frames(soql))
-    names = ("id", "parent", "created")
     if not frames:
         return pl.DataFrame(schema=dict.fromkeys(names, pl.String))
-    return pl.concat(frames).rename(dict(zip(frames[0].columns, names, strict=True)))
+    found = pl.concat(frames).rename(dict(zip(columns, names, strict=False)))
+    return found if named else found.with_columns(pl.lit("").alias("name"))
 
 
 OPERATION = Operation(

@@ -12,11 +12,11 @@ from pages.parts import boxes, choice, error_card, export, rows, tables, visit, 
 
 COLUMNS = {
     "count": tables.rows_column("Rows", width=75),
-    "code": st.column_config.TextColumn("Reason", pinned=True, width=230),
-    "message": st.column_config.TextColumn("Message", width=330),
-    "objects": st.column_config.TextColumn("Objects", width=140),
+    "code": st.column_config.TextColumn("Reason", pinned=True, width=190),
+    "message": st.column_config.TextColumn("Message", width=280),
+    "objects": st.column_config.TextColumn("Objects", width=120),
     "runs": tables.rows_column("Runs", width=65),
-    "days": st.column_config.BarChartColumn("Last 30 days", width=130, y_min=0),
+    "days": st.column_config.BarChartColumn("Last 30 days", width=110, y_min=0),
     "last": tables.time_column("Last seen", width=170),
     "state": words.pills("State", error_card.STATES.values(), width=90),
 }

@@ -17,7 +17,7 @@ LINKED = ("kind", "text", "since", "until", "who", "org_id")
 def asked() -> logs.LogFilter:
     """The filter row."""
     kinds, org, who, when, words = st.columns(
-        [0.26, 0.17, 0.17, 0.2, 0.2], vertical_alignment="bottom"
+        [0.22, 0.16, 0.18, 0.25, 0.19], vertical_alignment="bottom"
     )
     chosen = kinds.multiselect(
         "Kind",

@@ -16,14 +16,14 @@ Row = Mapping[str, Any]
 SHOWN = {"all": "All", "missing": "Missing", "extra": "Extra", "match": "Match"}
 VERDICTS = words.VERDICTS | {"unknown": words.Word("Unknown", "gray", "help")}
 COLUMNS = {
-    "name": st.column_config.TextColumn("Object", pinned=True, width=160),
-    "verdict": words.pills("Verdict", VERDICTS.values(), width=80),
-    "source": tables.rows_column("Source", width=72),
-    "target": tables.rows_column("Target", width=72),
-    "missing": tables.rows_column("Missing", width=70),
-    "extra": tables.rows_column("Extra", width=60),
+    "name": st.column_config.TextColumn("Object", pinned=True, width=150),
+    "verdict": words.pills("Verdict", VERDICTS.values(), width=74),
+    "source": tables.rows_column("Source", width=64),
+    "target": tables.rows_column("Target", width=64),
+    "missing": tables.rows_column("Missing", width=64),
+    "extra": tables.rows_column("Extra", width=54),
     "share": st.column_config.ProgressColumn(
-        "There", min_value=0, max_value=100, format="%.1f%%", width=120
+        "There", min_value=0, max_value=100, format="%.0f%%", width=94
     ),
 }
 #: rows that a table tints; beyond, the styling costs more than it shows

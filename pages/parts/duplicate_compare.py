@@ -15,7 +15,12 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 SUM = "sum"
 #: what an org keeps of a record by itself: no value of a survivor
 _OWN = frozenset({"Id", "IsDeleted", "SystemModstamp", "CreatedById", "LastModifiedById"})
+#: stands before the fields in which the records agree
+SAME = "The same in all"
+_RULE = "background-color: rgba(120, 130, 150, .16); font-weight: 600"
 _DIFFERS = "background-color: rgba(194, 87, 12, .14)"
+#: check boxes as people say them
+_YES_NO = {"True": "Yes", "False": "No"}
 _RESULT = "background-color: rgba(18, 128, 92, .14); font-weight: 600"
 
 
@@ -57,7 +62,7 @@ def _lines(
     found: Comparison, letters: Mapping[str, str], kept: Mapping[str, str], *, survivor: str
 ) -> list[dict[str, Any]]:
     """Differing fields first, then equal ones that hold something, then children."""
-    lines = []
+    lines: list[dict[str, Any]] = []
     for name, values, differs in sorted(found.fields, key=lambda line: not line[2]):
         # compound fields repeat their parts
         is_whole = any(isinstance(value, dict) for value in values)
@@ -65,6 +70,8 @@ def _lines(
             continue
         shown = _by_letter(letters, values)
         keep = kept.get(name, survivor) if differs else None
+        if keep is None and lines and lines[-1]["Keep"] is not None:
+            lines.append({"Field": SAME, "Result": None, "Keep": None})
         result = shown.get(keep or survivor)
         lines.append({"Field": name, **shown, "Result": result, "Keep": keep})
     for name, numbers in found.children.items():
@@ -77,7 +84,7 @@ def _lines(
 
 def _by_letter(letters: Mapping[str, str], values: Sequence[Any]) -> dict[str, str | None]:
     return {
-        letter: None if value is None else str(value)
+        letter: None if value is None else _YES_NO.get(str(value), str(value))
         for letter, value in zip(letters.values(), values, strict=False)
     }
 
@@ -118,7 +125,9 @@ def _table(
 
 
 def _tinted(line: pd.Series) -> list[str]:
-    """Orange where a cell differs from the first record's, green what comes out."""
-    first, is_open = line.iloc[1], line["Keep"] not in (None, SUM)
-    cells = [_DIFFERS if is_open and value != first else "" for value in line.iloc[1:-2]]
-    return ["", *cells, _RESULT, ""]
+    """Orange all values of a field in which the records differ, green what comes out."""
+    if line["Field"] == SAME:
+        return [_RULE] * len(line)
+    # a frame holds NaN where nothing is to be chosen
+    is_open = isinstance(line["Keep"], str) and line["Keep"] != SUM
+    return ["", *[_DIFFERS if is_open else ""] * (len(line) - 3), _RESULT, ""]

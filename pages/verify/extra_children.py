@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -93,20 +93,18 @@ def result(plan: str, found: Sequence[Row]) -> None:
         selection_mode="single-row-required",
     )
     row = found[tables.picked(chosen) or 0]
-    names = {"Child id": row["ids"], "Parent id": row["parents"]}
+    # launches before names were kept have none
+    names = row.get("names") or [""] * len(row["ids"])
+    lists = {"Child": names, "Child id": row["ids"], "Parent id": row["parents"]}
     tables.show(
-        tables.frame([dict(zip(names, pair, strict=True)) for pair in _pairs(row)], list(names)),
-        {name: st.column_config.TextColumn(name, width=200) for name in names},
+        pd.DataFrame(lists),
+        {name: st.column_config.TextColumn(name, width=200) for name in lists},
         key=f"extra.rows.{row['child']}.{row['lookup']}",
         alt=f"Extra {row['child_object']} records",
     )
     if row["rows"] > len(row["ids"]):
         st.caption(f"{figures.count(len(row['ids']))} of {figures.count(row['rows'])} are listed.")
     child_acts.buttons(plan, row)
-
-
-def _pairs(row: Row) -> Iterable[tuple[str, str]]:
-    return zip(row["ids"], row["parents"], strict=True)
 
 
 boxes.acted(draw)

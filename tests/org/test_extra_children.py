@@ -53,7 +53,7 @@ def test_extra_children_are_counted_tagged_and_deleted_by_runs(pair: Pair) -> No
     here = (pair.bridge, pair.actor, PLACE)
     assert extra_children.records(*here).height == 3
     content = b"".join(extra_children.records_csv(*here))
-    assert content.startswith(b"\xef\xbb\xbfid,parent,created\r\n")
+    assert content.startswith(b"\xef\xbb\xbfid,parent,created,name\r\n")
     assert content.count(b"\r\n") == 4
     with pytest.raises(ConflictError, match="There are 3 extra Contact records now, not 2"):
         extra_children.launch(*here, Act(count=2))
@@ -145,7 +145,7 @@ def test_operations_delete_export_and_say_what_is_missing(
     monkeypatch.setattr(session, "opened", lambda: nullcontext((bridge, actor)))
     file = tmp_path / "kept.csv"
     said(terminal_launches.app, "file", str(exported.id), "--csv", str(file))
-    assert file.read_bytes().startswith(b"\xef\xbb\xbfid,parent,created\r\n")
+    assert file.read_bytes().startswith(b"\xef\xbb\xbfid,parent,created,name\r\n")
     assert file.read_bytes().count(b"\r\n") == 4
     assert [row.rows for row in operations.kept(bridge, actor)] == [3]
 
