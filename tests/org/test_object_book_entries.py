@@ -5,7 +5,8 @@ what a run makes of it (rule 4.2).
     plan of all objects ─resolve─▶ order, fields sent, written once, set last, rows left out
 
 Behaviour behind the entries (rows that the platform makes, refusals, activations) is held by
-test_sim_standard.py and by the runs of test_object_book.py and test_object_book_sales.py.
+test_sim_standard.py and by the runs of test_object_book.py, test_object_book_sales.py and, for rows
+that a package makes, test_object_book_npsp.py.
 """
 
 from __future__ import annotations

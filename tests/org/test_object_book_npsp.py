@@ -1,0 +1,161 @@
+"""NPSP's rows by the object book: what the package made in the target is found and linked, never
+made a second time (rules 3.8 and 4.2).
+
+    target before the run: a household and its donation are there, and with them what NPSP makes of
+    them (payment, default allocation, address, affiliation, relationship)
+"""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from core.bootstrap import Orgbridge
+from tests.org.engine import Pair, connect, line
+from tests.org.pairs import create, live
+from tests.org.rule_orgs import KEYED, plan
+from tests.orgs import PracticeOrg, PracticeOrgs
+
+_KEY = {"type": "text", "length": 18, "external_id": True, "unique": True, "case_sensitive": True}
+
+
+def _lookup(to: str, relationship: str) -> dict[str, str]:
+    return {"type": "lookup", "to": to, "relationship": relationship}
+
+
+_OBJECTS = {
+    **{name: {"fields": {"Legacy_Id__c": _KEY}} for name in ("Account", "Contact", "Opportunity")},
+    "npsp__General_Accounting_Unit__c": {"label": "Fund", "fields": {"Legacy_Id__c": _KEY}},
+    "npe01__OppPayment__c": {
+        "label": "Payment",
+        "fields": {
+            "npe01__Opportunity__c": _lookup("Opportunity", "npe01__Opportunity__r"),
+            "npe01__Scheduled_Date__c": "date",
+            "npe01__Payment_Amount__c": {"type": "currency", "precision": 18, "scale": 2},
+        },
+    },
+    "npsp__Allocation__c": {
+        "label": "Allocation",
+        "fields": {
+            "npsp__Opportunity__c": _lookup("Opportunity", "npsp__Opportunity__r"),
+            "npsp__General_Accounting_Unit__c": _lookup(
+                "npsp__General_Accounting_Unit__c", "npsp__General_Accounting_Unit__r"
+            ),
+            "npsp__Percent__c": {"type": "number", "precision": 6, "scale": 2},
+        },
+    },
+    "npsp__Address__c": {
+        "label": "Address",
+        "fields": {
+            "npsp__Household_Account__c": _lookup("Account", "npsp__Household_Account__r"),
+            "npsp__MailingStreet__c": {"type": "text", "length": 255},
+            "npsp__MailingPostalCode__c": {"type": "text", "length": 40},
+            "npsp__MailingCity__c": {"type": "text", "length": 80},
+        },
+    },
+    "npe5__Affiliation__c": {
+        "label": "Affiliation",
+        "fields": {
+            "npe5__Contact__c": _lookup("Contact", "npe5__Contact__r"),
+            "npe5__Organization__c": _lookup("Account", "npe5__Organization__r"),
+            "npe5__Role__c": {"type": "text", "length": 80},
+        },
+    },
+    "npe4__Relationship__c": {
+        "label": "Relationship",
+        "fields": {
+            "npe4__Contact__c": _lookup("Contact", "npe4__Contact__r"),
+            "npe4__RelatedContact__c": _lookup("Contact", "npe4__RelatedContact__r"),
+            "npe4__Type__c": {"type": "text", "length": 80},
+        },
+    },
+}
+#: a field beside the natural key, which the run brings to the row that the package made
+MADE = {
+    "npe01__OppPayment__c": ("npe01__Payment_Amount__c", 50),
+    "npsp__Allocation__c": ("npsp__Percent__c", 25),
+    "npsp__Address__c": ("npsp__MailingCity__c", "Leeds"),
+    "npe5__Affiliation__c": ("npe5__Role__c", "Chair"),
+    "npe4__Relationship__c": ("npe4__Type__c", "Friend"),
+}
+
+
+@pytest.fixture(scope="module")
+def orgs(module_practice_org: PracticeOrgs) -> tuple[PracticeOrg, PracticeOrg]:
+    document = {"standard": ["Account", "Contact", "Opportunity"], "objects": _OBJECTS}
+    # one definition of a field for several objects is written out for each
+    dumper = type("Plain", (yaml.SafeDumper,), {"ignore_aliases": lambda *_: True})
+    schema = yaml.dump(document, Dumper=dumper)
+    return (
+        module_practice_org(name="Legacy", schema=schema),
+        module_practice_org(name="New", schema=schema),
+    )
+
+
+@pytest.fixture
+def pair(bridge: Orgbridge, orgs: tuple[PracticeOrg, PracticeOrg]) -> Pair:
+    return connect(bridge, *orgs)
+
+
+def household(org: PracticeOrg, keys: dict[str, str] | None = None) -> dict[str, str]:
+    """A household, two people, a donation and a fund; their ids by name."""
+    keys = keys or {}
+
+    def one(name: str, sobject: str, **values: object) -> str:
+        key = {"Legacy_Id__c": keys[name]} if name in keys else {}
+        return create(org, sobject, {**values, **key})[0]
+
+    made = {"home": one("home", "Account", Name="Lee Household")}
+    for person in ("Ann", "Bob"):
+        made[person] = one(person, "Contact", LastName=person, AccountId=made["home"])
+    sale = {"Name": "Gift", "StageName": "Prospecting", "CloseDate": "2026-01-31"}
+    made["gift"] = one("gift", "Opportunity", AccountId=made["home"], **sale)
+    made["fund"] = one("fund", "npsp__General_Accounting_Unit__c", Name="General")
+    return made
+
+
+def package_rows(org: PracticeOrg, ids: dict[str, str], *, whole: bool) -> None:
+    """What NPSP makes of a household and its gift; `whole` with the values that people gave."""
+    natural = {
+        "npe01__OppPayment__c": {
+            "npe01__Opportunity__c": ids["gift"], "npe01__Scheduled_Date__c": "2026-01-31",
+        },
+        "npsp__Allocation__c": {
+            "npsp__Opportunity__c": ids["gift"], "npsp__General_Accounting_Unit__c": ids["fund"],
+        },
+        "npsp__Address__c": {
+            "npsp__Household_Account__c": ids["home"], "npsp__MailingStreet__c": "1 High St",
+            "npsp__MailingPostalCode__c": "LS1",
+        },
+        "npe5__Affiliation__c": {
+            "npe5__Contact__c": ids["Ann"], "npe5__Organization__c": ids["home"],
+        },
+        "npe4__Relationship__c": {
+            "npe4__Contact__c": ids["Ann"], "npe4__RelatedContact__c": ids["Bob"],
+        },
+    }  # fmt: skip
+    for name, row in natural.items():
+        field, value = MADE[name]
+        create(org, name, {**row, field: value} if whole else row)
+
+
+def test_rule_3_8_what_npsp_made_in_the_target_is_linked_and_updated(pair: Pair) -> None:
+    source = household(pair.source)
+    package_rows(pair.source, source, whole=True)
+    package_rows(pair.target, household(pair.target, source), whole=False)
+    keyed = ("Account", "Contact", "Opportunity", "npsp__General_Accounting_Unit__c")
+    # children first: lookups and the book alone make the order
+    text = plan(
+        *(f"source: {name}" for name in reversed(MADE)),
+        *(f"source: {name}, {KEYED}" for name in reversed(keyed)),
+    )
+
+    document = pair.run(text)
+    again = pair.run(text)
+
+    assert document["status"] == "Succeeded", pair.failures(document["run_id"])
+    for name, (field, value) in MADE.items():
+        figures = line(document, name.lower())
+        assert (figures["inserted"], figures["updated"]) == (0, 1), name
+        assert [row[field] for row in live(pair.target, name)] == [value]
+        assert line(again, name.lower())["unchanged"] == 1
