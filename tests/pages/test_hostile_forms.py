@@ -75,8 +75,36 @@ PAGES: tuple[tuple[str, dict[str, str]], ...] = (
 )
 
 
+#: elements whose text Streamlit draws as markdown, and which attributes of theirs
+DRAWN = {
+    "markdown": ("value",), "caption": ("value",), "title": ("value",), "header": ("value",),
+    "subheader": ("value",), "error": ("value",), "warning": ("value",), "info": ("value",),
+    "success": ("value",), "toast": ("value",), "metric": ("label", "value"), "tabs": ("label",),
+    "expander": ("label",), "button": ("label",), "checkbox": ("label",), "toggle": ("label",),
+    "radio": ("label", "options"), "button_group": ("options",), "text_input": ("label",),
+    "selectbox": ("label",), "multiselect": ("label",),
+}  # fmt: skip
+#: part of what orgs and people say; drawn as markdown it would be a link
+LINK = "[x](javascript:1)"
+
+
+def drawn_as_markdown(page: AppTest) -> list[str]:
+    """Every text of the page that may become links, pictures or icons."""
+    texts = [
+        str(getattr(one, attribute, ""))
+        for kind, attributes in DRAWN.items()
+        for one in page.get(kind)
+        for attribute in attributes
+    ]
+    texts += [
+        f"{one.proto.title}" for kind in ("error", "warning", "info") for one in page.get(kind)
+    ]
+    return texts + [str(cell) for one in page.table for cell in one.value.to_numpy().flatten()]
+
+
 def sound(page: AppTest, what: str) -> None:
-    """Nothing but our own words: no exception, no defect box."""
+    """Nothing but our own words: no exception, no defect box, nothing of others' drawn as ours."""
+    assert [one for one in drawn_as_markdown(page) if LINK in one] == [], what
     assert not page.exception, (what, [one.value for one in page.exception])
     told = [f"{one.proto.title} {one.value}" for one in page.error]
     assert not any(DEFECT in one for one in told), (what, told)
