@@ -153,6 +153,8 @@ class Relative:
     status: str
     #: it came first
     is_parent: bool
+    #: an undo that only says what it would take back
+    is_preview: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,7 +387,8 @@ def relatives(session: Session, run_id: UUID) -> list[Relative]:
     """The run that this one undoes or retries, then those that undo or retry this one."""
     found = session.execute(
         text(
-            "SELECT o.data_schedule_id, o.mode, o.status, o.id = m.parent_run_id"
+            "SELECT o.data_schedule_id, o.mode, o.status, o.id = m.parent_run_id,"
+            " coalesce((o.options ->> 'preview')::boolean, false)"
             " FROM data_migration m JOIN data_migration o"
             " ON o.id = m.parent_run_id OR o.parent_run_id = m.id"
             " WHERE m.id = :id ORDER BY o.created_at LIMIT 20"

@@ -121,9 +121,7 @@ def make_run(
         if known is not None:
             return known
     view = plans.plan(bridge, actor, plan_id)
-    plan = view.plan
-    if request.version is not None:  # what is asked about is what runs, not the draft
-        plan = plans.version_plan(bridge, actor, plan_id, number=request.version)
+    plan = _plan_of(bridge, actor, view, request)
     _check(request, plan)
     source, target = _orgs(bridge, actor, view.row.source_org_id, view.row.target_org_id)
     _confirm(target, plan, request)
@@ -408,6 +406,13 @@ def _orgs(
         )
     with bridge.session(actor.workspace_id) as session:
         return orgs.org_row(session, source), orgs.org_row(session, target)
+
+
+def _plan_of(bridge: Orgbridge, actor: Actor, view: plans.PlanView, request: LaunchRequest) -> Plan:
+    """What runs, and so what is asked about: the version that was named, else the draft."""
+    if request.version is None:
+        return view.plan
+    return plans.version_plan(bridge, actor, view.row.id, number=request.version)
 
 
 def _confirm(target: orgs.OrgRow, plan: Plan, request: LaunchRequest) -> None:

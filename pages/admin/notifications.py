@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.services import notices
 from core.services.notices import NoticeEvent
-from pages.parts import boxes, export, figures, notice_rules, rows, tables, visit, words
+from pages.parts import boxes, export, notice_rules, rows, tables, visit, words
 
 STATES = {
     "sent": words.Word("Sent", "green", "check"),
@@ -24,10 +24,11 @@ RULE_COLUMNS = {
 LOG_COLUMNS = {
     "at": tables.time_column("Made", width=180),
     "rule": st.column_config.TextColumn("Rule", width=160),
-    "title": st.column_config.TextColumn("Message", width=320),
+    "title": st.column_config.TextColumn("Message", width=240),
+    "body": st.column_config.TextColumn("What it said", width=330),
     "state": words.pills("State", STATES.values(), width=100),
     "attempts": tables.rows_column("Attempts", width=90),
-    "error": st.column_config.TextColumn("Why not", width=280),
+    "error": st.column_config.TextColumn("Why not", width=220),
 }
 CSV = "created_at rule_name event title body status attempts error_message".split()
 
@@ -73,20 +74,20 @@ def draw_rules(found: tuple[notices.RuleRow, ...]) -> None:
         selection_mode="single-row",
     )
     position = tables.picked(chosen)
-    if position is None:
-        st.caption("Pick a rule to change, test or remove it.")
-    else:
+    if position is not None:
         notice_rules.card(found[position])
+        return
+    st.caption("Pick a rule to change, test or remove it.")
 
 
 def draw_log() -> None:
     """What was delivered, newest first."""
     page = int(st.session_state.get("notices.page", 1))
     found = notices.log(visit.bridge(), visit.actor(), page=page, page_rows=tables.PAGE_ROWS)
-    if not found.total:
-        return
     st.subheader("Delivered", anchor=False)
-    st.caption(f"{figures.count(found.total)} messages, newest first.")
+    if not found.total:
+        st.caption("Nothing was sent yet.")
+        return
     tables.show(
         tables.frame([told(each) for each in found.rows], list(LOG_COLUMNS)),
         LOG_COLUMNS,
@@ -103,6 +104,7 @@ def told(row: notices.DeliveryRow) -> dict[str, object]:
         "at": row.created_at,
         "rule": row.rule_name,
         "title": row.title,
+        "body": row.body,
         "state": [STATES[row.status].label],
         "attempts": row.attempts,
         "error": row.error_message,

@@ -42,7 +42,7 @@ def draw(name: str) -> None:
     view = run_reads.shown(visit.bridge(), visit.actor(), name)
     row = view.row
     with rows.head(
-        f"{row.plan_name or 'Deleted plan'} · run",
+        f"{row.plan_name or 'Deleted plan'} · {'undo' if row.mode == 'undo' else 'run'}",
         badge=words.word(words.STATUSES, row.status).badge,
     ):
         run_acts.buttons(view)
@@ -53,7 +53,7 @@ def draw(name: str) -> None:
         ),
         f"`{row.name}`",
         f"v{row.plan_version}",
-        row.mode.replace("-", " "),
+        row.mode.replace("-", " ") + (" preview" if row.options.get("preview") else ""),
         f"by {escaped(figures.person(row.requested_by))}",
         f"{figures.when(row.started_at or row.created_at)}",
     )

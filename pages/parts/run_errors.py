@@ -32,6 +32,8 @@ COLUMNS = {
     "place": words.pills("Fix in", PLACES.values(), width=105),
 }
 SAMPLE_ROWS = 20
+#: fields that tell people which record it is, beside its id
+NAMES = ("Name", "LastName", "FirstName", "Subject", "CaseNumber")
 #: rows of one group in its CSV; the CSV of the whole run holds all
 GROUP_ROWS = 100_000
 
@@ -67,9 +69,13 @@ def _none_failed(view: run_reads.RunView) -> None:
     """Why the list is empty: nothing failed, or nothing was looked at yet."""
     if view.totals.done:
         told = "Every row so far arrived." if view.row.finished_at is None else "Every row arrived."
-        if view.row.mode == "dry-run":
-            told = "No rule failed, and nothing speaks against any row."
-        boxes.empty("No row failed", told, icon=":material/task_alt:")
+        only_read = view.row.mode == "dry-run" or bool(view.row.options.get("preview"))
+        if only_read:
+            told = "Nothing was sent; nothing speaks against any row."
+        elif view.row.mode == "undo":
+            told = "Every row was taken back."
+        title = "No row would fail" if only_read else "No row failed"
+        boxes.empty(title, told, icon=":material/task_alt:")
         return
     is_over = view.row.finished_at is not None
     told = "It ended before the first row." if is_over else "Rows that fail appear here with why."
@@ -202,8 +208,10 @@ def group_csv(name: str, line: run_reads.GroupLine) -> bytes:
 def samples(
     found: Sequence[tuple[str | None, Mapping[str, Any]]], guilty: Sequence[str]
 ) -> pd.DataFrame:
-    """Source id, then the guilty fields, then the other values."""
+    """Source id and name, then the guilty fields, then the other values."""
     records = [{"Source id": source_id, **values} for source_id, values in found]
     data = pd.DataFrame(records).fillna("")
-    first = ["Source id", *(field for field in guilty if field in data.columns)]
+    named = [field for field in NAMES if field in data.columns and data[field].any()]
+    wanted = dict.fromkeys(("Source id", *named, *guilty))
+    first = [field for field in wanted if field in data.columns]
     return data[[*first, *(name for name in data.columns if name not in (*first, "Id"))]]

@@ -162,7 +162,7 @@ def _figures(view: run_reads.RunView) -> None:
     written, failed, speed, calls, elapsed = st.columns(5)
     plain: dict[str, Any] = {"delta_color": "off", "delta_arrow": "off", "border": True}
     written.metric(
-        "Rows written" if row.mode != "dry-run" else "Would be written",
+        _written_word(row),
         figures.count(view.totals.written),
         f"{figures.percent(view.totals.written, view.totals.planned)} of plan",
         **plain,
@@ -184,6 +184,12 @@ def _figures(view: run_reads.RunView) -> None:
         **plain,
     )
     elapsed.metric("Elapsed", figures.duration(view.seconds), _ends(row), **plain)
+
+
+def _written_word(row: run_reads.RunRow) -> str:
+    if row.mode == "undo":
+        return "Would be taken back" if row.options.get("preview") else "Rows taken back"
+    return "Would be written" if row.mode == "dry-run" else "Rows written"
 
 
 def _ends(row: run_reads.RunRow) -> str:

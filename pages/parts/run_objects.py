@@ -9,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from core.domain.states import RunState
 from core.services import run_reads
 from pages.parts import boxes, choice, export, figures, palette, run_live, tables, words
 
@@ -49,7 +50,7 @@ CANARY_COLUMNS = {
 CHECK_COLUMNS = {
     "severity": words.pills("Severity", words.SEVERITIES.values(), width=100),
     "where": st.column_config.TextColumn("Where", width=190),
-    "sentence": st.column_config.TextColumn("What", width=720),
+    "sentence": st.column_config.TextColumn("What", width=600),
     "rows": tables.rows_column("Rows", width=85),
 }
 
@@ -152,6 +153,9 @@ def canary(view: run_reads.RunView) -> None:
         f"({told['percent']} %)."
     )
     steps = {step.mapping_name: step for step in view.steps if step.phase == "load"}
+    # later the steps hold the rest as well, and what they count is no longer the canary's
+    is_all = view.row.status is RunState.WAITING_DECISION
+    columns = CANARY_COLUMNS if is_all else dict(list(CANARY_COLUMNS.items())[:-2])
     lines = [
         {
             "object": name,
@@ -164,22 +168,35 @@ def canary(view: run_reads.RunView) -> None:
         }
         for name, part in told["objects"].items()
     ]
-    data = tables.frame(lines, list(CANARY_COLUMNS))
-    tables.show(data, CANARY_COLUMNS, key="run.canary", alt="The canary by object")
+    data = tables.frame([{name: line[name] for name in columns} for line in lines], list(columns))
+    tables.show(data, columns, key="run.canary", alt="The canary by object")
     export.button(
         f"canary-{view.row.name}",
         lambda: export.csv_bytes(
-            list(CANARY_COLUMNS), ([line[name] for name in CANARY_COLUMNS] for line in lines)
+            list(columns), ([line[name] for name in columns] for line in lines)
         ),
         key="run.canary.csv",
     )
 
 
+def _checked(counts: Mapping[str, int], row: run_reads.RunRow) -> str:
+    """How many checks ended how, and when they ran."""
+    words_of = {"blocker": "blocker", "warning": "warning", "unknown": "unknown", "note": "note"}
+    told = [figures.plural(counts[name], words_of[name]) for name in words_of if counts.get(name)]
+    told.append(f"{figures.count(counts.get('passed', 0))} passed")
+    return f"{', '.join(told)} · ran {figures.ago(row.started_at)}, before anything was sent"
+
+
 def checks(view: run_reads.RunView) -> None:
     """What was checked before anything was sent."""
-    findings = view.row.summary.get("preflight", {}).get("findings", [])
+    told: Mapping[str, Any] = view.row.summary.get("preflight", {})
+    findings = told.get("findings", [])
+    if not told:
+        boxes.empty("Not checked", "Undoing a run is not checked first.")
+        return
+    st.caption(_checked(told.get("counts", {}), view.row))
     if not findings:
-        boxes.empty("Not checked", "Undoing a run and trying rows again are not checked first.")
+        boxes.empty("Nothing to object", "Every check passed.", icon=":material/task_alt:")
         return
     lines = [
         {

@@ -19,12 +19,15 @@ from pages.parts.boxes import escaped
 #: by the later run's mode: how it names the earlier one, and how that one names it
 RELATED = {
     "undo": ("Takes back", "Taken back by"),
+    "preview": ("Preview of taking back", "Undo previewed in"),
     "retry": ("Tries again rows of", "Tried again in"),
 }
 #: a worker takes a queued run up within seconds
 NO_WORKER_AFTER = timedelta(minutes=1)
 #: objects that a request for approval lists by name
 OBJECTS_TOLD = 8
+#: what an undo does; the other buckets are what it leaves alone
+UNDONE_KINDS = frozenset({"delete", "restore", "undelete"})
 #: words of an undo's buckets
 UNDO_WORDS = {
     "delete": "Deleted",
@@ -49,7 +52,8 @@ def draw(view: run_reads.RunView) -> None:
         _queued(row)
     elif row.wait_reason:
         color = "red" if row.status is RunState.FAILED else "violet"
-        st.caption(f":{color}[:material/pause_circle: {escaped(row.wait_reason)}]")
+        told = row.wait_reason[:1].upper() + row.wait_reason[1:]
+        st.markdown(f":{color}[:material/pause_circle: {escaped(told)}]")
 
 
 def relatives(view: run_reads.RunView) -> None:
@@ -59,13 +63,20 @@ def relatives(view: run_reads.RunView) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         for one in found:
-            told = RELATED.get(view.row.mode if one.is_parent else one.mode, ("Of", "Then"))
+            told = RELATED.get(_kind(view.row, one), ("Of", "Then"))
             label = f"{told[0] if one.is_parent else told[1]} {one.name}"
             icon = words.word(words.STATUSES, one.status).icon
             if st.button(
                 label, key=f"run.relative.{one.name}", type="tertiary", icon=f":material/{icon}:"
             ):
                 registry.go("run", run=one.name)
+
+
+def _kind(row: run_reads.RunRow, one: run_reads.Relative) -> str:
+    """What the later of the two runs does to the earlier one."""
+    if row.options.get("preview") if one.is_parent else one.is_preview:
+        return "preview"
+    return row.mode if one.is_parent else one.mode
 
 
 def _queued(row: run_reads.RunRow) -> None:
@@ -99,9 +110,16 @@ def _undo_figures(row: run_reads.RunRow) -> None:
     kinds = [kind for kind in UNDO_WORDS if any(line.get(kind) for line in lines.values())]
     table = {
         "Object": list(lines),
-        **{UNDO_WORDS[kind]: [line.get(kind, 0) for line in lines.values()] for kind in kinds},
+        **{_undo_word(row, kind): [line.get(kind, 0) for line in lines.values()] for kind in kinds},
     }
-    st.dataframe(table, hide_index=True, key="run.undo.figures", alt="What is taken back")
+    told = "What is taken back"
+    st.dataframe(table, hide_index=True, width="content", key="run.undo.figures", alt=told)
+
+
+def _undo_word(row: run_reads.RunRow, kind: str) -> str:
+    word = UNDO_WORDS[kind]
+    would = row.options.get("preview") and kind in UNDONE_KINDS
+    return f"Would be {word.lower()}" if would else word
 
 
 def _decision(view: run_reads.RunView) -> None:
@@ -194,10 +212,19 @@ def _approval(view: run_reads.RunView) -> None:
         )
         with st.container(horizontal=True):
             if st.button("Approve", type="primary", key="run.approve"):
-                told = "Approved; it starts."
+                told = _approved(asked)
                 _decided(approvals.approve, asked.id, told=told, reason=reason or "")
             if st.button("Reject", key="run.reject", disabled=not (reason or "").strip()):
                 _decided(approvals.reject, asked.id, told="Rejected.", reason=reason or "")
+
+
+def _approved(asked: approvals.ApprovalRow) -> str:
+    """When it starts: at once, or at the time that it was launched for."""
+    told = asked.facts.get("start_at")
+    at = datetime.fromisoformat(str(told)) if told else None
+    if at is None or at <= visit.now():
+        return "Approved; it starts."
+    return f"Approved; it starts {figures.absolute(at)}."
 
 
 def _approval_facts(view: run_reads.RunView, asked: approvals.ApprovalRow) -> dict[str, str]:
