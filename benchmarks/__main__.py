@@ -1,7 +1,10 @@
 """``make bench``: every benchmark in turn; what they print becomes the last section of RESULTS.md.
 
-Each runs in a process of its own, one after the other, so that none disturbs another. The sections
-above it are kept: they say what was made of earlier figures.
+Each runs in a process of its own, one after the other, so that none disturbs another; one that
+misses its target, breaks or takes too long stops none of the others. The section begins with what
+was missed, each figure stands below the load of the machine and the time it took, and the exit
+status tells at the end whether anything was missed. The sections above it are kept: they say what
+was made of earlier figures.
 """
 
 from __future__ import annotations
@@ -10,6 +13,8 @@ import datetime as dt
 import os
 import subprocess
 import sys
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -27,6 +32,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("benchmarks.id_map", "20000000"),
     ("benchmarks.start_up",),
     ("benchmarks.latency", "60000"),
+    ("benchmarks.workers", "600", "4"),
     # the larger sizes take an hour: python -m benchmarks.side_by_side
     ("benchmarks.side_by_side", "30000", "--again"),
 )
@@ -38,29 +44,67 @@ WITH_FIXTURES: tuple[tuple[str, ...], ...] = (
 LIMIT_S = 900
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """One benchmark that has run."""
+
+    #: as RESULTS.md shows it
+    command: str
+    said: str
+    #: exit status; None: it was ended after `LIMIT_S`
+    status: int | None
+    #: load of the machine over the last minute, before and after
+    load: tuple[float, float]
+    seconds: float
+
+    @property
+    def verdict(self) -> str:
+        """What was missed; empty when nothing was."""
+        if self.status is None:
+            return f"ended after {LIMIT_S} s"
+        return f"exit status {self.status}: a target missed, or broken off" if self.status else ""
+
+
 def main() -> int:
     """Runs all; 0 when every one ended well."""
     commands = [*COMMANDS, *(WITH_FIXTURES if FIXTURES.is_dir() else ())]
-    ends = [_run(command) for command in commands]
-    cores = os.cpu_count()
-    head = f"{MARK}, {dt.datetime.now(dt.UTC):%d %B %Y}, {cores} cores"
-    body = "\n\n".join(text for text, _ in ends)
+    ends = [run(command) for command in commands]
     kept = RESULTS.read_text(encoding="utf-8").partition(MARK)[0].rstrip()
-    RESULTS.write_text(f"{kept}\n\n{head}\n{body}\n", encoding="utf-8")
-    return max(code for _, code in ends)
+    RESULTS.write_text(f"{kept}\n\n{section(ends)}\n", encoding="utf-8")
+    return int(any(end.verdict for end in ends))
 
 
-def _run(command: tuple[str, ...]) -> tuple[str, int]:
+def run(command: tuple[str, ...], *, limit_s: float = LIMIT_S) -> Ended:
+    """One benchmark in a process of its own; what it prints is shown at once as well."""
     shown = " ".join(part if not part.startswith("/") else "FIXTURES" for part in command)
     sys.stdout.write(f"python -m {shown}\n")
     sys.stdout.flush()
-    done = subprocess.run(
-        [sys.executable, "-m", *command],
-        cwd=HERE.parent, capture_output=True, text=True, timeout=LIMIT_S, check=False,
-    )  # fmt: skip
-    said = (done.stdout if done.returncode == 0 else done.stdout + done.stderr[-2000:]).strip()
+    load, began = os.getloadavg()[0], time.monotonic()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", *command],
+            cwd=HERE.parent, capture_output=True, text=True, timeout=limit_s, check=False,
+        )  # fmt: skip
+        status: int | None = done.returncode
+        said = (done.stdout if status == 0 else done.stdout + done.stderr[-2000:]).strip()
+    except subprocess.TimeoutExpired as over:
+        status, said = None, (over.stdout or b"").decode(errors="replace").strip()
     sys.stdout.write(said + "\n")
-    return f"`python -m {shown}`\n\n```\n{said}\n```", done.returncode
+    loads = (load, os.getloadavg()[0])
+    return Ended(f"python -m {shown}", said, status, loads, time.monotonic() - began)
+
+
+def section(ends: list[Ended]) -> str:
+    """The last section of RESULTS.md: what was missed, then every benchmark's own words."""
+    today, cores = f"{dt.datetime.now(dt.UTC):%d %B %Y}", os.cpu_count()
+    parts = [f"{MARK}, {today}, {cores} cores"]
+    missed = [f"- `{end.command}`: {end.verdict}" for end in ends if end.verdict]
+    parts.append("\n".join(["Missed:", *missed]) if missed else "Nothing was missed.")
+    for end in ends:
+        before, after = end.load
+        told = f"load {before:.1f} before, {after:.1f} after; {end.seconds:.0f} s"
+        parts.append(f"`{end.command}` ({told})\n\n```\n{end.said}\n```")
+    return "\n\n".join(parts)
 
 
 if __name__ == "__main__":

@@ -160,6 +160,8 @@ def table(known: Sequence[Measured]) -> Iterator[str]:
     yield "CPU is of the tool's whole tree of processes, its database included; `x` is its ratio to"
     yield "ours in the same round. Peak is the sum of the tree's physical memory (PSS). Load is the"
     yield "machine's in the last minute: ratios between rounds of unlike load say little."
+    yield "CumulusCI is not among them: it loads by jobs of Bulk API 1.0, of which practice orgs"
+    yield "answer queries only (what SFDMU reads by), so there is nothing for it to load into."
     for rows in sorted({one.rows for one in known}):
         yield f"\n### {rows:,} rows\n"
         yield f"| {' | '.join(COLUMNS)} |"
