@@ -2,7 +2,7 @@
 
 A run makes and drops frames of a few megabytes on a dozen threads. Left to themselves glibc, Arrow
 and polars' jemalloc keep what was freed, each in an arena per thread: a third of the peak held no
-rows (benchmarks/RESULTS.md). Called once, before polars is imported; costs about 5 % of processor
+rows (docs/speed.md). Called once, before polars is imported; costs about 5 % of processor
 time where frames are made. Does nothing where the C library has no such switch.
 """
 

@@ -128,6 +128,17 @@ def test_a_command_imports_what_it_needs_and_no_more(settings: Settings) -> None
     assert HEAVY & set(told["modules"]) == set()
 
 
+def test_a_run_waits_for_no_parser_of_expressions_that_it_does_not_have() -> None:
+    script = (
+        "import sys, core.services.launching, core.migration.run\nprint('sqlglot' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=PROJECT, text=True, check=True, capture_output=True
+    )
+
+    assert done.stdout == "False\n"
+
+
 @pytest.mark.parametrize("name", sorted(cli.COMMANDS))
 def test_every_command_explains_itself(run: Run, name: str) -> None:
     done = run(name, "--help")
