@@ -168,12 +168,11 @@ def _conflicts(step: Step, held: Prepared, rows: pl.DataFrame) -> pl.DataFrame:
     policy = step.mapping.on_target_change
     if policy is OnTargetChange.OVERWRITE or not rows.height:
         return rows
-    present = spelt(step, rows.select(_now(step, n, rows).alias(n) for n in step.columns))
-    hashes = row_hash(step, present)
-    known = (hashes == rows.get_column(LAST)) | (hashes == rows.get_column(FOUND))
-    conflict = rows.get_column(TOUCHED) & ~known.fill_null(value=False)
+    present = rows.select(_now(step, n, rows).alias(n) for n in step.columns)
+    conflict = others_changed(step, rows, present)
     if not conflict.any():
         return rows
+    _wait_no_more(held, rows.filter(conflict).get_column(SOURCE))
     if policy is OnTargetChange.KEEP:
         held.totals["skipped"] += int(conflict.sum())
         return rows.filter(~conflict)
@@ -189,6 +188,25 @@ def _conflicts(step: Step, held: Prepared, rows: pl.DataFrame) -> pl.DataFrame:
             )
         )
     return rows.filter(~conflict)
+
+
+def others_changed(step: Step, rows: pl.DataFrame, present: pl.DataFrame) -> pl.Series:
+    """Per row whether somebody changed in the target what we wrote (rule 3.2).
+
+    Args:
+        rows: with the engine's columns.
+        present: the columns of the step as the target holds them now, row by row.
+    """
+    hashes = row_hash(step, spelt(step, present))
+    known = (hashes == rows.get_column(LAST)) | (hashes == rows.get_column(FOUND))
+    return rows.get_column(TOUCHED) & ~known.fill_null(value=False)
+
+
+def _wait_no_more(held: Prepared, sources: pl.Series) -> None:
+    """Rows that are left to others get no lookup later either."""
+    stays = ~pl.col(SOURCE).is_in(sources.implode())
+    held.waiting = [page.filter(stays) for page in held.waiting]
+    held.rechecks = [page.filter(stays) for page in held.rechecks]
 
 
 def spelt(step: Step, rows: pl.DataFrame) -> pl.DataFrame:

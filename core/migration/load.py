@@ -299,7 +299,8 @@ class _Buffer:
         else:
             self._pretend(held)
         if held.waiting:
-            run.spool.write(f"wait/{step.name}/{name}", pl.concat(held.waiting))
+            rows = pl.concat(held.waiting, how="diagonal")  # each page has the lookups that wait
+            run.spool.write(f"wait/{step.name}/{name}", rows)
         if held.rechecks:
             rows = pl.concat(held.rechecks, how="diagonal")
             run.spool.write(f"recheck/{step.name}/{name}", rows)

@@ -70,7 +70,7 @@ class Prepared:
     deletes: list[pl.DataFrame] = field(default_factory=list)
     #: links that need no write: LINK_SCHEMA
     links: list[pl.DataFrame] = field(default_factory=list)
-    #: rows with lookups that wait: #source, #hash, and the source's ids by target field
+    #: rows with lookups that wait: engine columns but #target, the source's ids by target field
     waiting: list[pl.DataFrame] = field(default_factory=list)
     #: rows whose parent was known ahead of its turn, likewise, with the id that was used (`WAS`)
     rechecks: list[pl.DataFrame] = field(default_factory=list)
@@ -363,7 +363,7 @@ class _Page:
             ours = pl.Series(self.matches.ours).filter(known)
             rows = _sendable_update(self.step, whole.filter(known), ours)
             made.updates.append(self._fitting(rows, known))
-        self._note_waiting(made, extra)
+        self._note_waiting(made, extra, unchanged)
         return made
 
     def _fitting(self, rows: pl.DataFrame, chosen: pl.Series) -> pl.DataFrame:
@@ -385,16 +385,20 @@ class _Page:
         if rows.height:
             self.rechecks.append(rows)
 
-    def _note_waiting(self, made: Prepared, extra: pl.DataFrame) -> None:
+    def _note_waiting(self, made: Prepared, extra: pl.DataFrame, unchanged: Mask) -> None:
+        """A row that is as it was sent may have waited in vain then: its parent may come now. Of
+        such a row the load asks not whether others changed it, so the second pass has to."""
         if not self.waits:
             return
         names = list(self.waits)
-        waiting = extra.select(SOURCE, HASH).with_columns(**self.waits)
+        asks = pl.col(TOUCHED) & pl.Series(unchanged)
+        waiting = extra.select(SOURCE, HASH, LAST, FOUND, asks.alias(TOUCHED))
+        waiting = waiting.with_columns(**self.waits)
         if self.postponed:  # their hash has no place for a lookup that comes later: none is kept
             whole = pl.all_horizontal(pl.col(self.postponed).is_null())
             waiting = waiting.with_columns(pl.when(whole).then(HASH).alias(HASH))
-        sent = pl.Series(self.open)
-        waiting = waiting.filter(sent & pl.any_horizontal(pl.col(names).is_not_null()))
+        waits = pl.Series(self.open | unchanged)
+        waiting = waiting.filter(waits & pl.any_horizontal(pl.col(names).is_not_null()))
         if waiting.height:
             made.waiting.append(waiting)
 

@@ -16,7 +16,8 @@ import polars as pl
 
 from core.db import retries
 from core.db.run_state import Failure, StepRow
-from core.migration.before import keep_fields
+from core.domain.plan import OnTargetChange
+from core.migration.before import keep_fields, others_changed, target_rows
 from core.migration.chunks import plan_chunks
 from core.migration.context import RunContext
 from core.migration.idmap import NONE
@@ -34,7 +35,7 @@ from core.migration.prepare import (
     lookup_hash,
 )
 from core.migration.settle import SECOND_PASS
-from core.migration.spec import Step
+from core.migration.spec import ID, Step
 
 
 def second_pass(run: RunContext, step: Step, row: StepRow) -> None:
@@ -79,6 +80,8 @@ def _updates(run: RunContext, step: Step, waiting: pl.DataFrame) -> Prepared:
     codes = run.maps[step.name].look_up(run.ids.encode(waiting.get_column(SOURCE)))
     # rows that did not arrive have no lookup to fill
     there = pl.Series(codes != NONE)
+    if TOUCHED not in waiting.columns:  # a page of a version that asked nothing of such rows
+        waiting = waiting.with_columns(_nothing_said(waiting.height))
     waiting, targets = waiting.filter(there), run.ids.decode(codes[codes != NONE])
     hashes = waiting.get_column(HASH)
     names = [n for n in waiting.columns if n not in ENGINE_COLUMNS]
@@ -95,7 +98,9 @@ def _updates(run: RunContext, step: Step, waiting: pl.DataFrame) -> Prepared:
         columns[name] = ids
         hashes = hashes + lookup_hash(name, ids)
     frame = _frame(waiting.get_column(SOURCE), targets, hashes, columns)
+    frame = frame.with_columns(waiting.select(TOUCHED, LAST, FOUND))
     frame = frame.filter(pl.any_horizontal(pl.col(names).is_not_null()))
+    frame = _left_to_others(run, step, made, frame)
     if frame.height:
         made.updates.append(frame)
     return made
@@ -134,12 +139,48 @@ def _frame(
             SOURCE: sources,
             TARGET: targets,
             HASH: hashes,
-            TOUCHED: pl.Series(np.zeros(n, dtype=np.bool_)),
-            LAST: pl.Series([None] * n, dtype=pl.Int64),
-            FOUND: pl.Series(np.zeros(n, dtype=np.int64)),
+            **_nothing_said(n),
             **columns,
         }
     ).with_columns(Id=pl.col(TARGET))
+
+
+def _nothing_said(n: int) -> dict[str, pl.Series]:
+    """Engine columns of rows that this run has written already: nobody else is asked about."""
+    return {
+        TOUCHED: pl.Series(TOUCHED, np.zeros(n, dtype=np.bool_)),
+        LAST: pl.Series(LAST, [None] * n, dtype=pl.Int64),
+        FOUND: pl.Series(FOUND, np.zeros(n, dtype=np.int64)),
+    }
+
+
+def _left_to_others(
+    run: RunContext, step: Step, made: Prepared, rows: pl.DataFrame
+) -> pl.DataFrame:
+    """Without rows that the load found unchanged in the source, but others changed in the target
+    (rule 3.2); the load had no reason to look."""
+    policy = step.mapping.on_target_change
+    asked = rows.filter(TOUCHED).select(ENGINE_COLUMNS)
+    if policy is OnTargetChange.OVERWRITE or not asked.height:
+        return rows
+    found = target_rows(run.target, step, asked.get_column(TARGET), step.columns)
+    there = asked.join(found, left_on=TARGET, right_on=ID, how="left", maintain_order="left")
+    theirs = asked.filter(others_changed(step, asked, there.select(step.columns)))
+    if policy is OnTargetChange.REPORT:
+        _report_theirs(made, theirs)
+    return rows.filter(~pl.col(SOURCE).is_in(theirs.get_column(SOURCE).implode()))
+
+
+def _report_theirs(made: Prepared, theirs: pl.DataFrame) -> None:
+    message = (
+        "Somebody changed this record in the target after it was last sent, so its lookups were "
+        "not filled in."
+    )
+    made.failures.extend(
+        Failure("left_blank", "TARGET_CHANGED", message, source_id, target_id)
+        for source_id, target_id in theirs.select(SOURCE, TARGET).iter_rows()
+    )
+    made.totals["lookups_left_blank"] += theirs.height
 
 
 def _report(made: Prepared, waiting: pl.DataFrame, name: str, missing: np.ndarray) -> None:

@@ -88,3 +88,61 @@ def test_rule_3_2_a_merged_record_keeps_what_its_winner_holds_in_every_later_run
     overwrites = plan(f"source: Account, {KEYED}, on_target_change: overwrite")
     assert line(pair.run(overwrites), "account")["updated"] == 1
     assert [row["Name"] for row in live(pair.target, "Account")] == ["lost"]
+
+
+_PART = plan(f"source: Contact, {KEYED}, where: \"LastName != 'late'\"")
+_WHOLE = plan(f"source: Contact, {KEYED}")
+
+
+def circle(pair: Pair) -> dict[str, str]:
+    """Two contacts that report to each other and a third below the one that comes late."""
+    late, other = create(pair.source, "Contact", {"LastName": "late"}, {"LastName": "other"})
+    (below,) = create(pair.source, "Contact", {"LastName": "below", "ReportsToId": late})
+    change(pair.source, "Contact", late, ReportsToId=other)
+    change(pair.source, "Contact", other, ReportsToId=late)
+    return {"late": late, "other": other, "below": below}
+
+
+def test_rule_4_1_a_lookup_that_waited_in_vain_is_filled_when_its_parent_comes_by_a_later_run(
+    pair: Pair,
+) -> None:
+    """The rows themselves are as they were sent, so the load has nothing to do with them."""
+    circle(pair)
+    first = pair.run(_PART)
+    before = line(pair.run(_PART), "contact")
+    last = pair.run(_WHOLE)
+
+    there = by_key(pair.target, "Contact", "LastName")
+    assert (first["status"], line(first, "contact")["lookups_left_blank"]) == ("Partial", 2)
+    assert (before["unchanged"], before["lookups_left_blank"], before["second_pass"]) == (2, 2, 0)
+    assert last["status"] == "Succeeded"
+    assert {name: there[name]["ReportsToId"] for name in ("other", "below")} == dict.fromkeys(
+        ("other", "below"), there["late"]["Id"]
+    )
+    assert line(pair.run(_WHOLE), "contact")["unchanged"] == 3
+
+
+@pytest.mark.parametrize(
+    ("policy", "filled", "left_blank"),
+    [("report", False, 1), ("keep", False, 0), ("overwrite", True, 0)],
+)
+def test_rule_3_2_a_lookup_that_can_be_filled_late_is_not_put_beside_what_people_changed(
+    pair: Pair, policy: str, filled: bool, left_blank: int
+) -> None:
+    circle(pair)
+    entry = f"source: Contact, {KEYED}, on_target_change: {policy}"
+    pair.run(plan(f"{entry}, where: \"LastName != 'late'\""))
+    later(pair)
+    row = by_key(pair.target, "Contact", "LastName")["below"]
+    change(pair.target, "Contact", row["Id"], Title="theirs")
+    later(pair)
+
+    document = pair.run(plan(entry))
+
+    there = by_key(pair.target, "Contact", "LastName")
+    assert there["below"]["Title"] == "theirs"
+    assert (there["below"]["ReportsToId"] == there["late"]["Id"]) is filled
+    assert there["other"]["ReportsToId"] == there["late"]["Id"]
+    assert line(document, "contact")["lookups_left_blank"] == left_blank
+    told = [f["code"] for f in pair.failures(document["run_id"])]
+    assert told == ["TARGET_CHANGED"] * left_blank
