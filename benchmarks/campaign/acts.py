@@ -51,14 +51,15 @@ def act(name: str, stage: Stage, case: Case, *, happened: Happened, dice: random
 
 def _edit(stage: Stage, case: Case, happened: Happened, dice: random.Random) -> None:
     for name, row in _chosen(stage, case, dice, leaves=False):
-        person_edits(stage, name, row["Id"])
-        happened.touched[row["Id"]] = "edit"
+        if person_edits(stage, name, row["Id"]):
+            happened.touched[row["Id"]] = "edit"
 
 
-def person_edits(stage: Stage, name: str, record_id: str) -> None:
-    """Another user changes one field of a target row."""
+def person_edits(stage: Stage, name: str, record_id: str) -> bool:
+    """Another user changes one field of a target row; false if the org's rules refused it."""
     change = {name: [{"Id": record_id, edited_field(name): BY_OTHERS}]}
-    stage.target.json("POST", "/_sim/edit", {"update": change})
+    said = stage.target.json("POST", "/_sim/edit", {"update": change})
+    return bool(said[0]["success"])
 
 
 def _delete(stage: Stage, case: Case, happened: Happened, dice: random.Random) -> None:

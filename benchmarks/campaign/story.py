@@ -293,8 +293,8 @@ def _people_edit(on: _Play) -> dict[str, str]:
     found = [(name, row) for name in on.case.objects for row in live(rows[name])]
     touched: dict[str, str] = {}
     for name, row in on.dice.sample(found, min(len(found), 2)):
-        acts.person_edits(on.stage, name, row["Id"])
-        touched[row["Id"]] = "edit"
+        if acts.person_edits(on.stage, name, row["Id"]):
+            touched[row["Id"]] = "edit"
     return touched
 
 
@@ -426,8 +426,8 @@ def _people_between(on: _Play, made: Between, after: Rows) -> None:
     leaves = {row["Id"] for row in acts.unreferenced(on.case, after)}
     for name, row in on.dice.sample(found, min(len(found), on.dice.randrange(4))):
         if on.dice.random() < 0.6:
-            acts.person_edits(on.stage, name, row["Id"])
-            made.touched[row["Id"]] = "edit"
+            if acts.person_edits(on.stage, name, row["Id"]):
+                made.touched[row["Id"]] = "edit"
         elif row["Id"] in leaves:
             on.stage.target.json("POST", "/_sim/edit", {"delete": [row["Id"]]})
             made.touched[row["Id"]] = "delete"

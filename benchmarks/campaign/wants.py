@@ -208,10 +208,16 @@ class Forward:
             self.wanted.add(token, self._written(name, row, None))
         elif there is not None and fate == "update":
             self.wanted.add(token, self._written(name, row, there))
-            if self.between is None and not self._plain_differs(name, row, there):
+            if self._only_lookups(name, row, there):
                 counted["lookups only"] += 1
         elif there is not None:
             self.wanted.add(token, self._unwritten(name, row, there))
+
+    def _only_lookups(self, name: str, row: Row, there: Row) -> bool:
+        """What differs is a lookup, which may be filled in beside the rest or later alone."""
+        if self.between is not None:
+            return row["Id"] not in self.between.changed
+        return not self._plain_differs(name, row, there)
 
     def _plain_differs(self, name: str, row: Row, there: Row) -> bool:
         return any(normal(self._sent(name, f, row, there)) != normal(there[f])
@@ -223,9 +229,11 @@ class Forward:
             keeps = there is not None and one in SHAPES[name].once
             value = there[one] if keeps and there else self._sent(name, one, row, there)
             values[one] = (normal(value),)
+        if there is not None and self.between is not None and self._only_lookups(name, row, there):
+            for one in plain_fields(name):
+                values[one] = (*values[one], normal(there[one]))
         if self.case.finally_ and SHAPES[name].custom:
-            only_lookups = there is not None and not self.between
-            only_lookups = only_lookups and not self._plain_differs(name, row, there or {})
+            only_lookups = there is not None and self._only_lookups(name, row, there)
             values["State__c"] = ("Active", *(values["State__c"] if only_lookups else ()))
         return Want(name, values, self._leads(name, row, there))
 
@@ -254,6 +262,11 @@ class Forward:
     def _unwritten(self, name: str, row: Row, there: Row) -> Want:
         want = self._kept(name, there)
         fate = self.fate(row["Id"])
+        self.wanted.figures[name]["left blank"] += sum(
+            row[one] is not None and not self.exists(row[one]) for one in self.case.lookups[name]
+        )
+        if fate == "conflict" and self.between and row["Id"] not in self.between.changed:
+            self.wanted.slack[name] += 1  # unchanged, and the lookup that could come is named
         if self.between and self.between.touched.get(there["Id"]) == "edit" and fate != "conflict":
             written = self._written(name, row, there)
             if self.case.on_change == "overwrite":  # what was not changed need not be sent again
