@@ -16,7 +16,7 @@ LEASE_S = 10
 HEARTBEAT_S = 2
 #: a worker that stops within a transaction loses it after so long, and with it the locks for which
 #: whoever takes the run over would wait
-ASLEEP_AFTER_S = 30.0
+ASLEEP_AFTER_S = 20.0
 #: code of the refusal to carry what another worker carries
 LEASE_HELD = "LEASE_HELD"
 
