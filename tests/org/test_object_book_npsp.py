@@ -69,6 +69,34 @@ _OBJECTS = {
             "npe4__Type__c": {"type": "text", "length": 80},
         },
     },
+    # of a package that was installed without its namespace
+    "Address__c": {
+        "label": "Own Address",
+        "fields": {
+            "Household_Account__c": _lookup("Account", "Addresses__r"),
+            "MailingStreet__c": {"type": "text", "length": 255},
+            "MailingPostalCode__c": {"type": "text", "length": 40},
+            "MailingCity__c": {"type": "text", "length": 80},
+        },
+    },
+    "npe03__Recurring_Donation__c": {
+        "label": "Recurring Donation",
+        "fields": {
+            "npe03__Contact__c": _lookup("Contact", "npe03__Contact__r"),
+            "npe03__Date_Established__c": "date",
+            "npe03__Amount__c": {"type": "currency", "precision": 18, "scale": 2},
+            "npe03__Next_Payment_Date__c": "date",
+            "npe03__Paid_Amount__c": {"type": "currency", "precision": 18, "scale": 2},
+        },
+    },
+    "npsp__Partial_Soft_Credit__c": {
+        "label": "Partial Soft Credit",
+        "fields": {
+            "npsp__Opportunity__c": _lookup("Opportunity", "npsp__Opportunity__r"),
+            "npsp__Contact__c": _lookup("Contact", "npsp__Contact__r"),
+            "npsp__Amount__c": {"type": "currency", "precision": 18, "scale": 2},
+        },
+    },
 }
 #: a field beside the natural key, which the run brings to the row that the package made
 MADE = {
@@ -77,6 +105,7 @@ MADE = {
     "npsp__Address__c": ("npsp__MailingCity__c", "Leeds"),
     "npe5__Affiliation__c": ("npe5__Role__c", "Chair"),
     "npe4__Relationship__c": ("npe4__Type__c", "Friend"),
+    "Address__c": ("MailingCity__c", "York"),
 }
 
 
@@ -133,6 +162,10 @@ def package_rows(org: PracticeOrg, ids: dict[str, str], *, whole: bool) -> None:
         "npe4__Relationship__c": {
             "npe4__Contact__c": ids["Ann"], "npe4__RelatedContact__c": ids["Bob"],
         },
+        "Address__c": {
+            "Household_Account__c": ids["home"], "MailingStreet__c": "1 High St",
+            "MailingPostalCode__c": "LS1",
+        },
     }  # fmt: skip
     for name, row in natural.items():
         field, value = MADE[name]
@@ -159,3 +192,41 @@ def test_rule_3_8_what_npsp_made_in_the_target_is_linked_and_updated(pair: Pair)
         assert (figures["inserted"], figures["updated"]) == (0, 1), name
         assert [row[field] for row in live(pair.target, name)] == [value]
         assert line(again, name.lower())["unchanged"] == 1
+
+
+def promises(org: PracticeOrg, ids: dict[str, str]) -> None:
+    """What people enter themselves: a recurring donation, and credit for a gift to another."""
+    promise = {"npe03__Contact__c": ids["Ann"], "npe03__Date_Established__c": "2026-02-01"}
+    computed = {"npe03__Next_Payment_Date__c": "2026-03-01", "npe03__Paid_Amount__c": 10}
+    create(org, "npe03__Recurring_Donation__c", {**promise, "npe03__Amount__c": 10, **computed})
+    credit = {"npsp__Opportunity__c": ids["gift"], "npsp__Contact__c": ids["Bob"]}
+    create(org, "npsp__Partial_Soft_Credit__c", {**credit, "npsp__Amount__c": 5})
+
+
+def test_rule_4_2_promises_and_soft_credits_arrive_without_what_npsp_works_out(
+    pair: Pair,
+) -> None:
+    source = household(pair.source)
+    promises(pair.source, source)
+    there = household(pair.target, source)
+    keyed = ("Account", "Contact", "Opportunity")
+    own = ("npsp__Partial_Soft_Credit__c", "npe03__Recurring_Donation__c")
+    text = plan(
+        *(f"source: {name}" for name in own),
+        *(f"source: {name}, {KEYED}" for name in reversed(keyed)),
+    )
+
+    document = pair.run(text)
+    again = pair.run(text)
+
+    assert document["status"] == "Succeeded", pair.failures(document["run_id"])
+    (promise,) = live(pair.target, "npe03__Recurring_Donation__c")
+    (credit,) = live(pair.target, "npsp__Partial_Soft_Credit__c")
+    assert (promise["npe03__Contact__c"], promise["npe03__Amount__c"]) == (there["Ann"], 10)
+    assert promise["npe03__Next_Payment_Date__c"] is None
+    assert promise["npe03__Paid_Amount__c"] is None
+    assert (credit["npsp__Opportunity__c"], credit["npsp__Contact__c"]) == (
+        there["gift"], there["Bob"],
+    )  # fmt: skip
+    assert credit["npsp__Amount__c"] == 5
+    assert {line(again, name.lower())["unchanged"] for name in own} == {1}
