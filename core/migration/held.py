@@ -33,15 +33,21 @@ _SCHEMA = {"code": pl.Int64, "stamp": pl.String, "key": pl.UInt64, "blank": pl.B
 
 
 def held_rows(
-    step: Step, narrow: pl.DataFrame, linked: Codes, *, target: OrgClient, ids: IdCodes
+    step: Step,
+    narrow: pl.DataFrame,
+    linked: Codes,
+    *,
+    target: OrgClient,
+    ids: IdCodes,
+    keyed: bool,
 ) -> pl.DataFrame:
     """Rows of the target as ``code`` (Int64), ``stamp``, ``key`` (UInt64) and ``blank``; each once.
 
     Args:
         narrow: the source rows with their key columns.
         linked: codes of target rows that the ledger names.
+        keyed: some source row is to be found by its key; otherwise every key counts as blank.
     """
-    keyed = not step.mapping.key.is_ledger
     parts = [pl.DataFrame(schema=_SCHEMA)]
     stamp = [MODSTAMP] if MODSTAMP in step.target.fields else []
     if not keyed and len(linked) <= PROBE_BY_ID:

@@ -160,7 +160,10 @@ def match_rows(
         linked = _take_links(matches, said, ids)
     keyed = not step.mapping.key.is_ledger
     if narrow.height and (linked.any() or keyed):
-        found = held_rows(step, narrow, matches.targets[linked], target=target, ids=ids)
+        unknown = keyed and not linked.all()
+        found = held_rows(
+            step, narrow, matches.targets[linked], target=target, ids=ids, keyed=unknown
+        )
         if said is not None:
             _probe(matches, linked, found, said)
         _follow_merges(step, matches, target, ids)
@@ -262,26 +265,39 @@ def _match_keys(step: Step, matches: Matches, narrow: pl.DataFrame, found: pl.Da
     """Finds rows without a link by their key; repeated keys block every row of their group."""
     keys = narrow.select(key_columns(step, side="source"))
     blank = keys.get_column("blank").to_numpy()
-    counts = keys.select(pl.len().over("key")).to_series().to_numpy()
-    repeated = (counts > 1) & ~blank
+    repeated = _repeated(keys.get_column("key").to_numpy()) & ~blank
     unlinked = matches.states == Match.FRESH
     matches.states[unlinked & blank] = Match.BLANK_KEY
+    open_rows = np.flatnonzero(unlinked & ~blank)
+    if len(open_rows) and found.height:
+        n, codes = _held(keys.select(pl.col("key").gather(open_rows)), found)
+        one = open_rows[n == 1]
+        matches.states[one] = Match.KEYED
+        matches.targets[one] = codes[n == 1]
+        matches.states[open_rows[n > 1]] = Match.REPEATED_TARGET
+    if repeated.any():
+        alone, beside = _survivors(step, narrow, keys)
+        matches.states[repeated & ~alone] = Match.REPEATED_SOURCE
+        matches.states[repeated & beside] = Match.NOT_SURVIVOR
+
+
+def _repeated(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+    """Rows whose key another row has, too; sorting takes a fifth of the memory of grouping."""
+    ordered = np.sort(keys)
+    twice = ordered[1:][ordered[1:] == ordered[:-1]]
+    return np.isin(keys, twice) if len(twice) else np.zeros(len(keys), dtype=np.bool_)
+
+
+def _held(keys: pl.DataFrame, found: pl.DataFrame) -> tuple[npt.NDArray[np.int64], Codes]:
+    """For keys of source rows how many rows of the target have them, and the first of these."""
     held = (
         found.filter(~pl.col("blank"))
         .group_by("key")
-        .agg(pl.col("code").first(), pl.len().alias("n"))
+        .agg(pl.col("code").first(), pl.len().cast(pl.Int64).alias("n"))
     )
-    hits = keys.select("key").join(held, on="key", how="left", maintain_order="left")
+    hits = keys.join(held, on="key", how="left", maintain_order="left")
     n = hits.get_column("n").fill_null(0).to_numpy()
-    codes = hits.get_column("code").fill_null(int(NONE)).to_numpy()
-    open_rows = unlinked & ~blank
-    one = open_rows & (n == 1)
-    matches.states[one] = Match.KEYED
-    matches.targets[one] = codes[one]
-    matches.states[open_rows & (n > 1)] = Match.REPEATED_TARGET
-    alone, beside = _survivors(step, narrow, keys)
-    matches.states[repeated & ~alone] = Match.REPEATED_SOURCE
-    matches.states[repeated & beside] = Match.NOT_SURVIVOR
+    return n, hits.get_column("code").fill_null(int(NONE)).to_numpy()
 
 
 def _survivors(

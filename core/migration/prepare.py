@@ -352,19 +352,21 @@ class _Page:
             self._foresee(frame, ~found, inserting=True)
             self._foresee(frame, found, inserting=False)
         made = self._prepared()
-        extra = self._engine_columns(np.ones(self.page.height, dtype=np.bool_)).with_columns(
-            hashes.alias(HASH)
-        )
-        whole = extra.hstack(frame)
-        fresh, known = pl.Series(self.open & ~found), pl.Series(self.open & found)
+        frame = frame.with_columns(hashes.alias(HASH))
+        fresh, known = self.open & ~found, self.open & found
         if fresh.any():
-            made.inserts.append(self._fitting(_sendable(self.step, whole.filter(fresh)), fresh))
+            rows = _sendable(self.step, self._whole(frame, fresh))
+            made.inserts.append(self._fitting(rows, pl.Series(fresh)))
         if known.any():
-            ours = pl.Series(self.matches.ours).filter(known)
-            rows = _sendable_update(self.step, whole.filter(known), ours)
-            made.updates.append(self._fitting(rows, known))
-        self._note_waiting(made, extra, unchanged)
+            ours = pl.Series(self.matches.ours[known])
+            rows = _sendable_update(self.step, self._whole(frame, known), ours)
+            made.updates.append(self._fitting(rows, pl.Series(known)))
+        self._note_waiting(made, hashes, unchanged)
         return made
+
+    def _whole(self, frame: pl.DataFrame, mask: Mask) -> pl.DataFrame:
+        """The target's columns of some rows beside the engine's; hashes are those of the frame."""
+        return self._engine_columns(mask).drop(HASH).hstack(frame.filter(pl.Series(mask)))
 
     def _fitting(self, rows: pl.DataFrame, chosen: pl.Series) -> pl.DataFrame:
         """Without fields that the row's kind of account does not have (rule 3.6)."""
@@ -385,36 +387,40 @@ class _Page:
         if rows.height:
             self.rechecks.append(rows)
 
-    def _note_waiting(self, made: Prepared, extra: pl.DataFrame, unchanged: Mask) -> None:
+    def _note_waiting(self, made: Prepared, hashes: pl.Series, unchanged: Mask) -> None:
         """A row that is as it was sent may have waited in vain then: its parent may come now. Of
         such a row the load asks not whether others changed it, so the second pass has to."""
         if not self.waits:
             return
-        names = list(self.waits)
-        asks = pl.col(TOUCHED) & pl.Series(unchanged)
-        waiting = extra.select(SOURCE, HASH, LAST, FOUND, asks.alias(TOUCHED))
-        waiting = waiting.with_columns(**self.waits)
+        waits: Mask = self.open | unchanged
+        asked = pl.DataFrame(self.waits).select(pl.any_horizontal(pl.all().is_not_null()))
+        waits &= asked.to_series().to_numpy()
+        if not waits.any():
+            return
+        chosen = pl.Series(waits)
+        asks = pl.col(TOUCHED) & pl.Series(unchanged[waits])
+        waiting = self._engine_columns(waits).with_columns(hashes.filter(chosen).alias(HASH))
+        waiting = waiting.select(SOURCE, HASH, LAST, FOUND, asks.alias(TOUCHED))
+        waiting = waiting.hstack(pl.DataFrame(self.waits).filter(chosen))
         if self.postponed:  # their hash has no place for a lookup that comes later: none is kept
             whole = pl.all_horizontal(pl.col(self.postponed).is_null())
             waiting = waiting.with_columns(pl.when(whole).then(HASH).alias(HASH))
-        waits = pl.Series(self.open | unchanged)
-        waiting = waiting.filter(waits & pl.any_horizontal(pl.col(names).is_not_null()))
-        if waiting.height:
-            made.waiting.append(waiting)
+        made.waiting.append(waiting)
 
     def _engine_columns(self, mask: Mask) -> pl.DataFrame:
+        """What the engine knows of the rows of a mask; ``#hash`` is the last one that was sent."""
+        rows = self.matches.where(mask)
+        hashes = pl.Series(rows.hashes)
         return pl.DataFrame(
             {
-                SOURCE: self.sources,
-                TARGET: self.ids.decode(self.matches.targets),
-                HASH: pl.Series(self.matches.hashes),
-                TOUCHED: pl.Series(self.matches.touched),
-                FOUND: pl.Series(self.matches.founds),
-                LAST: pl.select(
-                    pl.when(pl.Series(self.matches.hashed)).then(pl.Series(self.matches.hashes))
-                ).to_series(),
+                SOURCE: self.sources.filter(pl.Series(mask)),
+                TARGET: self.ids.decode(rows.targets),
+                HASH: hashes,
+                TOUCHED: pl.Series(rows.touched),
+                FOUND: pl.Series(rows.founds),
+                LAST: pl.select(pl.when(pl.Series(rows.hashed)).then(hashes)).to_series(),
             }
-        ).filter(pl.Series(mask))
+        )
 
     def _link_matched(self, mask: Mask) -> None:
         if mask.any():

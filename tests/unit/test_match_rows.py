@@ -1,0 +1,110 @@
+"""Which target rows are found by the ledger and by the key, and what the target is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import polars as pl
+
+from core.domain.describe import Field, Fields, SObject
+from core.domain.plan import ObjectMapping
+from core.migration.idmap import IdCodes
+from core.migration.match import Match, Matches, Said, match_rows
+from core.migration.spec import Step
+
+CODE = Field("Code__c", "string", filterable=True)
+STAMP = Field("SystemModstamp", "datetime")
+TABLE = SObject("Part__c", Fields((Field("Id", "id"), STAMP, CODE)))
+#: more rows than are asked for by id or by value
+MANY = 5_000
+
+
+class Target:
+    """Answers every query by its rows; keeps what it was asked."""
+
+    def __init__(self, rows: dict[str, str | None]) -> None:
+        self.asked: list[str] = []
+        self._rows = rows
+
+    def query_frames(self, soql: str) -> Iterator[pl.DataFrame]:
+        """All rows in the columns that the query names."""
+        self.asked.append(soql)
+        held = {"Id": list(self._rows), "Code__c": list(self._rows.values())}
+        frame = pl.DataFrame(held, schema=dict.fromkeys(held, pl.String))
+        stamped = frame.with_columns(SystemModstamp=pl.lit("2026-01-01T00:00:00.000Z"))
+        yield stamped.select(soql.removeprefix("SELECT ").split(" FROM ")[0].split(", "))
+
+
+def matched(
+    source: dict[str, str | None],
+    target: Target,
+    *,
+    survivors: tuple[str, ...] = (),
+    linked: dict[str, str] | None = None,
+) -> Matches:
+    """Source ids with their codes, matched by the code."""
+    mapping = ObjectMapping.model_validate(
+        {"source": "Part__c", "key": "Code__c", "duplicates": {"survivors": list(survivors)}}
+    )
+    step, ids = Step(mapping, TABLE, TABLE, {}, ()), IdCodes()
+    links = pl.DataFrame(
+        {"source_id": list(linked or {}), "target_id": list((linked or {}).values())},
+        schema={"source_id": pl.String, "target_id": pl.String},
+    ).with_columns(
+        origin=pl.lit("inserted"),
+        sent_hash=pl.lit(1, pl.Int64),
+        found_hash=pl.lit(None, pl.Int64),
+        baseline=pl.lit("2026-02-01T00:00:00.000"),
+    )
+    link_set = cast(Any, SimpleNamespace(hash_scheme="1"))
+    said = Said.of(links, link_set, ids=ids, scheme="1")
+    narrow = pl.DataFrame(
+        {"Id": list(source), "Code__c": list(source.values())},
+        schema={"Id": pl.String, "Code__c": pl.String},
+    )
+    return match_rows(step, narrow, said, target=cast(Any, target), ids=ids)
+
+
+def row_id(number: int, prefix: str = "a01") -> str:
+    """An id of 18 characters; its checksum is nobody's business here."""
+    return f"{prefix}{number:012d}AAA"
+
+
+def test_rule_2_3_repeated_blank_and_found_keys_are_told_apart() -> None:
+    codes = ["one", "two", "two", None, None, "held", "twice", "three", "three"]
+    source = {row_id(n): code for n, code in enumerate(codes)}
+    target = Target({row_id(n, "b01"): code for n, code in enumerate(["held", "twice", "twice"])})
+    found = matched(source, target, survivors=(row_id(7),))
+    assert [Match(int(state)) for state in found.states] == [
+        Match.FRESH,
+        Match.REPEATED_SOURCE,
+        Match.REPEATED_SOURCE,
+        Match.BLANK_KEY,
+        Match.BLANK_KEY,
+        Match.KEYED,
+        Match.REPEATED_TARGET,
+        Match.FRESH,
+        Match.NOT_SURVIVOR,
+    ]
+    assert (found.targets != -1).tolist() == [n == 5 for n in range(9)]
+
+
+def test_the_target_is_asked_for_keys_only_where_a_row_has_no_link() -> None:
+    source: dict[str, str | None] = {row_id(n): f"code {n}" for n in range(MANY)}
+    there: dict[str, str | None] = {row_id(n, "b01"): f"code {n}" for n in range(MANY)}
+    links = dict(zip(source, there, strict=True))
+
+    target = Target(there)
+    found = matched(source, target, linked=links)
+    assert target.asked == ["SELECT Id, SystemModstamp FROM Part__c"]
+    assert np.unique(found.states).tolist() == [Match.LINKED]
+    assert not found.touched.any()
+
+    target = Target(there)
+    found = matched(source, target, linked=dict(list(links.items())[1:]))
+    assert target.asked == ["SELECT Id, SystemModstamp, Code__c FROM Part__c"]
+    assert found.states[0] == Match.KEYED
+    assert np.unique(found.states[1:]).tolist() == [Match.LINKED]
