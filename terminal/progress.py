@@ -37,7 +37,11 @@ def figures(document: Mapping[str, Any]) -> None:
         for entry in document["objects"]
     ]
     show_table(("Object", *_COLUMNS, "not processed"), rows, empty="No object was reached.")
-    say(f"{document['run_id']}: {document['status']}, {document['seconds']} s")
+    blank = sum(entry.get("lookups_left_blank", 0) for entry in document["objects"])
+    left = f"; {blank:,} lookup{'' if blank == 1 else 's'} left blank" if blank else ""
+    say(f"{document['run_id']}: {document['status']}, {document['seconds']} s{left}")
+    if document["status"] == "Waiting for decision":
+        say(f"`runs decide {document['run_id']} continue` lets it go on, `stop` ends it here.")
 
 
 def status_of(document: Mapping[str, Any], *, interrupted: bool = False) -> int:
@@ -55,8 +59,9 @@ def status_of(document: Mapping[str, Any], *, interrupted: bool = False) -> int:
 def _tell(bridge: Any, actor: Any, name: str, ended: threading.Event) -> None:
     from core.services import running
 
-    last = None
-    while not ended.wait(LOOK_S):
+    last, is_over = None, False
+    while not is_over:
+        is_over = ended.wait(LOOK_S)  # what was said since the last look is told as well
         for event in running.events(bridge, actor, name, after=last):
             last = event.id
             note(event.message)

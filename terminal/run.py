@@ -56,10 +56,16 @@ def run(  # the options of a launch
 
 def carried(bridge: object, actor: object, name: str, *, as_json: bool) -> int:
     """Carries a run here, tells its progress, shows its figures; the exit status."""
+    from core.errors import OrgbridgeError
     from core.services import running
 
-    with following(bridge, actor, name), interruptible() as stop:
-        running.carry_here(bridge, actor, name, stop=stop)  # type: ignore[arg-type]
+    try:
+        with following(bridge, actor, name), interruptible() as stop:
+            running.carry_here(bridge, actor, name, stop=stop)  # type: ignore[arg-type]
+    except OrgbridgeError:
+        if as_json:  # a script reads what became of the run also where it was stopped
+            show_json(running.document(bridge, actor, name))  # type: ignore[arg-type]
+        raise
     document = running.document(bridge, actor, name)  # type: ignore[arg-type]
     if as_json:
         show_json(document)

@@ -55,7 +55,8 @@ class Stay:
         with self._store.commit(of_run=True) as commit:
             objects = objects_of(self._store.steps())
             commit.summary({"objects": objects, "seconds": round(seconds, 3), "api_calls": calls})
-            commit.event(f"run is {status.value.lower()}")
+            asked = f": {reason}" if reason and status is RunState.WAITING_DECISION else ""
+            commit.event(f"run is {status.value.lower()}{asked}")
         self._store.release(status, wait_reason=reason, over=over)
         with self._bridge.session(self._row.workspace_id) as session:
             row = runs.run_by_id(session, self._row.id)
@@ -74,7 +75,7 @@ def _notice(row: runs.RunRow, event: NoticeEvent, reason: str | None) -> Notice:
         event=event,
         subject=f"{row.name}:{row.status.value}",
         title=f"{row.plan_name or row.name}: {row.status.value.lower()}",
-        body=reason or f"{read} rows read, {failed} did not arrive. Run {row.name}.",
+        body=reason or f"{read:,} rows read, {failed:,} did not arrive. Run {row.name}.",
         run_id=row.id,
         plan_id=row.plan_id,
         org_ids=tuple(one for one in (row.source_org_id, row.target_org_id) if one),

@@ -60,7 +60,7 @@ from core.migration.resolve import Resolved
 from core.migration.scope import read_rows
 from core.migration.second_pass import second_pass
 from core.migration.spec import ID, Step
-from core.migration.summary import status_of, step_status
+from core.migration.summary import PASSES, ids_left, left_behind, settled, status_of, step_status
 from core.migration.transform import StepRules
 from core.migration.trial import try_step
 from core.migration.turns import Turn, earlier, go
@@ -353,7 +353,7 @@ class _Carrier:
             proof[step.name] = verify(run, step, phases)
             lost = proof[step.name]["differences"]["lost"]
             with self._store.commit() as commit:
-                commit.event(f"{step.name}: verified, {lost} values lost", step=step.name)
+                commit.event(f"{step.name}: verified, {lost:,} values lost", step=step.name)
         with self._store.commit(of_run=True) as commit:
             commit.summary({"proof": proof, "readers": readers(run)})
         self._count(run, steps, when="after")
@@ -450,6 +450,7 @@ class _Carrier:
             hash_scheme=HASH_VERSION,
             translator=run.translator,
         )
+        del links  # 140 bytes a row that loading need not hold
         if self._reading.follows:
             delta.note_new(run, step, matches)
         link_adopted(run, step, matches)
@@ -470,14 +471,11 @@ class _Carrier:
         row = self._load_row(step)
         with self._store.commit(of_run=True) as commit:
             commit.step(row.id, status=step_status(row))
-            commit.event(f"{step.name}: every row is settled", step=step.name)
+            commit.event(settled(row), step=step.name)
             buckets = row.cursor.get("buckets", {})
             commit.buckets({step.name: buckets})
             for name, n in buckets.get("ids_left", {}).items():
-                left = (
-                    f"{step.name}: {n} ids in the text of {name} lead to no record that was moved"
-                )
-                commit.event(f"{left}; they stay as they are.", step=step.name, level="warning")
+                commit.event(ids_left(step.name, name, n), step=step.name, level="warning")
 
     def _known_links(self, run: RunContext, step: Step) -> Any:
         """The ledger's links of a mapping, put into its id map."""
@@ -522,6 +520,8 @@ class _Carrier:
         row = self._step_row(step.name, phase) or row
         with self._store.commit() as commit:
             commit.step(row.id, status=step_status(row))
+            if left := left_behind(row):
+                commit.event(f"{step.name}, {PASSES[phase]}: {left}", step=step.name)
 
     def _settle_links(self, run: RunContext, *, is_whole: bool = True) -> None:
         """Notes when the run's last write was; a run that ended early `is_whole` not."""

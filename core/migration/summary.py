@@ -7,10 +7,19 @@ from collections.abc import Iterable
 from typing import Any
 
 from core.db.run_state import StepRow
-from core.domain.states import RunState, StepState
+from core.domain.states import DONE_STEPS, RunState, StepState
 
 #: read is the sum of the seven that follow it
 _SEVEN = ("inserted", "updated", "unchanged", "skipped", "blocked", "failed", "not_processed")
+#: what makes a step partial, as people say it
+_LEFT = {
+    "blocked": ("row", "blocked"),
+    "failed": ("row", "failed"),
+    "not_processed": ("row", "not processed"),
+    "lookups_left_blank": ("lookup", "left blank"),
+}
+#: phases beside the load, as a run's story names them
+PASSES = {"second_pass": "second pass", "finally": "last fields", "undo": "undo"}
 
 
 def objects_of(steps: Iterable[StepRow]) -> dict[str, dict[str, int]]:
@@ -42,8 +51,29 @@ def step_status(step: StepRow) -> StepState:
 
 
 def _left_rows(step: StepRow) -> bool:
-    names = ("blocked", "failed", "not_processed", "lookups_left_blank")
-    return any(step.totals[name] for name in names)
+    return any(step.totals[name] for name in _LEFT)
+
+
+def left_behind(step: StepRow) -> str:
+    """Why a step is partial: ``3 rows blocked, 1,204 lookups left blank``; else nothing."""
+    counts = ((step.totals[name], *words) for name, words in _LEFT.items())
+    return ", ".join(
+        f"{count:,} {noun}{'' if count == 1 else 's'} {how}" for count, noun, how in counts if count
+    )
+
+
+def settled(step: StepRow) -> str:
+    """What a load says at its end."""
+    left = left_behind(step)
+    return f"{step.mapping_name}: every row is settled" + (f"; {left}" if left else "")
+
+
+def ids_left(mapping: str, field: str, count: int) -> str:
+    """Ids of records within a text that this plan does not move."""
+    return (
+        f"{mapping}: {count:,} ids in the text of {field} lead to no record that was moved; "
+        "they stay as they are."
+    )
 
 
 def run_document(row: Any, steps: Iterable[Any]) -> dict[str, Any]:
@@ -66,9 +96,16 @@ def run_document(row: Any, steps: Iterable[Any]) -> dict[str, Any]:
         if step["phase"] in ("load", "undo"):
             line["read"] = int(step["read_rows"])
             line.update({name: int(step[name]) for name in _SEVEN})
+            if step["status"] not in DONE_STEPS:
+                # of a run that stands or still moves: the rest was not processed until now
+                line["not_processed"] += line["read"] - sum(line[name] for name in _SEVEN)
         for name in ("lookups_left_blank", "twins", "second_pass"):
             line[name] = line.get(name, 0) + int(step[name])
     summary = row.summary
+    # what was meant beside what happened, once the run is over; after a dry run what that foresaw
+    for name, figures in summary.get("compared", {}).items():
+        if name in lines:
+            lines[name]["compared"] = figures
     return {
         "run_id": row.name,
         "status": row.status.value,

@@ -49,10 +49,11 @@ def try_step(run: RunContext, step: Step, row: StepRow, rules: StepRules) -> Non
             failures += refused
             totals["failed"] += len(refused)
             totals["skipped"] += rows.height - len(refused)
+    looked_at = f"{step.name}: the org looked at {totals['read_rows']:,} rows"
     with run.store.commit() as commit:
         commit.step(row.id, status=StepState.SUCCEEDED, totals=totals)
         commit.failures(row.id, failures)
-        commit.event(f"{step.name}: the org looked at {totals['read_rows']} rows", step=step.name)
+        commit.event(looked_at, step=step.name)
 
 
 def _refusals(run: RunContext, step: Step, rows: pl.DataFrame) -> list[Failure]:

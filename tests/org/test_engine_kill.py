@@ -103,7 +103,9 @@ def test_an_interrupted_terminal_leaves_its_run_paused(pair: Pair, settings: Set
 
     assert terminal.returncode == 130
     assert pair.row(name).status is RunState.PAUSED
+    check_identity(pair.document(name))
     assert pair.carry(name) is RunState.SUCCEEDED
+    check_identity(pair.document(name))
     assert arrived(pair, "Contact") == arrived_source(pair, "Contact")
 
 

@@ -3,6 +3,7 @@ what happened."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from core.errors import UserError
 from core.services import audit, preflight
 from terminal.exits import Exit
 from terminal.progress import status_of
+from terminal.run import carried
 from tests.org.engine import SCHEMA, Pair, check_identity, connect, line
 from tests.org.oracle import live
 from tests.orgs import PracticeOrg, PracticeOrgs
@@ -93,6 +95,21 @@ def test_a_blocker_ends_the_run_before_anything_is_sent(pair: Pair) -> None:
     assert kept["findings"][0]["code"] == "required_unmapped"
     assert live(pair.target, "Account") == []
     assert chunks(pair, name) == []
+
+
+def test_a_script_reads_what_became_of_a_run_that_was_stopped_before_it_sent_anything(
+    pair: Pair, capsys: pytest.CaptureFixture[str]
+) -> None:
+    create(pair.source, {"Name": "A"})
+    name = pair.launch(UNFILLED)
+
+    with pytest.raises(UserError, match="Region__c is required"):
+        carried(pair.bridge, pair.actor, name, as_json=True)
+
+    said = capsys.readouterr()
+    assert json.loads(said.out)["status"] == "Failed"
+    # the last words of a run's story are told, however short it was
+    assert "run is failed" in said.err
 
 
 def test_a_dry_run_keeps_the_blockers_goes_on_and_is_not_green(pair: Pair) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from core.bootstrap import Orgbridge
 from core.domain.states import RunState
 from core.errors import ConflictError, RefusedError
-from core.services import launching
+from core.services import launching, running
 from core.services import orgs as orgs_service
 from tests.org.engine import PLAN, SCHEMA, Pair, check_identity, connect, line
 from tests.org.pairs import create, emptied, live
@@ -191,6 +191,8 @@ def test_rule_5_1_an_unresolved_lookup_follows_its_policy(pair: Pair) -> None:
     assert line(blank, "contact")["inserted"] == 1
     assert line(blank, "contact")["lookups_left_blank"] == 1
     assert blank["status"] == "Partial"
+    told = [said.message for said in running.events(pair.bridge, pair.actor, blank["run_id"])]
+    assert "contact: every row is settled; 1 lookup left blank" in told
 
 
 def test_rule_4_1_a_circle_of_self_lookups_is_closed_in_the_second_pass(pair: Pair) -> None:
