@@ -21,6 +21,7 @@ from orgsim.dml.standard import (
     permissions,
     persons,
     prices,
+    quotes,
 )
 from orgsim.schema.model import SObject
 
@@ -43,6 +44,8 @@ _BEFORE: dict[str, list[Step]] = {
     "OrderItem": [orders.settle_items],
     "PermissionSetAssignment": [permissions.check_assignments],
     "PricebookEntry": [prices.settle_entries],
+    "Quote": [quotes.settle],
+    "QuoteLineItem": [quotes.settle_lines],
     "Task": [activities.check_who_and_what],
 }
 
@@ -57,6 +60,7 @@ _AFTER: dict[str, list[Step]] = {
     "Opportunity": [opportunities.add_contact_role],
     "OpportunityLineItem": [opportunities.total_up],
     "OrderItem": [orders.total_up],
+    "QuoteLineItem": [quotes.total_up],
 }
 
 

@@ -6,6 +6,7 @@ import polars as pl
 
 from orgsim.dml import rollups
 from orgsim.dml.save import Save
+from orgsim.dml.standard import quotes
 from orgsim.schema.model import Schema, SObject
 from orgsim.store import Transaction
 from orgsim.store.columns import quoted
@@ -14,6 +15,7 @@ from orgsim.store.columns import quoted
 _KEPT = {
     "OpportunityLineItem": "OpportunityId",
     "OrderItem": "OrderId",
+    "QuoteLineItem": "QuoteId",
     "CampaignMember": "CampaignId",
 }
 
@@ -67,6 +69,7 @@ _STATEMENTS = {
       FROM (SELECT p.Id, coalesce(sum(i.TotalPrice), 0) AS total FROM "@parents" p
             LEFT JOIN "OrderItem" i ON i.OrderId = p.Id AND NOT i.IsDeleted GROUP BY 1) l
       WHERE l.Id = t.Id""",
+    "QuoteLineItem": quotes.SUMS,
     "CampaignMember": """
       UPDATE "Campaign" AS t SET NumberOfLeads = m.leads, NumberOfContacts = m.contacts,
         NumberOfResponses = m.responses

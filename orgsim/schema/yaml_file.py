@@ -7,7 +7,8 @@
       instance: NA42            # Organization.InstanceName; without it PRACTICE, the sign of
                                 # practice orgs: one with another passes for a real org
       features: [person_accounts, multi_currency, state_country_picklists, set_audit_fields,
-                 contacts_to_multiple_accounts]
+                 contacts_to_multiple_accounts, account_teams, opportunity_teams, quotes,
+                 entitlements]
       currencies: {USD: 1, EUR: 0.9}           # first = corporate (multi_currency only)
       countries: {US: {name: United States, states: {CA: California}}}   # state_country_picklists
       users:                    # beside the administrator that every org has

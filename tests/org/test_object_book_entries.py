@@ -23,11 +23,13 @@ from core.migration.resolve import Resolved, resolve
 from core.migration.spec import Step
 from tests.orgs import PracticeOrgs
 
-FEATURES = "contacts_to_multiple_accounts, multi_currency, person_accounts"
-#: of other products and packages: a practice org has no such object of its own
+FEATURES = (
+    "contacts_to_multiple_accounts, multi_currency, person_accounts, account_teams, "
+    "opportunity_teams, quotes, entitlements"
+)
+#: of packages: a practice org has no such object of its own
 NOT_IN_PRACTICE_ORGS = frozenset(
     {
-        "OpportunityTeamMember", "AccountTeamMember", "Quote", "QuoteLineItem", "Entitlement",
         "npe01__OppPayment__c", "npe03__Recurring_Donation__c", "npe4__Relationship__c",
         "npe5__Affiliation__c", "npsp__Address__c", "Address__c", "npsp__Allocation__c",
         "npsp__Partial_Soft_Credit__c",
