@@ -44,7 +44,7 @@ def pair(bridge: Orgbridge, practice_org: PracticeOrgs) -> Pair:
     )
 
 
-def person(org: PracticeOrg) -> str:
+def person(org: PracticeOrg) -> Any:
     """The id of the user who is on the teams."""
     return next(row["Id"] for row in live(org, "User") if row["Username"] == "ann@x.example")
 
