@@ -6,6 +6,7 @@ Planted: a plan of 50 objects with 500 fields each, 300 runs, one of them moving
 chunks) and one finished (20,000 failed rows in 60 groups, a proof of 50 objects). Measured:
 
 - each page's script, warm, in this process (median of 5; budget 100 ms, the editor's rerun 500 ms);
+- what one does in the editor: the next field, a suggestion accepted and saved, another rule;
 - the app's processor time per viewer of the moving run, with one browser and with many (budget 6 %
   of a core per viewer), and how long a click takes meanwhile;
 - a rerun of the editor from the click to the new text in a browser.
@@ -74,6 +75,7 @@ def main() -> int:
             plan = wide_plan(bridge, actor, orgs)
             plant_runs(bridge, plan)
             scripts(bridge, token, plan)
+            edits(bridge, token, plan)
             with app_server(settings, root) as server, browser() as chromium:
                 live(server, chromium, token, viewers=viewers)
                 editor(server, chromium, token, plan=plan)
@@ -185,6 +187,12 @@ def scripts(bridge: Orgbridge, token: str, plan: UUID) -> None:
 def _warm(token: str, spec: registry.PageSpec, params: dict[str, str]) -> tuple[float, float]:
     """Milliseconds on the clock, which count waits for the database and for other programs, and of
     this process's processor; medians."""
+    app = _visited(token, spec, params)
+    return _medians([app.run] * WARM_RUNS)
+
+
+def _visited(token: str, spec: registry.PageSpec, params: dict[str, str]) -> AppTest:
+    """A page that was drawn once."""
     app = AppTest.from_file(str(FRAME), default_timeout=120)
     app.session_state[state.TOKEN] = token
     for name, value in params.items():
@@ -193,12 +201,43 @@ def _warm(token: str, spec: registry.PageSpec, params: dict[str, str]) -> tuple[
         app.switch_page(spec.file)
     app.run()
     assert not app.exception, (spec.url_path, app.exception)
+    return app
+
+
+def _medians(acts: list[Callable[[], object]]) -> tuple[float, float]:
     walls, cpus = [], []
-    for _ in range(WARM_RUNS):
+    for act in acts:
         began = time.process_time()
-        walls.append(_took(app.run))
+        walls.append(_took(act))
         cpus.append((time.process_time() - began) * 1_000)
     return statistics.median(walls), statistics.median(cpus)
+
+
+def edits(bridge: Orgbridge, token: str, plan: UUID) -> None:
+    """What one does in the editor at FIELDS fields, in this process; a save writes the plan."""
+    process.hold(bridge)
+    spec = next(each for each in registry.PAGES if each.url_path == "plans")
+    app = _visited(token, spec, {"plan": str(plan)})
+
+    def click(key: str) -> None:
+        app.button(key=key).click().run()
+        assert not app.exception, (key, app.exception)
+
+    def rule(kind: str) -> None:
+        at = f"inspect.wide00__c.{app.session_state[state.FOCUS]}.kind"
+        app.selectbox(key=at).set_value(kind).run()
+        assert not app.exception, (kind, app.exception)
+
+    acts: dict[str, list[Callable[[], object]]] = {
+        "next field": [partial(click, "inspect.J")] * WARM_RUNS,
+        "accept, saved": [partial(click, "inspect.accept")] * WARM_RUNS,
+        "another rule": [partial(rule, kind) for kind in ("constant", "copy")] * WARM_RUNS,
+    }
+    print("\nin the editor                      wall ms   cpu ms   budget")
+    for name, each in acts.items():
+        wall, cpu = _medians(each)
+        print(f"{name:34} {wall:7.0f}  {cpu:7.0f}   {EDITOR_BUDGET_MS:6}")
+    process.hold(None)
 
 
 def _took(act: Callable[[], object]) -> float:
