@@ -7,7 +7,7 @@ import datetime as dt
 import streamlit as st
 
 from core.domain.roles import Role
-from core.errors import OrgbridgeError
+from core.errors import OrgbridgeError, UserError
 from core.services import orgs, plans, preflight
 from pages import registry
 from pages.parts import (
@@ -32,9 +32,12 @@ def chosen_plan() -> plans.PlanRow | None:
             registry.go("plans")
         return None
     by_id = {str(row.id): row for row in found}
-    named = by_id.get(st.query_params.get("plan", ""))
-    if named is not None:
-        return named
+    asked = st.query_params.get("plan")
+    if asked in by_id:
+        return by_id[asked]
+    if asked is not None:
+        gone = "The plan that this link names is not there, or was deleted."
+        boxes.error(UserError(gone, state="Nothing was started.", next_step="Choose a plan below."))
     picked = st.selectbox(
         "Plan",
         list(by_id),
@@ -46,6 +49,8 @@ def chosen_plan() -> plans.PlanRow | None:
     )
     if picked is not None:
         st.query_params["plan"] = picked
+        if asked is not None:
+            st.rerun()  # without the box above
         return by_id[picked]
     return None
 

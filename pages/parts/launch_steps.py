@@ -12,7 +12,7 @@ from core.domain.ordering import LoadOrder
 from core.domain.plan import Plan
 from core.services import launch_outlook, plans, preflight
 from core.services.launch_outlook import Outlook
-from pages.parts import choice, export, figures, plan_keys, tables, visit, words
+from pages.parts import choice, export, figures, plan_keys, state, tables, visit, words
 from pages.parts.boxes import escaped
 
 COLUMNS: dict[str, Any] = {
@@ -68,17 +68,44 @@ def draw(row: plans.PlanRow, plan: Plan, found: preflight.Report) -> Steps:
         )
     names = tuple(name for name in order.order if name in {e.name for e in plan.objects})
     if shown == "graph":
-        st.mermaid_chart(mermaid(order))
-        ticked = names
+        ticked = _graph(row, order, names)
     else:
-        ticked = _table(plan, found, outlook=outlook, names=names)
+        ticked = _table(row, plan, found, outlook=outlook, names=names)
     return _steps(plan, found, outlook=outlook, names=names, ticked=ticked)
 
 
+def _unticked(row: plans.PlanRow) -> dict[str, tuple[str, ...]]:
+    """Objects of this plan without a tick: now, and as the table was first drawn."""
+    held: dict[str, dict[str, tuple[str, ...]]]
+    held = st.session_state.setdefault(state.UNTICKED, {})
+    return held.setdefault(str(row.id), {"now": (), "drawn": ()})
+
+
+def _graph(row: plans.PlanRow, order: LoadOrder, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The order as a picture; what was ticked in the table stays so."""
+    st.mermaid_chart(mermaid(order))
+    left_out = [name for name in names if name in _unticked(row)["now"]]
+    if left_out:
+        st.caption(
+            f":orange[:material/check_box_outline_blank: Not ticked in the table, so not part of "
+            f"this launch: {escaped(', '.join(left_out))}]"
+        )
+    return tuple(name for name in names if name not in left_out)
+
+
 def _table(
-    plan: Plan, found: preflight.Report, *, outlook: Outlook | None, names: tuple[str, ...]
+    row: plans.PlanRow,
+    plan: Plan,
+    found: preflight.Report,
+    *,
+    outlook: Outlook | None,
+    names: tuple[str, ...],
 ) -> tuple[str, ...]:
+    key, unticked = f"launch.steps.{plan.name}.{len(names)}", _unticked(row)
+    if key not in st.session_state:  # Streamlit forgets the edits of a table that was not drawn
+        unticked["drawn"] = unticked["now"]
     data = frame(plan, found, outlook=outlook, names=names)
+    data["run"] = [name not in unticked["drawn"] for name in names]
     data = data[shown_columns(data, outlook)]
     edited = st.data_editor(
         data,
@@ -89,7 +116,7 @@ def _table(
         placeholder=figures.MISSING,
         row_height=tables.ROW_HEIGHT,
         height=min(TABLE_HEIGHT, tables.HEADER_HEIGHT + tables.ROW_HEIGHT * len(names) + 2),
-        key=f"launch.steps.{plan.name}.{len(names)}",
+        key=key,
         alt="Objects of the launch in their order",
     )
     with st.container(horizontal=True, vertical_alignment="center", wrap=False):
@@ -99,7 +126,9 @@ def _table(
             lambda: export.csv_bytes(list(data.columns), data.itertuples(index=False)),
             key="launch.steps.csv",
         )
-    return tuple(name for name, run in zip(names, edited["run"], strict=True) if run)
+    ticked = tuple(name for name, run in zip(names, edited["run"], strict=True) if run)
+    unticked["now"] = tuple(name for name in names if name not in ticked)
+    return ticked
 
 
 def shown_columns(data: pd.DataFrame, outlook: Outlook | None) -> list[str]:

@@ -9,7 +9,7 @@ import streamlit as st
 from core.domain.describe import SObject
 from core.domain.plan import Operation
 from core.domain.roles import Role
-from core.errors import NotFoundError, UserError
+from core.errors import NotFoundError, OrgbridgeError, UserError
 from core.plans.field_rows import FieldRow
 from core.services import editor, orgs
 from pages import registry
@@ -39,7 +39,13 @@ SURE_PERCENT = 90
 
 def draw(plan_id: str) -> None:
     """The page of one plan."""
-    view = editor.view(visit.bridge(), visit.actor(), _uuid(plan_id))
+    try:
+        view = editor.view(visit.bridge(), visit.actor(), _uuid(plan_id))
+    except OrgbridgeError:
+        with rows.head("Plan"):  # the page has its title and a way on, whatever went wrong
+            if st.button("All plans", icon=":material/arrow_back:", key="plan.all"):
+                registry.go("plans")
+        raise
     st.session_state[state.REVISION] = view.row.revision
     may_edit = visit.may(Role.ANALYST)
     _head(view, may_edit=may_edit)

@@ -32,6 +32,8 @@ OBJECT_TURN = "plan.object.turn"
 CHECK_TURN = "launch.turn"
 #: batch and API options per object of the launch that is being prepared, by plan
 LAUNCH_LOADS = "launch.loads.held"
+#: objects without a tick in the launch that is being prepared, by plan
+UNTICKED = "launch.unticked"
 #: what makes one click one launch
 LAUNCH_KEY = "launch.key"
 #: what makes one click one retry

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import streamlit as st
@@ -19,6 +21,15 @@ FRAME = Path(__file__).resolve().parents[2] / "pages" / "frame.py"
 PASSWORD = "a short sentence, easy to remember"
 Signed = Callable[[Role], str]
 Opened = Callable[..., AppTest]
+
+
+def edited(app: AppTest, key: str, **edits: Any) -> AppTest:
+    """What the browser sends for edits of the table with this key, callbacks included."""
+    (table,) = [each for each in app.data_editor if each.key == key]
+    told = app._tree.get_widget_states()
+    whole = {"edited_rows": {}, "added_rows": [], "deleted_rows": [], **edits}
+    told.widgets.add(id=table.proto.id, string_value=json.dumps(whole))
+    return app._run(told)
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +89,7 @@ def actor(admin: people.Visitor) -> Actor:
 def opened(token_of: Signed) -> Opened:
     """Open a page as a person of a role; runs the frame once."""
 
-    def run(file: str = "", *, role: Role = Role.ADMIN, **params: str) -> AppTest:
+    def run(file: str = "", *, role: Role = Role.ADMIN, **params: str | list[str]) -> AppTest:
         app = AppTest.from_file(str(FRAME), default_timeout=20)
         app.session_state[state.TOKEN] = token_of(role)
         for name, text in params.items():

@@ -13,9 +13,11 @@ from core.domain.roles import Actor, Role
 from core.services import orgs, plans, run_reads, settings
 from pages.parts import launch_checks
 from tests.org.connected import connect
-from tests.orgs import PracticeOrgs
+from tests.orgs import PracticeOrg, PracticeOrgs, module_practice_org
 
-from .conftest import Opened
+from .conftest import Opened, edited
+
+__all__ = ["module_practice_org"]
 
 PLAN = """
 orgbridge: 1
@@ -32,11 +34,17 @@ objects:
 """
 
 
+@pytest.fixture(scope="module")
+def pair(module_practice_org: PracticeOrgs) -> list[PracticeOrg]:
+    """Two small orgs that nothing is written to: launches here have no worker."""
+    return [module_practice_org(schema="standard: [Account, Contact]") for _ in range(2)]
+
+
 @pytest.fixture
-def plan_id(bridge: Orgbridge, actor: Actor, practice_org: PracticeOrgs) -> UUID:
-    """A plan of two objects between two small orgs."""
-    for name in ("Legacy", "New"):
-        connect(bridge, name, practice_org(schema="standard: [Account, Contact]"))
+def plan_id(bridge: Orgbridge, actor: Actor, pair: list[PracticeOrg]) -> UUID:
+    """A plan of two objects between them."""
+    for name, org in zip(("Legacy", "New"), pair, strict=True):
+        connect(bridge, name, org)
     return plans.create(bridge, actor, parse_plan(PLAN))
 
 
@@ -76,6 +84,27 @@ def test_a_launch_into_a_protected_org_asks_another_person_where_the_rule_says_s
 
     assert app.button(key="launch.act").label == "Ask for approval…"
     assert any("another person has to approve" in each.value for each in app.caption)
+
+
+def test_an_object_without_a_tick_stays_out_while_the_graph_is_looked_at(
+    plan_id: UUID, opened: Opened, bridge: Orgbridge, actor: Actor
+) -> None:
+    app = opened("migrate/launch.py", role=Role.ANALYST, plan=str(plan_id))
+    edited(app, "launch.steps.Small.2", edited_rows={"1": {"run": False}})
+
+    app.session_state["choice.view"] = "graph"
+    app.run()
+    assert any("not part of this launch: contact" in each.value for each in app.caption)
+    app.session_state["choice.view"] = "table"
+    app.run()
+    assert app.data_editor[0].value["run"].tolist() == [True, False]
+    app.session_state["choice.view"] = "graph"
+    app.run()
+    app.button(key="launch.act").click().run()
+
+    assert not app.exception
+    (line,) = run_reads.listed(bridge, actor, run_reads.RunFilter(plan_id=plan_id)).rows
+    assert run_reads.shown(bridge, actor, line.name).row.options["only"] == ["account"]
 
 
 def test_the_checks_say_when_they_ran_and_the_launch_how_long_it_takes(

@@ -186,6 +186,22 @@ def test_the_list_of_plans_shows_them_and_offers_a_new_one(plan_id: UUID, opened
     assert app.button(key="plans.new")
 
 
+def test_a_link_to_a_plan_that_is_gone_says_so_and_leads_on(plan_id: UUID, opened: Opened) -> None:
+    gone = "00000000-0000-0000-0000-000000000000"
+
+    editor_page = opened("prepare/plans.py", role=Role.ANALYST, plan=gone)
+    assert editor_page.title[0].value == "Plan"
+    assert editor_page.error
+    editor_page.button(key="plan.all").click().run()
+    assert editor_page.dataframe[0].value["name"].tolist() == ["Wide"]
+
+    launch_page = opened("migrate/launch.py", plan=gone)
+    assert "Choose a plan below" in launch_page.error[0].value
+    launch_page.selectbox(key="launch.plan").set_value(str(plan_id)).run()
+    assert not launch_page.exception
+    assert launch_page.query_params["plan"] == str(plan_id)
+
+
 def test_what_becomes_of_unknown_owners_is_kept_as_soon_as_it_is_chosen(
     bridge: Orgbridge, actor: Actor, drawn: Opened, practice_org: PracticeOrgs
 ) -> None:
