@@ -173,7 +173,7 @@ def _foot(
     with st.container(horizontal=True, vertical_alignment="center", wrap=False):
         told = (
             f":orange[{figures.plural(len(lost), 'value')} not in the target's list "
-            f"({figures.count(rows)} rows)]"
+            f"({figures.plural(rows, 'row')})]"
             if lost
             else ":green[Every value is in the target's list]"
         )
