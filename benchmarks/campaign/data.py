@@ -92,6 +92,8 @@ def _values(case: Case, dice: random.Random, shape: Shape, number: int) -> Row:
         row[KEY] = f"S {number} é"
     if case.refused and shape.custom and dice.random() < 0.2:
         row["Code__c"] = REFUSED
+        if case.key == "composite":  # all refused rows share a code: their keys differ all the same
+            row["Region__c"] = f"R{number}"
     return row
 
 
