@@ -82,6 +82,9 @@ def _lines(bridge: Orgbridge, actor: Actor) -> Iterator[str]:
             bridge, actor, logs.searched(bridge, actor, word)
         ),
         "page of a rare word, all entries": lambda: logs.logs(bridge, actor, word),
+        "script of a rare word, newest entries": lambda: _script(
+            bridge, actor, logs.searched(bridge, actor, word)
+        ),
         "charts of 30 days": lambda: logs.per_day(bridge, actor, month),
         "errors per day": lambda: logs.error_days(bridge, actor),
         "errors of 30 days": lambda: logs.error_groups(bridge, actor),
@@ -103,8 +106,8 @@ def _lines(bridge: Orgbridge, actor: Actor) -> Iterator[str]:
 
 def _script(bridge: Orgbridge, actor: Actor, chosen: LogFilter) -> None:
     """What one run of the page asks for."""
-    logs.logs(bridge, actor, chosen)
-    logs.per_day(bridge, actor, chosen)
+    if logs.logs(bridge, actor, chosen).per_day is None:
+        logs.per_day(bridge, actor, chosen)
     logs.per_object(bridge, actor, chosen)
 
 

@@ -1,8 +1,9 @@
 """Entries per day, status and duration: what the charts of the logs and the reach of a search need.
 
-Every night the days that are over are counted into `log_day`; a chart sums those rows and counts
-the days since, so that it costs the same however many entries there are. A filter that the counts
-do not know (a word, a person, an org, a run) counts the entries themselves.
+Every night, and once where none was counted yet, the days that are over are counted into
+`log_day`; a chart sums those rows and counts the days since, so that it costs the same however many
+entries there are. A filter that the counts do not know (a word, a person, an org, a run) counts the
+entries themselves.
 
     before yesterday, whole days ─▶ log_day            first and last pieces ─▶ the log tables
 """
@@ -31,7 +32,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from core.db.logs import LogFilter, condition
+from core.db.logs import LogFilter, LogMoment, condition
 from core.db.models import ALL_LOGS, LogDay
 
 #: a word is sought through so many entries at once, the newest; more when somebody asks for it
@@ -42,6 +43,8 @@ _LEAST_S = 0.01
 #: kinds that are moments
 _WITHOUT_DURATION = ("audit", "notification")
 _DAY = dt.timedelta(days=1)
+#: advisory lock of the first counting: "log_day" read as a number
+_FIRST_LOCK = 0x6C6F675F646179
 
 #: day, status, power of `DURATION_STEP` (0: took no time or has not ended)
 Figure = tuple[dt.date, str, int]
@@ -63,6 +66,20 @@ class DayDuration:
     day: dt.date
     median_s: float
     p95_s: float
+
+
+def count_first(session: Session, workspace_id: UUID, *, now: dt.datetime) -> bool:
+    """Counts the days of a workspace of which none was counted yet; whether it did.
+
+    After an upgrade from a version that counted none, the first chart would count them all. One
+    process at a time does it; the session is the owner's.
+    """
+    if session.scalar(select(LogDay.day).where(LogDay.workspace_id == workspace_id).limit(1)):
+        return False
+    if not session.scalar(select(func.pg_try_advisory_xact_lock(_FIRST_LOCK))):
+        return False
+    recount(session, workspace_id, now=now)
+    return True
 
 
 def recount(session: Session, workspace_id: UUID, *, now: dt.datetime) -> None:
@@ -95,6 +112,13 @@ def figures(session: Session, workspace_id: UUID, chosen: LogFilter) -> Counter[
         for day, status, took, entries in counts:
             total[(day, status, took)] += entries
     return total
+
+
+def counted(entries: Iterable[LogMoment]) -> Counter[Figure]:
+    """Entries that were read anyway, as `figures` counts them; pure."""
+    return Counter(
+        (one.created_at.astimezone(dt.UTC).date(), one.status, _power(one)) for one in entries
+    )
 
 
 def per_day(counted: Counter[Figure]) -> list[DayCount]:
@@ -212,6 +236,14 @@ def _took() -> ColumnElement[int]:
     )
     takes_none = or_(log.finished_at.is_(None), log.kind.in_(_WITHOUT_DURATION))
     return case((takes_none, literal_column("0")), else_=literal_column("1") + cast(power, Integer))
+
+
+def _power(one: LogMoment) -> int:
+    """`_took` of one entry."""
+    if one.finished_at is None or one.kind in _WITHOUT_DURATION:
+        return 0
+    seconds = (one.finished_at - one.created_at).total_seconds()
+    return 1 + math.floor(math.log(max(seconds / _LEAST_S, 1.0)) / math.log(DURATION_STEP))
 
 
 def _quantile(counts: Counter[int], share: float) -> float:

@@ -8,7 +8,7 @@ on PostgreSQL 18.4).
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 from uuid import UUID
@@ -72,6 +72,17 @@ class LogRow:
     run_name: str | None
     source_org: str | None
     target_org: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LogMoment:
+    """What a page and its charts need of an entry before it is shown."""
+
+    kind: str
+    id: UUID
+    created_at: dt.datetime
+    finished_at: dt.datetime | None
+    status: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,23 +150,38 @@ def log_page(
 ) -> tuple[list[LogRow], int]:
     """One page, newest first, and how many entries there are (at most `COUNT_UP_TO` + 1).
 
-    Cost: a page by index. A word is sought through every message of the filter, once: no index
-    serves a part of a word, since row-level security lets none but leak-proof operators use one.
+    Cost: a page by index.
     """
     where = condition(workspace_id, chosen)
-    few = _few(session, where) if chosen.text else None
-    if few is not None:
-        wanted = few[offset : offset + limit]
-        kinds, ids = {row.kind for row in wanted}, [row.id for row in wanted]
-        there = (ALL_LOGS.c.workspace_id == workspace_id, ALL_LOGS.c.kind.in_(kinds))
-        page = select(ALL_LOGS).where(*there, ALL_LOGS.c.id.in_(ids)).subquery()
-        return _rows(session, page), len(few)
     newest = select(ALL_LOGS).where(where).order_by(ALL_LOGS.c.created_at.desc())
     found = _rows(session, newest.offset(offset).limit(limit).subquery())
     if 0 < len(found) < limit:
         return found, offset + len(found)
     counted = select(literal(1)).select_from(ALL_LOGS).where(where).limit(COUNT_UP_TO + 1)
     return found, session.scalar(select(func.count()).select_from(counted.subquery())) or 0
+
+
+def moments(session: Session, workspace_id: UUID, chosen: LogFilter) -> list[LogMoment] | None:
+    """Every entry of a filter, newest first; None when there are more than are counted.
+
+    What a search for a word asks, once for its page, its count and its charts: no index serves a
+    part of a word, since row-level security lets none but leak-proof operators use one. In no
+    order, so that the tables are read as they lie: a rare word costs one pass.
+    """
+    log = ALL_LOGS.c
+    columns = [log[each.name] for each in fields(LogMoment)]
+    statement = select(*columns).where(condition(workspace_id, chosen)).limit(COUNT_UP_TO + 1)
+    found = [LogMoment(**row) for row in session.execute(statement).mappings()]
+    if len(found) > COUNT_UP_TO:
+        return None
+    return sorted(found, key=lambda row: (row.created_at, row.id), reverse=True)
+
+
+def shown(session: Session, workspace_id: UUID, wanted: Sequence[LogMoment]) -> list[LogRow]:
+    """The entries of a page that `moments` found, newest first."""
+    kinds, ids = {row.kind for row in wanted}, [row.id for row in wanted]
+    there = (ALL_LOGS.c.workspace_id == workspace_id, ALL_LOGS.c.kind.in_(kinds))
+    return _rows(session, select(ALL_LOGS).where(*there, ALL_LOGS.c.id.in_(ids)).subquery())
 
 
 def whole_log(session: Session, workspace_id: UUID, chosen: LogFilter) -> Iterator[LogRow]:
@@ -283,20 +309,6 @@ def known_error(session: Session, fingerprint: str) -> bool:
         if session.scalar(statement) is not None:
             return True
     return False
-
-
-def _few(session: Session, where: ColumnElement[bool]) -> list[Any] | None:
-    """Kind, id and time of every entry, newest first; None when there are more than are counted.
-
-    In no order, so that the tables are read as they lie: a rare word costs one pass instead of the
-    two of an ordered page and its count.
-    """
-    log = ALL_LOGS.c
-    statement = select(log.kind, log.id, log.created_at).where(where).limit(COUNT_UP_TO + 1)
-    found = list(session.execute(statement))
-    if len(found) > COUNT_UP_TO:
-        return None
-    return sorted(found, key=lambda row: (row.created_at, row.id), reverse=True)
 
 
 def _rows(session: Session, page: Any) -> list[LogRow]:

@@ -41,6 +41,21 @@ def keep_house(bridge: Orgbridge) -> dict[str, int]:
     return total
 
 
+def count_days(bridge: Orgbridge) -> int:
+    """Count the days of workspaces of which none was counted yet; how many there were.
+
+    Asked once at each start: after an upgrade it spares the first chart the whole log. Cost: 1.2 s
+    for a million entries, a query a workspace from then on.
+    """
+    with bridge.owner_session() as session:
+        found = [each[0] for each in workspaces.workspaces(session)]
+    number = 0
+    for workspace_id in found:
+        with bridge.owner_session() as session:
+            number += log_days.count_first(session, workspace_id, now=bridge.clock())
+    return number
+
+
 def _record(bridge: Orgbridge, workspace_id: UUID, swept: Swept) -> None:
     if not swept.rows:
         return

@@ -59,6 +59,7 @@ class Scheduler:
             self._deliver, "interval", seconds=NOTICES_EVERY_S, max_instances=1, coalesce=True,
             misfire_grace_time=None,
         )  # fmt: skip
+        self._scheduler.add_job(self._count_days, misfire_grace_time=None)
         self._scheduler.start()
 
     def __enter__(self) -> Self:
@@ -89,6 +90,15 @@ class Scheduler:
             janitor.give_back_stalled(self._bridge.owner_engine)
             with self._bridge.owner_session() as session:
                 janitor.take_up_abandoned(session)
+
+    def _count_days(self) -> None:
+        """Once, beside the firing: the charts of the logs after an upgrade."""
+        from core.jobs import retention
+
+        try:
+            retention.count_days(self._bridge)
+        except (SQLAlchemyError, OrgbridgeError) as error:  # the night counts them
+            log.warning("days were not counted", extra={"reason": type(error).__name__})
 
     def _deliver(self) -> None:
         """Send what waits in the outbox; a notice is claimed by one process."""

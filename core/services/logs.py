@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ __all__ = [
     "KINDS",
     "DayCount",
     "DayDuration",
+    "DayFigures",
     "ErrorGroup",
     "FailedRow",
     "LogFilter",
@@ -44,6 +46,10 @@ ERROR_STATES = ("open", "known", "fixed")
 SAMPLE_ROWS = 20
 
 
+#: entries per day and status, and how long they took
+DayFigures = tuple[tuple[DayCount, ...], tuple[DayDuration, ...]]
+
+
 @dataclass(frozen=True, slots=True)
 class LogPage:
     """One page of the logs, newest first."""
@@ -52,6 +58,8 @@ class LogPage:
     total: int
     #: True: there are more than `total`, they were not all counted
     is_at_least: bool
+    #: the charts' figures, where finding the page gave them too: a word that few entries hold
+    per_day: DayFigures | None = None
 
 
 def logs(
@@ -61,20 +69,23 @@ def logs(
     roles.require(actor, Role.VIEWER, to="read the logs")
     offset = (max(page, 1) - 1) * page_rows
     with bridge.session(actor.workspace_id) as session:
+        few = rows.moments(session, actor.workspace_id, chosen) if chosen.text else None
+        if few is not None:
+            page_of = few[offset : offset + page_rows]
+            there = tuple(rows.shown(session, actor.workspace_id, page_of))
+            return LogPage(there, len(few), False, _day_figures(log_days.counted(few)))
         found, total = rows.log_page(
             session, actor.workspace_id, chosen, offset=offset, limit=page_rows
         )
     return LogPage(tuple(found), min(total, rows.COUNT_UP_TO), total > rows.COUNT_UP_TO)
 
 
-def per_day(
-    bridge: Orgbridge, actor: Actor, chosen: LogFilter
-) -> tuple[tuple[DayCount, ...], tuple[DayDuration, ...]]:
+def per_day(bridge: Orgbridge, actor: Actor, chosen: LogFilter) -> DayFigures:
     """Entries per day and status, and how long they took, oldest first; for the charts."""
     roles.require(actor, Role.VIEWER, to="read the logs")
     with bridge.session(actor.workspace_id) as session:
         counted = log_days.figures(session, actor.workspace_id, chosen)
-    return tuple(log_days.per_day(counted)), tuple(log_days.durations(counted))
+    return _day_figures(counted)
 
 
 def searched(bridge: Orgbridge, actor: Actor, chosen: LogFilter) -> LogFilter:
@@ -178,6 +189,10 @@ def note_error(
             subject_id=fingerprint,
             after={"state": state, "note": note.strip()},
         )
+
+
+def _day_figures(counted: Counter[log_days.Figure]) -> DayFigures:
+    return tuple(log_days.per_day(counted)), tuple(log_days.durations(counted))
 
 
 def _pieces(bridge: Orgbridge, actor: Actor, chosen: LogFilter) -> Iterator[bytes]:

@@ -90,6 +90,7 @@ def create(bridge: Orgbridge, actor: Actor, document: Plan) -> UUID:
             "plan.create",
             subject_kind="plan",
             subject_id=plan_id,
+            subject_name=document.name,
             after={"name": document.name, "objects": len(document.objects)},
         )
     return plan_id
@@ -180,6 +181,7 @@ def put(bridge: Orgbridge, actor: Actor, document: Plan) -> UUID:
             "plan.import",
             subject_kind="plan",
             subject_id=row.id,
+            subject_name=document.name,
             after={"name": document.name, "objects": len(document.objects)},
         )
     return row.id
@@ -205,6 +207,7 @@ def save(bridge: Orgbridge, actor: Actor, plan_id: UUID, *, document: Plan, revi
             "plan.edit",
             subject_kind="plan",
             subject_id=plan_id,
+            subject_name=document.name,
             before={change.place: change.before for change in changes},
             after={change.place: change.after for change in changes},
         )
@@ -323,6 +326,7 @@ def cut_version(
             "plan.version",
             subject_kind="plan",
             subject_id=plan_id,
+            subject_name=draft.row.name,
             after={"number": version.number, "cut_for": cut_for, "label": label},
         )
     return version

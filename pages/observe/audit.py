@@ -7,7 +7,7 @@ from dataclasses import asdict
 import streamlit as st
 
 from core.services import audit
-from pages.parts import audit_frame, boxes, figures, log_filter, rows, tables, visit
+from pages.parts import audit_frame, audit_words, boxes, figures, log_filter, rows, tables, visit
 
 
 def asked() -> audit.TrailFilter:
@@ -15,9 +15,16 @@ def asked() -> audit.TrailFilter:
     choices = audit.choices(visit.bridge(), visit.actor())
     who, what, when, words = st.columns([0.22, 0.22, 0.26, 0.3], vertical_alignment="bottom")
     actor = log_filter.one_of(who, "Who", choices.actors, key="actor", every="Everybody")
-    action = log_filter.one_of(what, "Action", choices.actions, key="action", every="Every action")
+    action = log_filter.one_of(
+        what,
+        "Action",
+        choices.actions,
+        key="action",
+        every="Every action",
+        format_func=audit_words.action,
+    )
     rest = log_filter.days_and_words(
-        (when, words), page="audit", text_key="audit_q", placeholder="Name, reason, id…"
+        (when, words), days_key="audit_days", text_key="audit_q", placeholder="Name, reason, id…"
     )
     return audit.TrailFilter(actor=actor, action=action, **rest)
 

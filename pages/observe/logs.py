@@ -32,7 +32,7 @@ def asked() -> logs.LogFilter:
     people = audit.choices(visit.bridge(), visit.actor()).actors
     person = log_filter.one_of(who, "Who", people, key="log_who", every="Everybody")
     rest = log_filter.days_and_words(
-        (when, words), page="logs", text_key="log_text", placeholder="In the message"
+        (when, words), days_key="log_days", text_key="log_text", placeholder="In the message"
     )
     return logs.LogFilter(kinds=tuple(chosen), org_id=cards.get(name), who=person, **rest)
 
@@ -66,7 +66,7 @@ def draw() -> None:
     if not found.total:
         boxes.empty("Nothing matches", "Runs, counts, comparisons and changes appear here.")
         return
-    log_parts.charts(wanted)
+    log_parts.charts(wanted, found.per_day)
     told = "more than " if found.is_at_least else ""
     noun = "entry" if found.total == 1 else "entries"
     st.caption(f"{told}{figures.count(found.total)} {noun}, newest first")

@@ -9,19 +9,19 @@ import pandas as pd
 import streamlit as st
 
 from core.services import audit
-from pages.parts import tables
+from pages.parts import audit_words, tables
 
 COLUMNS = {
     "at": st.column_config.DatetimeColumn(
         "When (UTC)", format="YYYY-MM-DD HH:mm:ss", timezone="UTC", pinned=True, width=160
     ),
-    "actor": st.column_config.TextColumn("Who", width=180),
-    "action": st.column_config.TextColumn("Action", width=170),
-    "subject": st.column_config.TextColumn("On", width=220),
-    "before": st.column_config.JsonColumn("Before", width=160),
-    "after": st.column_config.JsonColumn("After", width=160),
-    "reason": st.column_config.TextColumn("Reason", width=160),
-    "origin": st.column_config.TextColumn("From", width=110),
+    "actor": st.column_config.TextColumn("Who", width=150),
+    "action": st.column_config.TextColumn("Action", width=180),
+    "subject": st.column_config.TextColumn("On", width=190),
+    "reason": st.column_config.TextColumn("Reason", width=120),
+    "before": st.column_config.JsonColumn("Before", width=105),
+    "after": st.column_config.JsonColumn("After", width=110),
+    "origin": st.column_config.TextColumn("From", width=90),
 }
 
 
@@ -32,8 +32,8 @@ def frame(found: tuple[audit.TrailRow, ...]) -> pd.DataFrame:
             {
                 "at": row.at,
                 "actor": row.actor,
-                "action": row.action,
-                "subject": " ".join(part for part in (row.subject_kind, row.subject_name) if part),
+                "action": audit_words.action(row.action),
+                "subject": audit_words.subject(row.subject_kind, row.subject_name),
                 "before": _json(row.before),
                 "after": _json(row.after),
                 "reason": row.reason or "",

@@ -15,8 +15,11 @@ def day_start(day: date, *, days_later: int = 0) -> datetime:
 
 
 def bounds(span: Any) -> tuple[datetime | None, datetime | None]:
-    """Both ends of what ``st.date_input`` gave; a half-picked span has no end yet."""
-    picked = span if isinstance(span, tuple) else (span,)
+    """Both ends of what ``st.date_input`` gave; a half-picked span has no end yet.
+
+    An address may name them the wrong way round.
+    """
+    picked = tuple(sorted(span)) if isinstance(span, tuple) else (span,)
     since = day_start(picked[0]) if picked else None
     until = day_start(picked[-1], days_later=1) if len(picked) == 2 else None
     return since, until

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,24 +12,29 @@ import streamlit as st
 from pages.parts import days, figures
 
 DAYS_SHOWN = 30
+#: nothing was logged before
+FIRST_DAY = date(2000, 1, 1)
 
 
 def days_and_words(
-    places: tuple[Any, Any], *, page: str, text_key: str, placeholder: str
+    places: tuple[Any, Any], *, days_key: str, text_key: str, placeholder: str
 ) -> dict[str, Any]:
     """Draws both inputs; ``since``, ``until`` and ``text`` of the filter.
 
     Args:
         places: the two columns they stand in.
-        page: prefix of keys that need not be in the address; the text is there as ``text_key``.
+        days_key: name of the days in the address; ``text_key`` of the text.
     """
     when, words = places
     today = datetime.now(figures.zone()).date()
     span = when.date_input(
         "Days",
         (today - timedelta(days=DAYS_SHOWN), today),
-        key=f"{page}.days",
-        persist_state="session",
+        # bounds, so that an address with a day of no calendar we can reckon in is put back
+        min_value=FIRST_DAY,
+        max_value=today + timedelta(days=1),
+        key=days_key,
+        bind="query-params",
     )
     text = words.text_input(
         "Contains",
@@ -43,14 +48,22 @@ def days_and_words(
     return {"text": (text or "").strip(), "since": since, "until": until}
 
 
-def one_of(place: Any, label: str, names: Sequence[str], *, key: str, every: str) -> str:
+def one_of(
+    place: Any,
+    label: str,
+    names: Sequence[str],
+    *,
+    key: str,
+    every: str,
+    format_func: Callable[[str], str] = str,
+) -> str:
     """One of many, or all of them: the empty text. The address keeps it."""
     chosen = place.selectbox(
         label,
         ["", *names],
         key=key,
         bind="query-params",
-        format_func=lambda name: name or every,
+        format_func=lambda name: format_func(name) if name else every,
     )
     return chosen or ""
 

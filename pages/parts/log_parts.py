@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
@@ -10,7 +11,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from core.services import logs
-from pages.parts import boxes, figures, palette, tables, visit, words
+from pages.parts import audit_words, boxes, figures, palette, tables, visit, words
 
 COLUMNS = {
     "at": tables.time_column("When", width=160, pinned=True),
@@ -22,6 +23,10 @@ COLUMNS = {
 }
 
 
+#: round lengths of time, in seconds
+_ROUND_S = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 18_000, 36_000, 86_400)
+
+
 def frame(found: Sequence[logs.LogRow]) -> pd.DataFrame:
     """One row per entry."""
     return tables.frame(
@@ -31,7 +36,7 @@ def frame(found: Sequence[logs.LogRow]) -> pd.DataFrame:
                 "kind": row.kind.replace("_", " ").capitalize(),
                 "status": [words.word(words.STATUSES, row.status).label],
                 "who": row.who,
-                "message": row.message or "",
+                "message": _told(row),
                 "orgs": " → ".join(each for each in (row.source_org, row.target_org) if each),
             }
             for row in found
@@ -40,15 +45,29 @@ def frame(found: Sequence[logs.LogRow]) -> pd.DataFrame:
     )
 
 
-def charts(chosen: logs.LogFilter) -> None:
-    """Entries per day by what became of them, how long they took, rows per object."""
-    (days, durations), objects = _figures(str(visit.actor().workspace_id), chosen)
+def _told(row: logs.LogRow) -> str:
+    """What happened; the message of an entry of the audit trail is the name of its act."""
+    message = row.message or ""
+    return audit_words.action(message) if row.kind == "audit" else message
+
+
+def charts(chosen: logs.LogFilter, known: logs.DayFigures | None) -> None:
+    """Entries per day by what became of them, how long they took, rows per object.
+
+    Args:
+        known: figures per day that came with the page.
+    """
+    workspace = str(visit.actor().workspace_id)
+    days, durations = known or _per_days(workspace, chosen)
+    objects = _per_objects(workspace, chosen.since, chosen.until)
     if len({each.day for each in days}) < 2:
         _per_object(objects)
         return
-    parts: list[Callable[[], None]] = [lambda: _per_day(days)]
+    # as high as the one whose bars need most, so that they stand as one row
+    height = _objects_height(objects)
+    parts: list[Callable[[], None]] = [lambda: _per_day(days, height=height)]
     if len(durations) > 1:
-        parts.append(lambda: _durations(durations))
+        parts.append(lambda: _durations(durations, height=height))
     if objects:
         parts.append(lambda: _per_object(objects))
     for place, part in zip(st.columns(len(parts), gap="medium"), parts, strict=True):
@@ -56,20 +75,24 @@ def charts(chosen: logs.LogFilter) -> None:
             part()
 
 
-Days = tuple[tuple[logs.DayCount, ...], tuple[logs.DayDuration, ...]]
-
-
 @st.cache_data(ttl=60, max_entries=50, show_spinner=False)
-def _figures(workspace: str, chosen: logs.LogFilter) -> tuple[Days, tuple[logs.ObjectCount, ...]]:
-    """The charts' figures, a minute old at the most.
+def _per_days(workspace: str, chosen: logs.LogFilter) -> logs.DayFigures:
+    """Figures per day, a minute old at the most.
 
     The workspace is part of the key: figures of one are never shown in another.
     """
-    here = (visit.bridge(), visit.actor(), chosen)
-    return logs.per_day(*here), logs.per_object(*here)
+    return logs.per_day(visit.bridge(), visit.actor(), chosen)
 
 
-def _durations(days: Sequence[logs.DayDuration]) -> None:
+@st.cache_data(ttl=60, max_entries=50, show_spinner=False)
+def _per_objects(
+    workspace: str, since: datetime | None, until: datetime | None
+) -> tuple[logs.ObjectCount, ...]:
+    """Figures per object; they know of a filter no more than its days."""
+    return logs.per_object(visit.bridge(), visit.actor(), logs.LogFilter(since=since, until=until))
+
+
+def _durations(days: Sequence[logs.DayDuration], *, height: int) -> None:
     shades = palette.shades()
     figure = go.Figure()
     for label, color, numbers in (
@@ -86,8 +109,17 @@ def _durations(days: Sequence[logs.DayDuration]) -> None:
             customdata=shown,
             hovertemplate="%{customdata}",
         )
-    figure.update_yaxes(type="log", ticksuffix=" s")
-    palette.draw(figure, key="logs.durations", alt="How long entries took per day", height=160)
+    ticks = _ticks([s for each in days for s in (each.median_s, each.p95_s)])
+    labels = [figures.duration(seconds) for seconds in ticks]
+    figure.update_yaxes(type="log", tickvals=ticks, ticktext=labels)
+    palette.draw(figure, key="logs.durations", alt="How long entries took per day", height=height)
+
+
+def _ticks(seconds: Sequence[float]) -> list[float]:
+    """Round lengths of time around those of a chart, five or so."""
+    low, high = min(seconds), max(seconds)
+    near = [one for one in _ROUND_S if low / 3 <= one <= high * 3]
+    return near[:: max(1, len(near) // 5)]
 
 
 def _per_object(objects: Sequence[logs.ObjectCount]) -> None:
@@ -105,14 +137,20 @@ def _per_object(objects: Sequence[logs.ObjectCount]) -> None:
     figure.update_layout(
         barmode="stack", bargap=0.35, hovermode="y unified", legend_traceorder="normal"
     )
-    # so high that every name has its place
-    height = max(160, 20 * len(objects) + 60)
     palette.draw(
-        figure, key="logs.objects", alt="Rows that arrived and failed, per object", height=height
+        figure,
+        key="logs.objects",
+        alt="Rows that arrived and failed, per object",
+        height=_objects_height(objects),
     )
 
 
-def _per_day(days: Sequence[logs.DayCount]) -> None:
+def _objects_height(objects: Sequence[logs.ObjectCount]) -> int:
+    """Pixels in which every name of the chart per object has its place."""
+    return max(160, 20 * len(objects) + 60)
+
+
+def _per_day(days: Sequence[logs.DayCount], *, height: int) -> None:
     shades = palette.shades()
     by_label: dict[str, tuple[str, list[Any], list[int]]] = {}
     for each in days:
@@ -124,7 +162,7 @@ def _per_day(days: Sequence[logs.DayCount]) -> None:
     for label, (color, moments, numbers) in by_label.items():
         figure.add_bar(x=moments, y=numbers, name=label, marker_color=color)
     figure.update_layout(barmode="stack", bargap=0.4)
-    palette.draw(figure, key="logs.chart", alt="Log entries per day by status", height=160)
+    palette.draw(figure, key="logs.chart", alt="Log entries per day by status", height=height)
 
 
 def entry(row: logs.LogRow) -> None:

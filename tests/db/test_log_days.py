@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
+import time
 from uuid import UUID
 
 import pytest
@@ -10,9 +12,11 @@ import sqlalchemy as sa
 
 from core.bootstrap import Orgbridge
 from core.db import log_days
+from core.db import logs as log_rows
 from core.db.models import LogDay, RecordCountLog, SyncLog
 from core.domain.roles import Actor, Role
-from core.jobs.retention import keep_house
+from core.jobs import schedule
+from core.jobs.retention import count_days, keep_house
 from core.services import logs
 from core.services.logs import LogFilter
 
@@ -104,6 +108,50 @@ def test_a_word_is_sought_in_the_newest_entries_first(
     assert logs.searched(bridge, actor, LogFilter()) == LogFilter()
     later = LogFilter(text="entry", since=bridge.clock())
     assert logs.searched(bridge, actor, later) == later
+
+
+def test_a_page_of_a_word_brings_the_figures_of_its_charts(
+    bridge: Orgbridge, actor: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same as the charts would count; of a word that many entries hold it brings none."""
+    for chosen in (
+        LogFilter(text="entry 1"),
+        LogFilter(text="ENTRY", since=midnight(bridge, 3)),
+        LogFilter(text="entry 2", kinds=("sync",), who="bob"),
+        LogFilter(text="no such"),
+    ):
+        page = logs.logs(bridge, actor, chosen, page_rows=3)
+        assert page.per_day == logs.per_day(bridge, actor, chosen)
+        assert page.per_day is not None
+        assert sum(day.entries for day in page.per_day[0]) == page.total
+    assert logs.logs(bridge, actor, LogFilter()).per_day is None
+
+    monkeypatch.setattr(log_rows, "COUNT_UP_TO", 5)
+    many = logs.logs(bridge, actor, LogFilter(text="entry"), page_rows=3)
+    assert (many.per_day, len(many.rows), many.total, many.is_at_least) == (None, 3, 5, True)
+
+
+def test_days_are_counted_once_at_the_start_after_an_upgrade(
+    bridge: Orgbridge, actor: Actor
+) -> None:
+    """The scheduler's thread does it, and only where none was counted yet."""
+
+    def kept() -> int:
+        with bridge.session(actor.workspace_id) as session:
+            return session.scalar(sa.select(sa.func.sum(LogDay.entries))) or 0
+
+    asked = filters(bridge)
+    before = [logs.per_day(bridge, actor, chosen) for chosen in asked]
+    assert kept() == 0
+
+    with schedule.start(bridge):
+        deadline = time.monotonic() + 120
+        while not kept() and time.monotonic() < deadline:
+            threading.Event().wait(0.02)
+
+    assert kept() > DAYS
+    assert [logs.per_day(bridge, actor, chosen) for chosen in asked] == before
+    assert count_days(bridge) == 0
 
 
 def test_counts_stay_in_their_workspace(bridge: Orgbridge, actor: Actor) -> None:
