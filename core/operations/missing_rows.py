@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -10,7 +10,7 @@ import polars as pl
 
 from core.db import record_links
 from core.domain.plan import ObjectMapping, Plan
-from core.errors import UserError
+from core.errors import RefusedError, UserError
 from core.operations.counting import items_of
 from core.operations.protocol import OperationContext, OrgAccess
 
@@ -34,9 +34,11 @@ def explain_missing(
 ) -> dict[str, Any]:
     """Rows by reason: ``{"reasons": {reason: count}, "samples": {reason: [ids]}, "said": …}``.
 
-    ``said`` is what the last run was told of a sampled row: ``{id: message}``.
+    ``said`` is what the last run was told of a sampled row: ``{id: message}``; ``names`` is what
+    the source calls it.
 
-    Cost: the ids of both objects are read; memory grows with their number (about 100 bytes a row).
+    Cost: the ids of both objects are read; memory grows with their number (about 100 bytes a row);
+    one call for the names.
     """
     frame = missing_rows(context, plan, name, orgs=orgs)
     counts = dict(frame.group_by("reason").len().sort("reason").rows())
@@ -50,7 +52,21 @@ def explain_missing(
         "reasons": counts,
         "samples": samples,
         "said": dict(told.select("source_id", "message").rows()),
+        "names": _names(orgs[0], _mapping(plan, name).source, listed),
     }
+
+
+def _names(source: OrgAccess, sobject: str, ids: Sequence[str]) -> dict[str, str]:
+    """What the source calls the rows; none where the object has no name, or gives no row by id."""
+    if not ids:
+        return {}
+    try:
+        fields = source.client.describe(sobject).fields.values()
+        named = next((one.name for one in fields if one.name_field), None)
+        found = source.client.retrieve(sobject, ids, ["Id", named]) if named else {}
+    except RefusedError:  # the ids are worth more than their names
+        return {}
+    return {each: str(row[named]) for each, row in found.items() if named and row.get(named)}
 
 
 def missing_rows(

@@ -210,13 +210,25 @@ def _listed(row: Row, reasons: Mapping[str, Any], source_url: str) -> None:
         label_visibility="collapsed",
     )
     ids, said = reasons["samples"].get(reason, ()), reasons.get("said", {})
+    names = reasons.get("names", {})
     columns = {
-        "id": st.column_config.TextColumn("Source id", width=200),
-        "said": st.column_config.TextColumn("What was said of it", width=620),
+        "id": st.column_config.TextColumn("Source id", width=180),
+        "name": st.column_config.TextColumn("Name", width=200),
+        "said": st.column_config.TextColumn("What was said of it", width=500),
     }
+    if not names:  # an object without names, or a count of an earlier version
+        del columns["name"]
     if source_url:
         columns["open"] = st.column_config.LinkColumn("Open", display_text="source", width=80)
-    lines = [{"id": one, "said": said.get(one), "open": f"{source_url}/{one}"} for one in ids]
+    lines = [
+        {
+            "id": one,
+            "name": names.get(one),
+            "said": said.get(one),
+            "open": f"{source_url}/{one}",
+        }
+        for one in ids
+    ]
     tables.show(
         tables.frame(lines, list(columns)),
         columns,

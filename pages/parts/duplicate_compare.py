@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
@@ -21,6 +24,10 @@ _RULE = "background-color: rgba(120, 130, 150, .16); font-weight: 600"
 _DIFFERS = "background-color: rgba(194, 87, 12, .14)"
 #: check boxes as people say them
 _YES_NO = {"True": "Yes", "False": "No"}
+#: a moment as an org writes it
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:?\d\d)", re.ASCII)
+#: pixels in which a moment is not cut, where a window of 1,280 shows two records
+_VALUE_WIDTH = 128
 _RESULT = "background-color: rgba(18, 128, 92, .14); font-weight: 600"
 
 
@@ -84,9 +91,17 @@ def _lines(
 
 def _by_letter(letters: Mapping[str, str], values: Sequence[Any]) -> dict[str, str | None]:
     return {
-        letter: None if value is None else _YES_NO.get(str(value), str(value))
+        letter: None if value is None else shown_value(str(value))
         for letter, value in zip(letters.values(), values, strict=False)
     }
+
+
+def shown_value(value: str) -> str:
+    """A value as people read it: Yes and No, a moment to the minute in the visitor's zone."""
+    if _MOMENT.fullmatch(value):
+        with suppress(ValueError, OverflowError):  # of no calendar: as the org wrote it
+            return f"{datetime.fromisoformat(value).astimezone(figures.zone()):%Y-%m-%d %H:%M}"
+    return _YES_NO.get(value, value)
 
 
 def _take_edits(lines: list[dict[str, Any]], key: str) -> None:
@@ -102,9 +117,13 @@ def _table(
     lines: Sequence[Mapping[str, Any]], letters: Mapping[str, str], *, survivor: str, key: str
 ) -> pd.DataFrame:
     data = pd.DataFrame(list(lines), columns=["Field", *letters.values(), "Result", "Keep"])
-    config = {name: st.column_config.TextColumn(name, disabled=True) for name in data.columns}
+    config = {
+        name: st.column_config.TextColumn(name, disabled=True, width=_VALUE_WIDTH)
+        for name in data.columns
+    }
     stays = letters.get(survivor, "A")
-    config[stays] = st.column_config.TextColumn(f"{stays} (survivor)", disabled=True)
+    told = f"{stays} (survivor)"
+    config[stays] = st.column_config.TextColumn(told, disabled=True, width=_VALUE_WIDTH)
     config["Keep"] = st.column_config.SelectboxColumn(
         "Keep",
         options=[*letters.values(), SUM],

@@ -60,5 +60,7 @@ def test_missing_rows_are_told_apart_and_just_those_are_launched(pair: Pair) -> 
         missing.launch(pair.bridge, pair.actor, **here, enqueue=False)
     given = {"plan": "engine", "explain": ["account"]}
     entry = operations.launch(pair.bridge, pair.actor, "record_counts", given=given)
-    reasons = entry.result["missing"]["account"]["reasons"]
-    assert reasons == {str(Reason.DELETED_SINCE): 1, str(Reason.FILTERED): 1}
+    told = entry.result["missing"]["account"]
+    assert told["reasons"] == {str(Reason.DELETED_SINCE): 1, str(Reason.FILTERED): 1}
+    for reason, called in ((Reason.DELETED_SINCE, "gone"), (Reason.FILTERED, "left out")):
+        assert [told["names"][one] for one in told["samples"][str(reason)]] == [called]

@@ -135,7 +135,9 @@ def test_a_filter_that_the_target_does_not_know_is_left_out_and_said(pair: Pair)
 
 
 def test_missing_rows_are_listed_with_their_reason(pair: Pair) -> None:
+    """An object without a name gives its ids alone."""
     plans.create(pair.bridge, pair.actor, parse_plan(PLAN))
+    pair.source.describes = {"Account": described("Account", NAME)}
     pair.source.rows = {"Account": ids("001", 1, 2, 3, 4)}
     pair.source.where = {"Type != 'Competitor'": ids("001", 1, 2, 3)}
     pair.target.rows = {"Account": ids("001", 8)}
@@ -150,6 +152,7 @@ def test_missing_rows_are_listed_with_their_reason(pair: Pair) -> None:
     told = entry.result["missing"]["account"]
     assert told["reasons"] == {"deleted_since": 1, "filtered": 1, "never_sent": 1}
     assert told["samples"]["deleted_since"] == ["001000000000002AAA"]
+    assert told["names"] == {}
 
 
 def test_counts_have_a_history_per_org_pair(pair: Pair) -> None:

@@ -12,6 +12,7 @@ from core.db import operation_logs, runs
 from core.domain.plan import parse_plan
 from core.domain.roles import Actor, Role
 from core.services import duplicates, operations, plans
+from pages.parts import duplicate_compare
 from tests.org.scripted_data import ScriptedData, described
 
 Opened = Callable[..., AppTest]
@@ -119,6 +120,19 @@ def test_a_decision_takes_the_cluster_off_the_open_list(
     assert page.dataframe[0].value["records"].to_list() == [2]
 
 
+def test_values_of_records_are_told_as_people_read_them() -> None:
+    """A year before the calendar of a zone, or what only looks like a moment, stays as it is."""
+    shown = duplicate_compare.shown_value
+
+    assert shown("2019-04-23T10:15:59.000+0000") == "2019-04-23 10:15"
+    assert shown("2019-04-23T10:15:59Z") == "2019-04-23 10:15"
+    assert [shown(one) for one in ("2019-04-23", "True", "False", "4")] == [
+        "2019-04-23", "Yes", "No", "4",
+    ]  # fmt: skip
+    for odd in ("2019-13-45T10:15:59Z", "0001-01-01T00:00:00+2359"):
+        assert shown(odd) == odd
+
+
 def test_extra_children_are_listed_after_a_look(
     opened: Opened, bridge: Orgbridge, actor: Actor, pair: tuple[ScriptedData, ScriptedData]
 ) -> None:
@@ -140,7 +154,8 @@ def test_missing_rows_are_listed_launched_and_followed_over_time(
     actor: Actor,
     pair: tuple[ScriptedData, ScriptedData],
 ) -> None:
-    _, target = pair
+    source, target = pair
+    source.describes = {"Contact": described("Contact", TEXT | {"nameField": True})}
     target.rows = {"Contact": []}
     plans.create(bridge, actor, parse_plan(PLAN))
     page = opened("verify/counts.py", role=Role.ANALYST)
@@ -153,6 +168,8 @@ def test_missing_rows_are_listed_launched_and_followed_over_time(
     assert not page.exception and not page.error
     assert page.segmented_control(key="choice.reason").options == ["No run has sent it yet 4"]
     assert any("4 rows missing" in box.value for box in page.markdown)
+    named = [one.value for one in page.dataframe if "said" in one.value.columns]
+    assert [one["name"].to_list() for one in named] == [["L0", "L1", "L0", "L1"]]
     dialog = drawn(
         "from pages.parts import missing_acts\nmissing_acts.launch_dialog('p', 'contact')"
     )
