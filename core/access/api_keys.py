@@ -18,6 +18,8 @@ from core.errors import ConflictError, NotFoundError, UserError
 from core.secret import Secret
 
 MARK = "obk"
+#: stands before a key's name where logs say who acted
+ACTOR = "key:"
 #: `last_used_at` moves on at most this often
 NOTE_USE_EVERY = dt.timedelta(minutes=5)
 
@@ -99,7 +101,7 @@ def actor_of(engine: Engine, shown: str, *, origin: str, now: dt.datetime) -> Ac
             return None
         if key.last_used_at is None or now - key.last_used_at >= NOTE_USE_EVERY:
             key.last_used_at = now
-        return Actor(key.workspace_id, key.user_id, f"key:{key.name}", role, origin)
+        return Actor(key.workspace_id, key.user_id, f"{ACTOR}{key.name}", role, origin)
 
 
 def keys(session: Session, workspace_id: UUID) -> tuple[KeyRow, ...]:

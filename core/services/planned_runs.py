@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from core.access import api_keys, roles
 from core.access import people as accounts
-from core.access import roles
 from core.db import runs
 from core.domain.roles import Actor, Role
 from core.services import files, launching, plans
@@ -57,9 +57,13 @@ def launch(
 
 
 def _actor(bridge: Orgbridge, workspace_id: UUID, name: str) -> Actor:
-    """Who asked, by the name in the log: a person with their own id, so that nobody approves
-    what they asked for themselves."""
+    """Who asked, by the name in the log: a person with their own id, also where their API key
+    asked, so that nobody approves what they asked for themselves."""
     with bridge.session(workspace_id) as session:
-        person = accounts.by_email(session, name)
-        own = person.id if person and accounts.is_member(session, person.id) else None
+        if name.startswith(api_keys.ACTOR):
+            known = api_keys.keys(session, workspace_id)
+            own = next((k.owner_id for k in known if api_keys.ACTOR + k.name == name), None)
+        else:
+            person = accounts.by_email(session, name)
+            own = person.id if person and accounts.is_member(session, person.id) else None
     return Actor(workspace_id, own, name, Role.ANALYST, "operation")

@@ -6,7 +6,7 @@ import datetime as dt
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 import typer
@@ -20,9 +20,21 @@ from core.bootstrap import Orgbridge
 from core.db import ledger_pairs, operation_logs, schedules
 from core.domain.plan import parse_plan
 from core.domain.roles import Actor, Role
+from core.domain.states import RunState
+from core.errors import NotAllowedError
 from core.operations import registry
 from core.operations.carrying import carry
-from core.services import api_keys, files, operations, people, planned_runs, plans, running
+from core.services import (
+    api_keys,
+    approvals,
+    files,
+    operations,
+    orgs,
+    people,
+    planned_runs,
+    plans,
+    running,
+)
 from core.services import schedules as schedule_service
 from core.services.files import Upload
 from core.services.schedules import ScheduleRequest
@@ -147,6 +159,24 @@ def by_rest(bridge: Orgbridge, admin: Actor, kind: str) -> None:
     assert answer.status_code == 202, answer.text
 
 
+def check_file_by_rest(
+    bridge: Orgbridge, admin: Actor, kind: str, *, log_id: UUID, content: bytes
+) -> None:
+    """The file as it was written, for those with a key; an entry without one is a sentence."""
+    made = api_keys.make(bridge, admin, name=f"file {kind}", role=Role.ANALYST)
+    key = {"authorization": f"Bearer {made.text.reveal()}"}
+    client = TestClient(Starlette(routes=rest.routes()), base_url="http://127.0.0.1:8501")
+    place = f"/api/v1/operations/{kind}/{log_id}/file"
+
+    fetched = client.get(place, headers=key)
+    assert (fetched.status_code, fetched.content) == (200, content)
+    assert fetched.headers["content-disposition"].startswith("attachment;")
+    assert client.get(place).status_code == 401
+    gone = client.get(f"/api/v1/operations/{kind}/{uuid4()}/file", headers=key)
+    assert gone.status_code == 404
+    assert content not in gone.content
+
+
 def by_schedule(bridge: Orgbridge, admin: Actor, kind: str) -> None:
     """A schedule's entry, fired twice for one due time as two workers might."""
     options = operations.parsed(kind, words_for(kind, "schedule"))
@@ -208,12 +238,50 @@ def test_an_operation_goes_through_all_four_doors(
     if operation.keeps_file:
         for entry in ended:
             row, pieces = operations.written(bridge, admin, entry.id)
-            assert len(b"".join(pieces)) == row.bytes > 0
+            content = b"".join(pieces)
+            assert len(content) == row.bytes > 0
+        check_file_by_rest(bridge, admin, kind, log_id=entry.id, content=content)
     plain = [_without_door(entry.parameters) for entry in ended]
     assert all(one == plain[0] for one in plain)
     said = json.loads(capsys.readouterr().out)
     assert UUID(said["id"]) in {entry.id for entry in ended}
     assert {entry.requested_by for entry in ended} >= {f"schedule:s {kind}"}
+
+
+@pytest.mark.parametrize("asker", ["person", "key"])
+def test_nobody_approves_the_run_of_their_own_operation(
+    bridge: Orgbridge, admin: Actor, workplace: None, asker: str
+) -> None:
+    """A protected target waits for another person, whether somebody asked or their key did."""
+    kind = "delete_extra_children"
+    target = next(card for card in orgs.orgs(bridge, admin) if card.name == "New")
+    orgs.set_protected(bridge, admin, target.id, on=True)
+    if asker == "key":
+        by_rest(bridge, admin, kind)
+    else:
+        given = operations.parsed(kind, words_for(kind, "form"))
+        operations.enqueue(bridge, admin, kind, given=given)
+    with bridge.session(admin.workspace_id) as held:
+        (entry,) = operation_logs.entries(held, registry.operation(kind).log_table)
+    carry(bridge, admin.workspace_id, entry.id, kind=kind, start=planned_runs.start)
+    (run,) = running.listed(bridge, admin)
+    assert run.status == RunState.WAITING_APPROVAL
+    (asked,) = approvals.approvals(bridge, admin)
+
+    with pytest.raises(NotAllowedError, match="You asked for this approval yourself"):
+        approvals.approve(bridge, admin, asked.id)
+    (run,) = running.listed(bridge, admin)
+    assert run.status == RunState.WAITING_APPROVAL
+
+    invited = people.invite(bridge, admin, name="Bo", email="bo@a.example", role=Role.APPROVER)
+    signed = people.accept_invitation(
+        bridge, token=invited.token, name="Bo", password="a long sentence", origin="t"
+    )
+    other = people.who(bridge, signed.token)
+    assert other is not None
+    approvals.approve(bridge, other.actor, asked.id)
+    (run,) = running.listed(bridge, admin)
+    assert run.status == RunState.PENDING
 
 
 @pytest.mark.parametrize(
