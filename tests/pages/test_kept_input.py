@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,8 @@ def in_a_session(script: Path, act: Callable[[Runtime, str, Window], Awaitable[N
             runtime.stop()
             Runtime._instance = None  # the only way to have a second one
 
-    asyncio.run(whole())
+    with ThreadPoolExecutor(1) as pool:  # a browser of other tests may have a loop in this thread
+        pool.submit(asyncio.run, whole()).result(timeout=120)
 
 
 def _opened() -> BackMsg:
