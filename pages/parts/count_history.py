@@ -31,7 +31,7 @@ def draw(plan: str, name: str) -> None:
     drift = (last[2] or 0) - (last[1] or 0)
     st.caption(
         f"Last {len(points)} counts since {figures.when(first[0])}; the target is now "
-        + ("level with the source" if not drift else f"{drift:+,} rows off the source")
+        + _distance(drift)
     )
     shades = palette.shades()
     figure = go.Figure()
@@ -54,3 +54,10 @@ def draw(plan: str, name: str) -> None:
     palette.draw(
         figure, key=f"counts.history.{name}", alt=f"Counts of {name} over time", height=180
     )
+
+
+def _distance(drift: int) -> str:
+    if not drift:
+        return "level with the source"
+    rows = "row" if abs(drift) == 1 else "rows"
+    return f"{abs(drift):,} {rows} {'behind' if drift < 0 else 'ahead of'} the source"

@@ -101,8 +101,15 @@ def title(cluster: Cluster) -> str:
     return " ".join(values[:2]).replace("@", "@\u2060") or cluster.record_ids[0]
 
 
-def listed(clusters: Sequence[Cluster]) -> Cluster | None:
-    """The list, a page at a time; the chosen cluster."""
+def listed(clusters: Sequence[Cluster], *, found: int) -> Cluster | None:
+    """The list, a page at a time; the chosen cluster.
+
+    Args:
+        found: how many the search found, shown here or not.
+    """
+    if not found:
+        boxes.empty("No likely duplicates", "No two records are alike enough in these fields.")
+        return None
     if not clusters:
         boxes.empty("Nothing here", "Choose another list, or a wider range of scores.")
         return None

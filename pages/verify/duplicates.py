@@ -85,14 +85,14 @@ def result(entry: operations.LogEntry) -> None:
     rows.facts(
         words.org_badge(found["orgs"][0], cards.get(found["orgs"][0], "")),
         f"searched {figures.when(entry.finished_at)}",
-        escaped(entry.message),
+        escaped(entry.message.rstrip(".")),
         "compared " + escaped(", ".join(found["fields"])),
     )
     board = duplicates.board(visit.bridge(), visit.actor(), log_id=entry.id)
     kept = duplicate_parts.filtered(board.clusters)
     left, right = st.columns([0.32, 0.68], gap="medium")
     with left:
-        cluster = duplicate_parts.listed(kept)
+        cluster = duplicate_parts.listed(kept, found=len(board.clusters))
         with st.container(horizontal=True):
             export.button("duplicates", lambda: duplicate_parts.csv_of(kept), key="duplicates.csv")
             duplicate_parts.weights(found.get("weights", {}))
