@@ -7,6 +7,7 @@ import streamlit as st
 
 from core.domain.describe import Field, SObject
 from core.domain.roles import Role
+from core.errors import OrgbridgeError
 from core.services import orgs
 from pages import registry
 from pages.parts import boxes, export, figures, org_acts, org_describing, rows, tables, visit, words
@@ -29,13 +30,17 @@ PICKED_HEIGHT = 560
 
 def draw(org_id: str) -> None:
     """The page of one org."""
-    card = orgs.org(visit.bridge(), visit.actor(), org_id)
+    try:
+        card = orgs.org(visit.bridge(), visit.actor(), org_id)
+    except OrgbridgeError:
+        with rows.head("Org"):  # a link to an org that was removed has a way on
+            _back_button()
+        raise
     kind = words.word(words.ENVIRONMENTS, card.environment)
     with rows.head(card.name, badge=words.word(words.HEALTH, card.status).badge):
         if visit.may(Role.ANALYST) and not card.describing.state.is_moving:
             _refresh_button(card)
-        if st.button("All orgs", icon=":material/arrow_back:", key="org.back"):
-            registry.go("orgs")
+        _back_button()
     rows.facts(
         kind.badge,
         escaped(card.organization_name or figures.MISSING),
@@ -45,6 +50,11 @@ def draw(org_id: str) -> None:
         org_describing.words(card),
     )
     org_describing.watched(card, _browser, key="org.browser")
+
+
+def _back_button() -> None:
+    if st.button("All orgs", icon=":material/arrow_back:", key="org.back"):
+        registry.go("orgs")
 
 
 def _browser(card: orgs.OrgCard) -> None:

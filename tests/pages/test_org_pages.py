@@ -50,3 +50,12 @@ def test_refreshing_from_the_page_queues_it(
 
     assert not page.exception
     assert orgs.org(bridge, actor, org_id).describing.state.is_moving
+
+
+def test_a_link_to_an_org_that_was_removed_says_so_and_leads_on(opened: Opened) -> None:
+    page = opened("prepare/orgs.py", org="00000000-0000-0000-0000-000000000000")
+
+    assert page.title[0].value == "Org"
+    assert page.error
+    page.button(key="org.back").click().run()
+    assert page.title[0].value == "Orgs"
