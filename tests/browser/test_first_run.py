@@ -64,7 +64,8 @@ def test_a_newcomer_migrates_sees_why_rows_failed_mends_them_and_counts(
     page.get_by_role("button", name="Run again…").click()
     launch_full(page)
     page.locator("h1", has_text="Partial").wait_for()
-    expect(page.get_by_text("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST").first).to_be_visible()
+    reason = page.locator("strong", has_text="INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST")
+    expect(reason).to_be_visible()
     page.get_by_role("button", name="Open plan").click()
 
     page.get_by_text("Customer Tier").first.wait_for()

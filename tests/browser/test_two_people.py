@@ -164,7 +164,8 @@ def test_a_click_counts_however_soon_the_page_is_left(
     page = first_admin
     page.add_init_script(f"({COUNT_MESSAGES})()")
     url = plan_url(server, page, opened_plan)
-    for field in ("Phone", "BillingCity", "BillingCountry"):
+    # fields of its own: tests of one plan come in any order
+    for field in ("Industry", "BillingCountry"):
         at_field(page, url, field)
         skip = page.get_by_role("button", name=re.compile("^(Skip field|Map again)$"))
         was = skip.inner_text()
