@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from core.errors import ConflictError
@@ -38,12 +38,19 @@ class Lease:
     breathing.
     """
 
-    def __init__(self, connection: Connection, token: int) -> None:
+    def __init__(self, connection: Connection, token: int, key: int) -> None:
         self._connection = connection
+        self._key = key
         self.token = token
 
     def close(self) -> None:
-        """Drops the lock; the row's token stays."""
+        """Drops the lock, for whoever asks next to find it free; the row's token stays.
+
+        Leaving it to the end of the connection is not enough: the server sees that end only some
+        moments later.
+        """
+        with suppress(SQLAlchemyError):  # a connection that is gone holds no lock
+            self._connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": self._key})
         self._connection.invalidate()
         self._connection.close()
 
@@ -54,16 +61,16 @@ def claim(engine: Engine, run_id: UUID, *, lock_target: bool) -> Lease:
     Raises:
         ConflictError: a living worker has it, or another run writes to the same org.
     """
+    key = int.from_bytes(run_id.bytes[-8:], "big", signed=True)
     with ExitStack() as undone:
         connection = undone.enter_context(engine.connect())
         undone.callback(connection.invalidate)  # whatever happens, the lock is not left behind
-        token = _claimed(connection, run_id, lock_target=lock_target)
+        token = _claimed(connection, run_id, key, lock_target=lock_target)
         undone.pop_all()
-    return Lease(connection, token)
+    return Lease(connection, token, key)
 
 
-def _claimed(connection: Connection, run_id: UUID, *, lock_target: bool) -> int:
-    key = int.from_bytes(run_id.bytes[-8:], "big", signed=True)
+def _claimed(connection: Connection, run_id: UUID, key: int, *, lock_target: bool) -> int:
     alone = connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": key})
     try:
         lost_when_asleep(connection)
