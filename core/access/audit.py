@@ -153,6 +153,24 @@ def occurring(session: Session) -> tuple[list[str], list[str], list[str]]:
     return found[0], found[1], found[2]
 
 
+def people_behind(
+    session: Session, subject_kind: str, name: str, *, until: dt.datetime
+) -> frozenset[UUID]:
+    """Who acted on whatever bore a name up to a moment, under this name or an earlier one.
+
+    The trail keeps it when the thing itself is gone.
+    """
+    bore_it = select(AuditLog.subject_id).where(
+        AuditLog.subject_kind == subject_kind, AuditLog.subject_name == name, AuditLog.at <= until
+    )
+    acted = select(AuditLog.user_id).where(
+        AuditLog.subject_kind == subject_kind,
+        AuditLog.subject_id.in_(bore_it),
+        AuditLog.at <= until,
+    )
+    return frozenset(one for one in session.scalars(acted.distinct()) if one is not None)
+
+
 def _ordered(where: ColumnElement[bool]) -> Select[AuditLog]:
     return select(AuditLog).where(where).order_by(AuditLog.at.desc(), AuditLog.id.desc())
 

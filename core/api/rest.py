@@ -93,7 +93,8 @@ def _show(bridge: Orgbridge, actor: Actor, request: Request, body: Any) -> Answe
 
 
 def _file(bridge: Orgbridge, actor: Actor, request: Request, body: Any) -> Answer:
-    row, pieces = operations.written(bridge, actor, downloads.log_id_of(request))
+    kind = str(request.path_params["kind"])
+    row, pieces = operations.written(bridge, actor, downloads.log_id_of(request), kind=kind)
     return downloads.streamed(row.file_name, pieces)
 
 

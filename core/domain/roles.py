@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from uuid import UUID
 
+#: begins the name under which a schedule acts; its own name follows
+SCHEDULE_ACTOR = "schedule:"
+
 
 class Role(IntEnum):
     """Ordered: a role may do all that a smaller one may."""

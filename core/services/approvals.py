@@ -3,7 +3,8 @@
     launch ─▶ needed? ─▶ ask (run waits) ─▶ approve (run goes on) | reject (run ends) | withdraw
 
 An approval holds for one plan version, one target, one mode, one launch, for seven days. Nobody
-approves what they asked for, and a script approves nothing.
+approves what they asked for, and a script approves nothing. What a schedule asks for, everybody
+asked for who made it, changed it or switched it, also once it is gone.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from core.access import audit, roles
 from core.db import approvals as rows
 from core.db import orgs, workspaces
 from core.db.approvals import ApprovalRow
-from core.domain.roles import Actor, Role
+from core.domain.roles import SCHEDULE_ACTOR, Actor, Role
 from core.domain.workspace_settings import read_settings
 from core.errors import ConflictError, NotAllowedError, UserError
 from core.jobs import queue
@@ -107,7 +108,7 @@ def approve(bridge: Orgbridge, actor: Actor, approval_id: UUID, *, reason: str =
     roles.require(actor, Role.APPROVER, to="approve launches")
     with bridge.session(actor.workspace_id) as session:
         asked = _open_request(bridge, session, approval_id)
-        _check_another_person(actor, asked)
+        _check_another_person(session, actor, asked)
         rows.decide(session, approval_id, _decision(bridge, actor, "approved", reason=reason))
         if asked.run_id is not None:
             _release(session, actor, asked.run_id)
@@ -126,7 +127,7 @@ def reject(bridge: Orgbridge, actor: Actor, approval_id: UUID, *, reason: str) -
         raise UserError("A rejection needs a reason.", next_step="Say what has to change.")
     with bridge.session(actor.workspace_id) as session:
         asked = _open_request(bridge, session, approval_id)
-        _check_another_person(actor, asked)
+        _check_another_person(session, actor, asked)
         rows.decide(session, approval_id, _decision(bridge, actor, "rejected", reason=reason))
         _end(bridge, session, asked, reason=f"Rejected by {actor.name}: {reason.strip()}")
         _record(session, actor, "approval.rejected", on=asked, reason=reason.strip())
@@ -142,7 +143,7 @@ def withdraw(bridge: Orgbridge, actor: Actor, approval_id: UUID) -> ApprovalRow:
     roles.require(actor, Role.ANALYST, to="withdraw a request")
     with bridge.session(actor.workspace_id) as session:
         asked = _open_request(bridge, session, approval_id, expired_too=True)
-        if (asked.asked_by_id, asked.asked_by) != (actor.user_id, actor.name):
+        if not _asked_for(session, actor, asked):
             roles.require(actor, Role.ADMIN, to="withdraw what another person asked for")
         rows.decide(session, approval_id, _decision(bridge, actor, "withdrawn", reason=""))
         _end(bridge, session, asked, reason=f"Withdrawn by {actor.name}.")
@@ -168,6 +169,13 @@ def approval(bridge: Orgbridge, actor: Actor, approval_id: UUID) -> ApprovalRow:
     roles.require(actor, Role.VIEWER, to="see approvals")
     with bridge.session(actor.workspace_id) as session:
         return rows.approval(session, approval_id)
+
+
+def is_own(bridge: Orgbridge, actor: Actor, asked: ApprovalRow) -> bool:
+    """Whether the actor asked for it, so that another person has to decide."""
+    roles.require(actor, Role.VIEWER, to="see approvals")
+    with bridge.session(actor.workspace_id) as session:
+        return _asked_for(session, actor, asked)
 
 
 def use_for_launch(
@@ -228,14 +236,30 @@ def _open_request(
     return asked
 
 
-def _check_another_person(actor: Actor, asked: ApprovalRow) -> None:
+def _asked_for(session: Session, actor: Actor, asked: ApprovalRow) -> bool:
+    if actor.user_id is None:
+        return (asked.asked_by_id, asked.asked_by) == (None, actor.name)
+    return actor.user_id == asked.asked_by_id or actor.user_id in _makers(session, asked)
+
+
+def _makers(session: Session, asked: ApprovalRow) -> frozenset[UUID]:
+    """People who made, changed or switched the schedule that asks; none where none asks."""
+    if not asked.asked_by.startswith(SCHEDULE_ACTOR):
+        return frozenset()
+    name = asked.asked_by.removeprefix(SCHEDULE_ACTOR)
+    return audit.people_behind(session, "schedule", name, until=asked.asked_at)
+
+
+def _check_another_person(session: Session, actor: Actor, asked: ApprovalRow) -> None:
     if actor.user_id is None:
         raise NotAllowedError(
             "Only a person who signed in approves or rejects.", state="Nothing was decided."
         )
-    if actor.user_id == asked.asked_by_id:
+    if _asked_for(session, actor, asked):
         raise NotAllowedError(
-            "You asked for this approval yourself.",
+            "You asked for this approval yourself."
+            if actor.user_id == asked.asked_by_id
+            else "You made, changed or switched the schedule that asks for this approval.",
             state="Nothing was decided.",
             next_step="Another person with the role approver has to decide.",
         )

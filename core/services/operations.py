@@ -169,11 +169,18 @@ def enqueue(
 
 
 def shown(bridge: Orgbridge, actor: Actor, kind: str, *, log_id: UUID) -> LogEntry:
-    """One launch as it stands."""
+    """One launch as it stands.
+
+    Raises:
+        NotFoundError: no such launch of this kind.
+    """
     roles.require(actor, Role.VIEWER)
     table = registry.operation(kind).log_table
     with bridge.session(actor.workspace_id) as session:
-        return operation_logs.entry(session, table, log_id=log_id)
+        found = operation_logs.entry(session, table, log_id=log_id)
+    if not _is_of(found, kind):
+        raise NotFoundError("There is no such log entry of this kind.")
+    return found
 
 
 def entries(
@@ -218,14 +225,21 @@ def kept(bridge: Orgbridge, actor: Actor) -> tuple[KeptFileRow, ...]:
         return kept_files.kept_files(session, limit=FILES_SHOWN)
 
 
-def written(bridge: Orgbridge, actor: Actor, log_id: UUID) -> tuple[KeptFileRow, Iterator[bytes]]:
+def written(
+    bridge: Orgbridge, actor: Actor, log_id: UUID, *, kind: str | None = None
+) -> tuple[KeptFileRow, Iterator[bytes]]:
     """The file that a launch wrote, with its bytes piece by piece.
 
+    Args:
+        kind: the operation that is said to have written it.
+
     Raises:
-        NotFoundError: it wrote none, writes it still, or its time is over.
+        NotFoundError: it wrote none, writes it still, or its time is over; another kind did.
     """
     with bridge.session(actor.workspace_id) as session:
         row = kept_files.kept_file(session, log_id)
+        if kind not in (None, row.kind):
+            raise NotFoundError(f"No launch of {kind!r:.80} wrote this file.")
         roles.require(actor, registry.operation(row.kind).role, to="fetch files")
         audit.record(
             session,
@@ -284,6 +298,20 @@ def _guard(session: Session, operation: Operation, parameters: Parameters, *, ac
 def _names(operation: Operation) -> tuple[str, ...]:
     """Its parameters, by which its entries are told from others of the same table."""
     return tuple(operation.parameters.model_fields)
+
+
+def _is_of(entry: LogEntry, kind: str) -> bool:
+    """Whether no other kind that shares the log table takes parameters more like the entry's.
+
+    Entries of an earlier version may lack a few.
+    """
+    table = registry.operation(kind).log_table
+
+    def apart(other: str) -> int:
+        return len(set(_names(registry.operation(other))) ^ set(entry.parameters))
+
+    sharing = (each for each in registry.kinds() if registry.operation(each).log_table == table)
+    return apart(kind) == min(apart(each) for each in sharing)
 
 
 def _value(schema: Mapping[str, Any], text: str, place: str) -> Any:

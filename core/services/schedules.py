@@ -17,7 +17,7 @@ from core.db import orgs as org_rows
 from core.db import plans as plan_rows
 from core.db import schedules as rows
 from core.db.schedules import FiringRow, ScheduleRow
-from core.domain.roles import Actor, Role
+from core.domain.roles import SCHEDULE_ACTOR, Actor, Role
 from core.errors import OrgbridgeError, UserError
 from core.jobs import cron
 from core.services import launching, operations
@@ -234,7 +234,9 @@ def launch_due(
 def _launch(
     bridge: Orgbridge, workspace_id: UUID, row: ScheduleRow, *, due_at: dt.datetime
 ) -> str | None:
-    actor = Actor(workspace_id, None, f"schedule:{row.name}", Role.ANALYST, origin="schedule")
+    actor = Actor(
+        workspace_id, None, f"{SCHEDULE_ACTOR}{row.name}", Role.ANALYST, origin="schedule"
+    )
     if row.plan_id is None:
         _launch_operation(bridge, actor, row, due_at=due_at)
         return None

@@ -192,7 +192,7 @@ def _approval(view: run_reads.RunView) -> None:
     )
     if asked is None:
         return
-    is_own = asked.asked_by_id == visit.actor().user_id
+    is_own = approvals.is_own(visit.bridge(), visit.actor(), asked)
     with st.container(border=True):
         st.markdown(
             f":material/verified_user: **{escaped(figures.person(asked.asked_by))} asks for "

@@ -21,7 +21,7 @@ from core.db import ledger_pairs, operation_logs, schedules
 from core.domain.plan import parse_plan
 from core.domain.roles import Actor, Role
 from core.domain.states import RunState
-from core.errors import NotAllowedError
+from core.errors import NotAllowedError, NotFoundError
 from core.operations import registry
 from core.operations.carrying import carry
 from core.services import (
@@ -175,6 +175,10 @@ def check_file_by_rest(
     gone = client.get(f"/api/v1/operations/{kind}/{uuid4()}/file", headers=key)
     assert gone.status_code == 404
     assert content not in gone.content
+    for other in registry.kinds():
+        if other != kind:
+            wrong = client.get(f"/api/v1/operations/{other}/{log_id}/file", headers=key)
+            assert (wrong.status_code, content in wrong.content) == (404, False), other
 
 
 def by_schedule(bridge: Orgbridge, admin: Actor, kind: str) -> None:
@@ -231,6 +235,10 @@ def test_an_operation_goes_through_all_four_doors(
             carry(bridge, admin.workspace_id, entry.id, kind=kind, start=planned_runs.start)
     ended = [operations.shown(bridge, admin, kind, log_id=entry.id) for entry in entries]
     assert {entry.status for entry in ended} == {"succeeded"}
+    for other in registry.kinds():
+        if other != kind:
+            with pytest.raises(NotFoundError):
+                operations.shown(bridge, admin, other, log_id=ended[0].id)
     if operation.writes:
         launched = {entry.result["run"] for entry in ended}
         assert launched == {row.name for row in running.listed(bridge, admin)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 import pytest
@@ -21,8 +21,9 @@ from core.domain.states import RunState
 from core.errors import ConflictError, NotAllowedError, NotFoundError, UserError
 from core.notices import NoticeEvent
 from core.secret import Secret
-from core.services import api_keys, approvals, notices, orgs, people, settings
+from core.services import api_keys, approvals, notices, orgs, people, schedules, settings
 from core.services.notices import RuleRequest
+from core.services.schedules import ScheduleRequest
 from tests.db.planting import plant, workspace
 
 #: Apprise 2.2 imports imghdr where Python still has it
@@ -145,6 +146,32 @@ def test_nobody_approves_their_own_request(scene: Scene) -> None:
 
     assert scene.run().status == RunState.WAITING_APPROVAL.value
     assert scene.queued() == 0
+
+
+def test_who_shaped_a_schedule_does_not_approve_what_it_asks_for(scene: Scene) -> None:
+    """Nor under its later name, nor once it is gone; somebody else does."""
+    ada, bo = scene.actor("ada", Role.APPROVER), scene.actor("bo", Role.ADMIN)
+    cy = scene.actor("cy", Role.APPROVER)
+    given = {"operation": "record_counts", "options": {"plan": "p"}}
+    nightly = ScheduleRequest("nightly", "0 2 * * *", **given)
+    schedule_id = schedules.create(scene.bridge, ada, nightly)
+    other = ScheduleRequest("cy's own", "0 3 * * *", **given)
+    schedules.create(scene.bridge, cy, other)
+    renamed = replace(nightly, name="every night")
+    schedules.change(scene.bridge, bo, schedule_id, request=renamed)
+    scene.turn(dt.datetime.now(dt.UTC))  # the trail is stamped by the database
+    asked = scene.ask(scene.actor("schedule:every night", Role.ANALYST, person=False))
+    schedules.remove(scene.bridge, cy, schedule_id)  # too late to have shaped what asks
+
+    row = approvals.approval(scene.bridge, ada, asked)
+    own = [approvals.is_own(scene.bridge, who, row) for who in (ada, bo, cy)]
+    for maker in (ada, bo):
+        with pytest.raises(NotAllowedError, match="made, changed or switched the schedule"):
+            approvals.approve(scene.bridge, maker, asked)
+
+    assert own == [True, True, False]
+    assert scene.queued() == 0
+    assert approvals.approve(scene.bridge, cy, asked).decided_by == "cy"
 
 
 def test_rejection_ends_the_run_with_its_reason(scene: Scene) -> None:

@@ -30,7 +30,7 @@ from tests.db.planting import plant, workspace
 #: tested where the verb is
 LEAST: dict[Role, dict[str, str]] = {
     Role.VIEWER: {
-        "approvals": "approval approvals needed",
+        "approvals": "approval approvals is_own needed",
         "audit": "choices trail trail_csv",
         "duplicates": "board compared",
         "editor": "as_launched describes last_word rows sides view",
