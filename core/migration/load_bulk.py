@@ -57,17 +57,15 @@ def load_by_bulk(run: RunContext, step: Step, chunk: ChunkRow, page: pl.DataFram
         raise _gone(str(chunk.outcome["after_job"])) from gone
     if late is not None:
         return late
-    status = _known_job(run, chunk)
-    if status is None:
-        status = _new_job(run, step, chunk, page)
+    job_id = _known_job(run, chunk) or _new_job(run, step, chunk, page)
     try:
-        ended = run.target.bulk.wait(status.job_id, on_poll=_Watch(run, step, status.job_id))
+        ended = run.target.bulk.wait(job_id, on_poll=_Watch(run, step, job_id))
         ended = _at_rest(run, ended, rows=page.height)
         return _results(run, step, chunk, page, ended)
     except RefusedError as gone:
         if gone.fact("status") != 404:
             raise
-        raise _gone(status.job_id) from gone
+        raise _gone(job_id) from gone
 
 
 def _late(run: RunContext, step: Step, chunk: ChunkRow, page: pl.DataFrame) -> Outcomes | None:
@@ -159,9 +157,9 @@ class _Watch:
             commit.event(message, step=self._step.name, level="warning")
 
 
-def _known_job(run: RunContext, chunk: ChunkRow) -> JobStatus | None:
-    """The chunk's job, if the org may process or has processed it; None when nothing was handed
-    over."""
+def _known_job(run: RunContext, chunk: ChunkRow) -> str | None:
+    """Id of the chunk's job, if the org may process or has processed it; None when nothing was
+    handed over."""
     if chunk.job_id is None:
         return None
     try:
@@ -173,15 +171,16 @@ def _known_job(run: RunContext, chunk: ChunkRow) -> JobStatus | None:
             return None
         raise _gone(chunk.job_id) from gone
     if status.state is not JobState.OPEN:
-        return status
+        return status.job_id
     ended = run.target.bulk.abort(chunk.job_id)
     # somebody closed it in this very moment: then it is processed and counts
     if chunk.state is ChunkState.CLOSED:
         ended = _at_rest(run, ended, rows=chunk.rows)
-    return ended if ended.records_processed else None
+    return ended.job_id if ended.records_processed else None
 
 
-def _new_job(run: RunContext, step: Step, chunk: ChunkRow, page: pl.DataFrame) -> JobStatus:
+def _new_job(run: RunContext, step: Step, chunk: ChunkRow, page: pl.DataFrame) -> str:
+    """Id of a job that has the chunk's rows and is closed."""
     bulk = run.target.bulk
     spec = JobSpec(
         sobject=step.target.name,
@@ -206,7 +205,7 @@ def _new_job(run: RunContext, step: Step, chunk: ChunkRow, page: pl.DataFrame) -
         with run.store.commit() as commit:
             commit.chunk(chunk.id, ChunkState.CLOSED)
         bulk.close(job_id)
-        return bulk.job(job_id)
+        return job_id
     raise AssertionError("unreachable")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import accumulate, islice, pairwise
+
 import pytest
 
 from core.errors import (
@@ -123,8 +125,21 @@ def test_waits_double_to_a_bound_and_are_spread() -> None:
 
     assert [next(longest) for _ in range(5)] == [1, 2, 4, 5, 5]
     assert [next(shortest) for _ in range(3)] == [0.5, 1, 2]
-    polls = PollPolicy().delays()
-    assert next(polls) == 0.2
+
+
+@pytest.mark.parametrize(
+    ("job_s", "late_s", "looks"), [(1, 0.36, 5), (12, 0.61, 25), (60, 3, 60), (600, 5, 180)]
+)
+def test_the_end_of_a_job_is_noticed_soon_with_few_looks(
+    job_s: float, late_s: float, looks: int
+) -> None:
+    times = list(accumulate(islice(PollPolicy().delays(), 500)))
+    before = [at for at in times if at < job_s]
+
+    gaps = [later - at for at, later in pairwise(times) if at < job_s]
+    assert times[0] == 0.2
+    assert max(gaps) <= late_s
+    assert len(before) + 1 <= looks
 
 
 def test_what_bulk_refuses_is_told_from_what_nobody_takes() -> None:
