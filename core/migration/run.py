@@ -1,8 +1,7 @@
 """Carries one run from wherever it stands to its end, a pause, or a decision.
 
-    lease ─▶ plan version ─▶ describes ─▶ steps ─▶ waves: extract · match · load ─▶ second pass ─▶
-    finally
-          ─▶ verify ─▶ summary ─▶ release
+    lease ─▶ plan version ─▶ describes ─▶ steps ─▶ waves: extract · match · load
+          ─▶ second pass ─▶ finally ─▶ verify ─▶ summary ─▶ release
 
 May be called by any worker at any time; whoever holds the lease carries, everybody else is told so.
 """
@@ -12,7 +11,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -26,7 +25,8 @@ from core.db.plans import version_by_id
 from core.db.run_lease import Lease, claim
 from core.db.run_state import RunStore, StepRow, TakenOverError, is_database_fault
 from core.domain.hashing import HASH_VERSION
-from core.domain.plan import Operation, Plan, plan_from_document
+from core.domain.ordering import Edge
+from core.domain.plan import Plan, plan_from_document
 from core.domain.states import DONE_STEPS, FINISHED_RUNS, RunState, StepState
 from core.errors import (
     BugError,
@@ -55,6 +55,7 @@ from core.migration.opening import Given, clock_of, iso, opened, writes
 from core.migration.parents import Parents
 from core.migration.person_contacts import link_contacts
 from core.migration.preflight import PreflightInput
+from core.migration.proving import prove
 from core.migration.reading import Reading
 from core.migration.resolve import Resolved
 from core.migration.scope import read_rows
@@ -65,7 +66,6 @@ from core.migration.transform import StepRules
 from core.migration.trial import try_step
 from core.migration.turns import Turn, earlier, go
 from core.migration.undo import undo_step
-from core.migration.verify import verify
 from core.salesforce.source import RowSource
 
 if TYPE_CHECKING:
@@ -235,10 +235,8 @@ class _Carrier:
             return
         self._second_passes(run, chosen)
         proves = self._row.options.get("verify", True)
-        for step in reversed(chosen):
-            if step.mapping.final_fields:
-                last = partial(set_finally, run, reads_back=not proves)
-                self._phase(run, step, "finally", last)
+        last = partial(set_finally, run, reads_back=not proves)
+        self._pass(run, "finally", chosen[::-1], act=last, edges=resolved.order.edges)
         if self._row.mode == "retry":
             self._resolve(run, chosen)
         if proves:
@@ -264,11 +262,22 @@ class _Carrier:
     def _second_passes(self, run: RunContext, chosen: list[Step]) -> None:
         """Fills in what waited; every object is there, and none is bound but by what they share."""
         steps = [step for step in chosen if not step.operation.is_delete]
-        first = earlier(steps, ())
-        act = partial(second_pass, run)
+        self._pass(run, "second_pass", steps, act=partial(second_pass, run))
+
+    def _pass(
+        self,
+        run: RunContext,
+        phase: str,
+        steps: list[Step],
+        *,
+        act: Callable[[Step, StepRow], None],
+        edges: Collection[Edge] = (),
+    ) -> None:
+        """One phase of all these objects, side by side but for what has to do with each other: of
+        those, and of what the edges bind, the later one in the list waits for the earlier one."""
+        first = earlier(steps, edges)
         turns = [
-            Turn(s.name, partial(self._phase, run, s, "second_pass", act), first[s.name])
-            for s in steps
+            Turn(s.name, partial(self._phase, run, s, phase, act), first[s.name]) for s in steps
         ]
         go(turns, halt=self._pulse.halt)
 
@@ -344,16 +353,7 @@ class _Carrier:
 
     def _verify(self, run: RunContext, steps: list[Step]) -> None:
         """Proof per mapping, once; a run that is resumed afterwards keeps it."""
-        proof: dict[str, Any] = {}
-        rows = self._store.steps()
-        for step in steps:
-            if step.operation.is_delete or step.operation is Operation.PRESERVE:
-                continue
-            phases = [r for r in rows if r.mapping_name == step.name and r.phase != "verify"]
-            proof[step.name] = verify(run, step, phases)
-            lost = proof[step.name]["differences"]["lost"]
-            with self._store.commit() as commit:
-                commit.event(f"{step.name}: verified, {lost:,} values lost", step=step.name)
+        proof = prove(run, steps)
         with self._store.commit(of_run=True) as commit:
             commit.summary({"proof": proof, "readers": readers(run)})
         self._count(run, steps, when="after")

@@ -44,8 +44,14 @@ _DIFF_SCHEMA = dict.fromkeys(
 )
 
 
-def verify(run: RunContext, step: Step, phases: list[StepRow]) -> dict[str, Any]:
+def verify(
+    run: RunContext, step: Step, phases: list[StepRow], standing: Standing
+) -> dict[str, Any]:
     """Compares everything that a run sent of one mapping; the counts for the run's proof.
+
+    Args:
+        phases: the mapping's steps that sent something.
+        standing: the rows of the target as they are now.
 
     Returns:
         ``{"rows", "missing", "values", "differences": {class: n}, "fields": {field: {class: n}},
@@ -59,19 +65,15 @@ def verify(run: RunContext, step: Step, phases: list[StepRow]) -> dict[str, Any]
     lookups: Counter[str] = Counter({lookup.field.name: 0 for lookup in step.lookups})
     sums: dict[str, tuple[Decimal, Decimal]] = {}
     fields: dict[str, Counter[str]] = {}
-    chunks = [chunk for phase in phases for chunk in run.store.chunks(phase.id)]
-    settled = [c for c in chunks if c.state is ChunkState.DONE and "done" in c.outcome]
     # a row that a later pass filled in was loaded once: it is counted as one row
     loads = {phase.id for phase in phases if phase.phase == "load"}
     waited = any(p.phase == "second_pass" and p.totals["second_pass"] for p in phases)
-    target = _Target(run, step, rows=sum(int(c.outcome.get("ok", 0)) for c in settled))
-    for number, chunk in enumerate(settled, 1):
+    for number, chunk in enumerate(settled_chunks(run, phases), 1):
         run.pulse.check()
         sent = sent_rows(run.spool, chunk)
         if sent.is_empty() or chunk.operation in ("delete", "hard_delete"):
             continue
-        found = target.rows(sent.get_column("target_id"))
-        both = _side_by_side(sent, found)
+        both = _side_by_side(sent, standing.rows(sent.get_column("target_id")))
         differences = _differences(run, step, both, waited=waited)
         missing = both.filter(pl.col("#there").is_null())
         if chunk.step_id in loads:
@@ -107,25 +109,30 @@ def verify(run: RunContext, step: Step, phases: list[StepRow]) -> dict[str, Any]
 
 def read_back(run: RunContext, step: Step, phase: StepRow) -> None:
     """Remembers what stands in the rows that a pass wrote, without comparing it (rule 3.2)."""
-    chunks = [c for c in run.store.chunks(phase.id) if c.state is ChunkState.DONE]
-    target = _Target(run, step, rows=sum(int(c.outcome.get("ok", 0)) for c in chunks))
-    for chunk in chunks:
+    standing = Standing(run, step, [phase])
+    for chunk in settled_chunks(run, [phase]):
         run.pulse.check()
         sent = sent_rows(run.spool, chunk)
         if sent.is_empty():
             continue
-        found = target.rows(sent.get_column("target_id"))
-        _remember(run, step, _side_by_side(sent, found))
+        _remember(run, step, _side_by_side(sent, standing.rows(sent.get_column("target_id"))))
+
+
+def settled_chunks(run: RunContext, phases: list[StepRow]) -> list[ChunkRow]:
+    """Chunks of which it is known what became of each row."""
+    chunks = [chunk for phase in phases for chunk in run.store.chunks(phase.id)]
+    return [c for c in chunks if c.state is ChunkState.DONE and "done" in c.outcome]
 
 
 def _side_by_side(sent: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
     return sent.join(found, left_on="target_id", right_on=ID, how="left", suffix="#now")
 
 
-class _Target:
-    """Rows of the target, by id while they are few, else read once as pages in the order of ids."""
+class Standing:
+    """Rows of the target that a mapping wrote, by id while they are few, else read at once, as
+    pages in the order of ids."""
 
-    def __init__(self, run: RunContext, step: Step, *, rows: int) -> None:
+    def __init__(self, run: RunContext, step: Step, phases: list[StepRow]) -> None:
         self._run = run
         self._step = step
         known = step.target.fields
@@ -133,6 +140,7 @@ class _Target:
         final = [n for n in step.mapping.final_fields if n in known]
         self._columns = list(dict.fromkeys((*step.columns, *final, *extra)))
         self._pages: list[tuple[str, str, str]] | None = None
+        rows = sum(int(c.outcome.get("ok", 0)) for c in settled_chunks(run, phases))
         if rows > _BY_ID_UP_TO:
             self._pages = list(self._read())
 

@@ -3,14 +3,22 @@ and then (rule 3.11)."""
 
 from __future__ import annotations
 
+from threading import Barrier
+
 import pytest
 from sqlalchemy import text
 
 from core.bootstrap import Orgbridge
 from core.config import Settings
 from core.db import runs
+from core.db.run_state import StepRow
 from core.domain.states import RunState
+from core.migration import proving
 from core.migration import run as engine
+from core.migration.context import RunContext
+from core.migration.finally_ import set_finally
+from core.migration.spec import Step
+from core.migration.verify import Standing
 from tests.org.engine import SCHEMA, Pair, check_identity, connect, line
 from tests.org.engine_worker import start_worker
 from tests.org.oracle import judge_keyed, live
@@ -42,6 +50,25 @@ objects:
     key: {source: Id, target: Legacy_Id__c}
     load: {api: bulk, batch: 6}
 """
+#: the same, each with something that is set last
+LAST = """
+orgbridge: 1
+name: last
+source: legacy
+target: new
+objects:
+  - source: Account
+    key: {source: Id, target: Legacy_Id__c}
+    finally: {Website: {constant: "https://x.example"}}
+  - source: Widget__c
+    key: {source: Id, target: Legacy_Id__c}
+    finally: {Note__c: {constant: closed}}
+  - source: Contact
+    key: {source: Id, target: Legacy_Id__c}
+    finally: {Title: {constant: Owner}}
+"""
+#: seconds within which threads meet, on a machine however busy
+DEADLINE_S = 120
 #: a widget's note that the target takes, and one that is too long for it
 SHORT, LONG = "fits", "x" * 30
 #: mappings that have nothing to do with each other
@@ -145,6 +172,37 @@ def test_an_object_that_cannot_go_on_stops_the_one_beside_it(pair: Pair) -> None
     assert pair.carry(name) is RunState.PARTIAL
     assert judge_keyed(pair.source, pair.target) == []
     assert len(live(pair.target, "Widget__c")) == 27
+
+
+def test_rule_3_7_what_is_set_last_and_the_proof_go_side_by_side(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither waits for an object that it has nothing to do with; children are set first."""
+    two, three, begun = Barrier(2), Barrier(3), []
+
+    def last(run: RunContext, step: Step, row: StepRow, *, reads_back: bool) -> None:
+        begun.append(step.name)
+        if step.name in BOTH:  # each goes on when the other one has begun
+            two.wait(DEADLINE_S)
+        set_finally(run, step, row, reads_back=reads_back)
+
+    class Met(Standing):
+        def __init__(self, run: RunContext, step: Step, phases: list[StepRow]) -> None:
+            three.wait(DEADLINE_S)
+            super().__init__(run, step, phases)
+
+    monkeypatch.setattr(engine, "set_finally", last)
+    monkeypatch.setattr(proving, "Standing", Met)
+    document = pair.run(LAST)
+
+    assert begun.index("contact") < begun.index("account")
+    check_identity(document)
+    proof = pair.summary(document)["proof"]
+    rows = {name: (found["rows"], found["differences"]["lost"]) for name, found in proof.items()}
+    assert rows == {"account": (24, 0), "widget__c": (27, 0), "contact": (30, 0)}
+    assert {row["Website"] for row in live(pair.target, "Account")} == {"https://x.example"}
+    assert {row["Title"] for row in live(pair.target, "Contact")} == {"Owner"}
+    assert {row["Note__c"] for row in live(pair.target, "Widget__c")} == {"closed"}
 
 
 def fitting(org: PracticeOrg) -> list[dict[str, str]]:
