@@ -347,8 +347,11 @@ class Bulk:
         idle_s, before = 0.0, None
         while True:
             status = _status(self.wire.get_json(self.api.path(tail)))
-            idle_s = idle_s if status.figures == before else 0.0
-            before, status = status.figures, replace(status, idle_s=idle_s)
+            if before is not None and status.state is not before.state:
+                delays = self.poll.delays()  # it left the queue: its own time begins now
+            moved = before is None or status.figures != before.figures
+            before = status = replace(status, idle_s=0.0 if moved else idle_s)
+            idle_s = status.idle_s
             if on_poll is not None:
                 on_poll(status)
             if status.state.is_terminal or (until is not None and self.clock() >= until):

@@ -86,6 +86,19 @@ def test_polling_starts_soon_and_grows_seldom(
     assert all(w <= max(0.6, so_far / 20) + 1e-9 for w, so_far in zip(waits, waited, strict=True))
 
 
+def test_a_job_that_leaves_the_queue_is_looked_at_closely_again(
+    org: ScriptedOrg, client: OrgClient, waits: list[float]
+) -> None:
+    """How long it was queued says nothing of how long it takes."""
+    states = [job("UploadComplete")] * 90 + [job("InProgress")] * 3 + [job("JobComplete")]
+    org.on("GET", f"/jobs/ingest/{JOB}$", *states)
+
+    client.bulk.wait(JOB)
+
+    assert waits[89] == 5.0
+    assert waits[90:] == pytest.approx([0.2, 0.23, 0.2645])
+
+
 def test_waiting_ends_at_the_given_time_while_the_job_goes_on(org: ScriptedOrg) -> None:
     ticks = iter(datetime(2026, 11, 21, 5, minute, tzinfo=UTC) for minute in range(60))
     held = Credentials(instance_url=org.url, access_token=Secret("t"), api_version="67.0")
