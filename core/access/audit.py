@@ -15,12 +15,16 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from core.db.models import AuditLog
 from core.domain.roles import Actor
 from core.secret import MASK, Secret
 
+#: totals beyond this are told as "more than": counting all would cost more than the page
+COUNT_UP_TO = 10_000
+#: a word is sought through so many rows at once, the newest; more when somebody asks for it
+SEARCHED_ROWS = 100_000
 #: rows fetched at a time when the whole filter is written out
 STREAM_ROWS = 1_000
 
@@ -132,11 +136,23 @@ def record_on(
 def trail(
     session: Session, chosen: TrailFilter, *, offset: int, limit: int
 ) -> tuple[list[AuditRow], int]:
-    """One page of the trail, newest first, and how many rows the filter matches."""
+    """One page of the trail, newest first, and how many rows the filter matches.
+
+    At most `COUNT_UP_TO` + 1 are counted; a page that is not full says it without counting.
+    """
     where = _where(chosen)
-    total = session.scalar(select(func.count()).select_from(AuditLog).where(where)) or 0
-    found = session.scalars(_ordered(where).offset(offset).limit(limit))
-    return [_row(each) for each in found], total
+    found = [_row(each) for each in session.scalars(_ordered(where).offset(offset).limit(limit))]
+    if len(found) < limit and (found or not offset):
+        return found, offset + len(found)
+    counted = select(AuditLog.id).where(where).limit(COUNT_UP_TO + 1).subquery()
+    return found, session.scalar(select(func.count()).select_from(counted)) or 0
+
+
+def reach(session: Session, chosen: TrailFilter) -> dt.datetime | None:
+    """Since when a word is sought, so that `SEARCHED_ROWS` are read; None: there are no more."""
+    within = _where(dataclasses.replace(chosen, text=""))
+    newest = select(AuditLog.at).where(within).order_by(AuditLog.at.desc())
+    return session.scalar(newest.offset(SEARCHED_ROWS).limit(1))
 
 
 def whole_trail(session: Session, chosen: TrailFilter) -> Iterator[AuditRow]:
@@ -146,11 +162,26 @@ def whole_trail(session: Session, chosen: TrailFilter) -> Iterator[AuditRow]:
         yield _row(each)
 
 
-def occurring(session: Session) -> tuple[list[str], list[str], list[str]]:
-    """What the trail can be filtered by: actors, actions, kinds of subject that occur in it."""
-    columns = (AuditLog.actor, AuditLog.action, AuditLog.subject_kind)
-    found = [list(session.scalars(select(c).distinct().order_by(c))) for c in columns]
-    return found[0], found[1], found[2]
+def occurring(session: Session, workspace_id: UUID) -> tuple[list[str], list[str]]:
+    """Actors and actions that occur in a workspace's trail: a look into an index for each."""
+    return _distinct(session, AuditLog.actor, workspace_id), _distinct(
+        session, AuditLog.action, workspace_id
+    )
+
+
+def _distinct(
+    session: Session, column: InstrumentedAttribute[str], workspace_id: UUID
+) -> list[str]:
+    """Values of an indexed column in order, each found as the least above the one before.
+
+    DISTINCT would read the whole trail: 600 ms instead of 2 at a million rows.
+    """
+    in_it = AuditLog.workspace_id == workspace_id
+    first = select(func.min(column).label("value")).where(in_it)
+    steps = first.cte("steps", recursive=True)
+    above = select(func.min(column)).where(in_it, column > steps.c.value).scalar_subquery()
+    steps = steps.union_all(select(above).where(steps.c.value.is_not(None)))
+    return list(session.scalars(select(steps.c.value).where(steps.c.value.is_not(None))))
 
 
 def people_behind(
@@ -190,7 +221,9 @@ def _where(chosen: TrailFilter) -> ColumnElement[bool]:
         wanted.append(AuditLog.at < chosen.until)
     if chosen.text:
         searched = (AuditLog.actor, AuditLog.action, AuditLog.subject_name, AuditLog.reason)
-        wanted.append(or_(*(c.icontains(chosen.text, autoescape=True) for c in searched)))
+        word = func.lower(chosen.text)
+        # as in the logs, not ILIKE, for which the whole table would be read
+        wanted.append(or_(*(func.strpos(func.lower(column), word) > 0 for column in searched)))
     return and_(True, *wanted)
 
 

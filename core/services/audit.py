@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from core.access import audit, roles
@@ -44,6 +44,8 @@ class TrailPage:
     rows: tuple[TrailRow, ...]
     #: rows that the filter matches
     total: int
+    #: True: there are more than `total`, they were not all counted
+    is_at_least: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,6 @@ class TrailChoices:
 
     actors: tuple[str, ...]
     actions: tuple[str, ...]
-    subject_kinds: tuple[str, ...]
 
 
 def trail(
@@ -68,15 +69,28 @@ def trail(
     with bridge.session(actor.workspace_id) as session:
         offset = (max(page, 1) - 1) * page_rows
         rows, total = audit.trail(session, chosen, offset=offset, limit=page_rows)
-        return TrailPage(tuple(rows), total)
+    return TrailPage(tuple(rows), min(total, audit.COUNT_UP_TO), total > audit.COUNT_UP_TO)
+
+
+def searched(bridge: Orgbridge, actor: Actor, chosen: TrailFilter) -> TrailFilter:
+    """The filter as far back as a word is sought at once: the newest hundred thousand entries.
+
+    The same filter where it asks for no word, or holds no more.
+    """
+    roles.require(actor, Role.VIEWER, to="read the audit trail")
+    if not chosen.text:
+        return chosen
+    with bridge.session(actor.workspace_id) as session:
+        since = audit.reach(session, chosen)
+    return chosen if since is None else replace(chosen, since=since)
 
 
 def choices(bridge: Orgbridge, actor: Actor) -> TrailChoices:
-    """Actors, actions and subjects that occur."""
+    """Actors and actions that occur."""
     roles.require(actor, Role.VIEWER, to="read the audit trail")
     with bridge.session(actor.workspace_id) as session:
-        actors, actions, kinds = audit.occurring(session)
-        return TrailChoices(tuple(actors), tuple(actions), tuple(kinds))
+        actors, actions = audit.occurring(session, actor.workspace_id)
+    return TrailChoices(tuple(actors), tuple(actions))
 
 
 def trail_csv(bridge: Orgbridge, actor: Actor, chosen: TrailFilter) -> Iterator[bytes]:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 import streamlit as st
 
 from core.services import audit
-from pages.parts import audit_frame, audit_words, boxes, figures, log_filter, rows, tables, visit
+from pages.parts import audit_frame, audit_words, boxes, log_filter, rows, tables, visit
 
 
 def asked() -> audit.TrailFilter:
@@ -33,22 +33,23 @@ def draw() -> None:
     """The page."""
     with rows.head("Audit trail"):
         place = st.container(width="content")
-    wanted = asked()
+    whole = asked()
+    near = audit.searched(visit.bridge(), visit.actor(), whole)
+    wanted = log_filter.narrowed(whole, near, key="audit.whole")
     page = int(st.session_state.get("audit.page", 1))
     found = audit.trail(
         visit.bridge(), visit.actor(), wanted, page=page, page_rows=tables.PAGE_ROWS
     )
     with place:
-        log_filter.csv_link("audit", asdict(wanted))
+        log_filter.csv_link("audit", asdict(whole))
     if not found.total:
         boxes.empty(
             "Nothing matches",
             "Every change by a person, script or schedule leaves a line here. Widen the filter.",
         )
         return
-    st.caption(
-        f"{figures.count(found.total)} entries, newest first. Nobody can change or delete one."
-    )
+    told = log_filter.entries(found.total, is_at_least=found.is_at_least)
+    st.caption(f"{told}, newest first. Nobody can change or delete one.")
     tables.show(
         audit_frame.frame(found.rows), audit_frame.COLUMNS, key="audit.table", alt="Audit trail"
     )

@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.services import audit, logs, orgs
 from pages import registry
-from pages.parts import boxes, figures, log_filter, log_parts, operation_form, rows, tables, visit
+from pages.parts import boxes, log_filter, log_parts, operation_form, rows, tables, visit
 
 #: what of the filter the link to the CSV carries
 LINKED = ("kind", "text", "since", "until", "who", "org_id")
@@ -37,25 +37,13 @@ def asked() -> logs.LogFilter:
     return logs.LogFilter(kinds=tuple(chosen), org_id=cards.get(name), who=person, **rest)
 
 
-def narrowed(wanted: logs.LogFilter) -> logs.LogFilter:
-    """As far back as a word is sought at once, unless somebody wants all of it."""
-    near = logs.searched(visit.bridge(), visit.actor(), wanted)
-    if near == wanted or near.since is None:
-        return wanted
-    whole = st.toggle(
-        f"Search before {near.since:%-d %b} as well",
-        key="logs.whole",
-        help="A word is sought through the newest entries first; all of them take longer.",
-    )
-    return wanted if whole else near
-
-
 def draw() -> None:
     """The page."""
     with rows.head("Logs"):
         place = st.container(horizontal=True, width="content")
     whole = asked()
-    wanted = narrowed(whole)
+    near = logs.searched(visit.bridge(), visit.actor(), whole)
+    wanted = log_filter.narrowed(whole, near, key="logs.whole")
     page = int(st.session_state.get("logs.page", 1))
     found = logs.logs(visit.bridge(), visit.actor(), wanted, page=page, page_rows=tables.PAGE_ROWS)
     with place:
@@ -67,9 +55,8 @@ def draw() -> None:
         boxes.empty("Nothing matches", "Runs, counts, comparisons and changes appear here.")
         return
     log_parts.charts(wanted, found.per_day)
-    told = "more than " if found.is_at_least else ""
-    noun = "entry" if found.total == 1 else "entries"
-    st.caption(f"{told}{figures.count(found.total)} {noun}, newest first")
+    told = log_filter.entries(found.total, is_at_least=found.is_at_least)
+    st.caption(f"{told}, newest first")
     chosen = tables.show(
         log_parts.frame(found.rows),
         log_parts.COLUMNS,

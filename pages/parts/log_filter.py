@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlencode
 
 import streamlit as st
 
 from pages.parts import days, figures
+
+
+class _Since(Protocol):
+    @property
+    def since(self) -> datetime | None: ...
+
+
+_Filter = TypeVar("_Filter", bound=_Since)
 
 DAYS_SHOWN = 30
 #: nothing was logged before
@@ -66,6 +74,28 @@ def one_of(
         format_func=lambda name: format_func(name) if name else every,
     )
     return chosen or ""
+
+
+def narrowed(wanted: _Filter, near: _Filter, *, key: str) -> _Filter:
+    """As far back as a word is sought at once, unless somebody wants all of it."""
+    if near == wanted or near.since is None:
+        return wanted
+    whole = st.toggle(
+        f"Search before {near.since.astimezone(figures.zone()):%-d %b, %H:%M} as well",
+        key=key,
+        help="A word is sought through the newest entries first; all of them take longer.",
+    )
+    return wanted if whole else near
+
+
+def entries(number: int, *, is_at_least: bool) -> str:
+    """How many there are.
+
+    >>> entries(1, is_at_least=False), entries(10_000, is_at_least=True)
+    ('1 entry', 'More than 10,000 entries')
+    """
+    noun = "entry" if number == 1 else "entries"
+    return f"{'More than ' if is_at_least else ''}{figures.count(number)} {noun}"
 
 
 def csv_link(kind: str, chosen: Mapping[str, Any]) -> None:

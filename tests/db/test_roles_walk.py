@@ -31,7 +31,7 @@ from tests.db.planting import plant, workspace
 LEAST: dict[Role, dict[str, str]] = {
     Role.VIEWER: {
         "approvals": "approval approvals is_own needed",
-        "audit": "choices trail trail_csv",
+        "audit": "choices searched trail trail_csv",
         "duplicates": "board compared",
         "editor": "as_launched describes last_word rows sides view",
         "extra_children": "records",

@@ -181,6 +181,8 @@ class AuditLog(Identified, WorkspaceScoped, Base):
     __tablename__ = "audit_log"
     __table_args__ = (
         Index("ix_audit_log_workspace_id_at", "workspace_id", "at"),
+        Index("ix_audit_log_workspace_id_actor", "workspace_id", "actor"),
+        Index("ix_audit_log_workspace_id_action", "workspace_id", "action"),
         Index("ix_audit_log_subject", "subject_kind", "subject_id"),
     )
 
@@ -190,7 +192,7 @@ class AuditLog(Identified, WorkspaceScoped, Base):
     actor: Mapped[str]
     origin: Mapped[str] = mapped_column(server_default="")
     #: dotted verb: `org.connected`, `plan.saved`
-    action: Mapped[str] = mapped_column(index=True)
+    action: Mapped[str]
     subject_kind: Mapped[str]
     subject_id: Mapped[str | None]
     subject_name: Mapped[str] = mapped_column(server_default="")
