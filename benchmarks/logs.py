@@ -1,4 +1,4 @@
-"""The Logs page at a million entries: every query of its script, its whole script, the CSV.
+"""Logs, Errors and Audit trail at a million entries each: their queries, whole scripts, the CSV.
 
     python -m benchmarks.logs [rows]
 
@@ -9,6 +9,7 @@ process and of every process of the database together, which says the same on a 
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import os
 import statistics
@@ -27,12 +28,19 @@ from core.bootstrap import Orgbridge
 from core.config import Settings
 from core.domain.roles import Actor, Role
 from core.jobs import retention
-from core.services import logs
+from core.services import audit, logs, orgs
 from core.services.logs import LogFilter
 
 ROWS = 1_000_000
 TIMES = 7
 TABLES = ("migrate_data_log", "record_count_log", "field_difference_log", "error_log", "sync_log")
+TRAIL = """
+INSERT INTO audit_log (id, workspace_id, at, actor, action, subject_kind, subject_name)
+SELECT gen_random_uuid(), :workspace, now() - n * interval '7 seconds', 'ann ' || n % 9,
+       (ARRAY['plan.saved','run.launch','org.connected','file.fetched'])[1 + n % 4], 'plan',
+       'subject ' || n
+FROM generate_series(1, :rows) AS n
+"""
 FILL = """
 INSERT INTO {table} (id, workspace_id, created_at, finished_at, status, requested_by, message{more})
 SELECT gen_random_uuid(), :workspace, now() - n * interval '7 seconds',
@@ -112,6 +120,8 @@ def _fill(bridge: Orgbridge, actor: Actor, rows: int) -> None:
         given = {"workspace": actor.workspace_id, "rows": rows // len(TABLES)}
         with bridge.owner_session() as session:
             session.execute(text(statement), given)
+    with bridge.owner_session() as session:
+        session.execute(text(TRAIL), {"workspace": actor.workspace_id, "rows": rows})
     # as the server does by itself after so many inserts
     with bridge.owner_engine.connect() as connection:
         connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("VACUUM ANALYZE"))
@@ -120,6 +130,7 @@ def _fill(bridge: Orgbridge, actor: Actor, rows: int) -> None:
 def _asked(bridge: Orgbridge, actor: Actor, month: LogFilter) -> dict[str, Callable[[], Any]]:
     word = LogFilter(text="99999", since=month.since)
     near = logs.searched(bridge, actor, word)
+    trail = audit.TrailFilter(since=month.since)
     return {
         "page of 30 days": lambda: logs.logs(bridge, actor, month),
         "page of everything": lambda: logs.logs(bridge, actor, LogFilter()),
@@ -135,6 +146,10 @@ def _asked(bridge: Orgbridge, actor: Actor, month: LogFilter) -> dict[str, Calla
         "errors: script": lambda: (
             logs.error_groups(bridge, actor),
             logs.error_days(bridge, actor),
+        ),
+        "audit: script of 30 days": lambda: _trail_script(bridge, actor, trail),
+        "audit: script of a rare word": lambda: _trail_script(
+            bridge, actor, dataclasses.replace(trail, text="99999")
         ),
     }
 
@@ -157,9 +172,16 @@ def _write(server: _Server, asked: dict[str, Callable[[], Any]]) -> None:
 
 def _script(bridge: Orgbridge, actor: Actor, chosen: LogFilter) -> None:
     """What one run of the page asks for."""
+    audit.choices(bridge, actor)
+    orgs.orgs(bridge, actor)
     if logs.logs(bridge, actor, chosen).per_day is None:
         logs.per_day(bridge, actor, chosen)
     logs.per_object(bridge, actor, chosen)
+
+
+def _trail_script(bridge: Orgbridge, actor: Actor, chosen: audit.TrailFilter) -> None:
+    audit.choices(bridge, actor)
+    audit.trail(bridge, actor, audit.searched(bridge, actor, chosen))
 
 
 if __name__ == "__main__":
