@@ -1,7 +1,8 @@
-"""Where did this record go, or where did it come from: by an id of either org, or by its key.
+"""Where did this record go, or where did it come from: by an id of either org, its key or its name.
 
 An id is looked up in the ledger and among the failures; no org is asked. Anything else is taken for
-a key: the orgs of the plans are asked for records that hold it in the key field of a mapping.
+a key or a name: the orgs of the plans are asked for records that hold it in the key field of a
+mapping or in the name field of its objects.
 """
 
 from __future__ import annotations
@@ -39,13 +40,13 @@ class Trace:
     """What is known of a record."""
 
     asked: str
-    #: ids that stand for it: itself, or those found by its key
+    #: ids that stand for it: itself, or those found by key or name
     record_ids: tuple[str, ...]
     links: tuple[LinkLine, ...]
     setbacks: tuple[SetbackLine, ...]
     #: by Organization Id
     org_names: dict[str, str]
-    #: places that were asked for the key: "Account.Legacy_Id__c in New"
+    #: places that were asked: "Account.Legacy_Id__c in New"
     looked_in: tuple[str, ...] = ()
     #: why a place could not be asked
     unasked: tuple[str, ...] = ()
@@ -53,23 +54,20 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """One key field of one org."""
+    """One field of one org."""
 
     org_id: UUID
     org: str
     sobject: str
-    field: str
-
-    @property
-    def place(self) -> str:
-        return f"{self.sobject}.{self.field} in {self.org}"
+    #: a key field; blank for the name field, which the describe knows
+    field: str = ""
 
 
 def trace(bridge: Orgbridge, actor: Actor, asked: str) -> Trace:
     """Everything known of one record.
 
-    Cost: two reads; for a key besides one query per key field of the plans' mappings, at most
-    QUESTIONS_MAX.
+    Cost: two reads; for a key or a name besides one query per key field and name field of the
+    plans' mappings, at most QUESTIONS_MAX.
 
     Raises:
         UserError: nothing was asked for.
@@ -84,10 +82,13 @@ def trace(bridge: Orgbridge, actor: Actor, asked: str) -> Trace:
     looked, unasked = [], []
     for question in _questions(bridge, actor):
         try:
-            found += _holders(bridge, actor, question, wanted)
-            looked.append(question.place)
+            field, holders = _holders(bridge, actor, question, wanted)
         except OrgbridgeError as problem:
-            unasked.append(f"{question.place}: {problem.happened}")
+            unasked.append(f"{question.sobject} in {question.org}: {problem.happened}")
+            continue
+        found += holders
+        if field:
+            looked.append(f"{question.sobject}.{field} in {question.org}")
     known = _known(bridge, actor, wanted, list(dict.fromkeys(found)))
     return Trace(
         known.asked,
@@ -95,8 +96,8 @@ def trace(bridge: Orgbridge, actor: Actor, asked: str) -> Trace:
         known.links,
         known.setbacks,
         known.org_names,
-        tuple(looked),
-        tuple(unasked),
+        tuple(dict.fromkeys(looked)),
+        tuple(dict.fromkeys(unasked)),
     )
 
 
@@ -110,7 +111,8 @@ def _known(bridge: Orgbridge, actor: Actor, asked: str, ids: list[str]) -> Trace
 
 
 def _questions(bridge: Orgbridge, actor: Actor) -> list[_Question]:
-    """Key fields of all plans, each once; Id is no key to be asked for."""
+    """Key fields of all plans, then names of their objects, each once; Id is no key to be asked
+    for."""
     with bridge.session(actor.workspace_id) as session:
         names = {org.id: org.name for org in org_rows.org_rows(session)}
         drafts = [
@@ -120,7 +122,7 @@ def _questions(bridge: Orgbridge, actor: Actor) -> list[_Question]:
     for draft in drafts:
         for question in _of_plan(draft, names):
             asked.setdefault(question)
-    return list(asked)[:QUESTIONS_MAX]
+    return sorted(asked, key=lambda question: not question.field)[:QUESTIONS_MAX]
 
 
 def _of_plan(draft: plan_rows.PlanDraft, names: dict[UUID, str]) -> Iterator[_Question]:
@@ -129,30 +131,37 @@ def _of_plan(draft: plan_rows.PlanDraft, names: dict[UUID, str]) -> Iterator[_Qu
         keys = (mapping.key.target, mapping.key.source)
         objects = (mapping.target, mapping.source)
         for org_id, fields, sobject in zip(sides, keys, objects, strict=True):
-            if org_id in names and len(fields) == 1 and fields[0].lower() != "id":
+            if org_id not in names:
+                continue
+            if len(fields) == 1 and fields[0].lower() != "id":
                 yield _Question(org_id, names[org_id], sobject, fields[0])
+            yield _Question(org_id, names[org_id], sobject)
 
 
-def _holders(bridge: Orgbridge, actor: Actor, question: _Question, key: str) -> list[str]:
-    """Ids of records that hold the key."""
+def _holders(
+    bridge: Orgbridge, actor: Actor, question: _Question, wanted: str
+) -> tuple[str, list[str]]:
+    """The field that was asked and the ids that hold the value; no field where none can hold it."""
     client = bridge.org_client(actor.workspace_id, question.org_id)
     described = client.describe(question.sobject)
-    field = described.fields.get(question.field)
+    named = (each.name for each in described.fields.values() if each.name_field)
+    name = question.field or next(named, "")
+    field = described.fields.get(name)
     if field is None:
-        literal: str | None = quoted(key) if "." in question.field else None
+        literal: str | None = quoted(wanted) if "." in name else None
     else:
-        literal = _literal(field, key)
+        literal = _literal(field, wanted)
     if literal is None:
-        return []
+        return "", []
     soql = (
-        f"SELECT Id FROM {described.name} WHERE {question.field} = {literal}"  # noqa: S608 quoted
+        f"SELECT Id FROM {described.name} WHERE {name} = {literal}"  # noqa: S608 quoted
         f" LIMIT {RECORDS_MAX}"
     )
-    return [to18(str(row["Id"])) for row in client.query(soql)]
+    return name, [to18(str(row["Id"])) for row in client.query(soql)]
 
 
 def _literal(field: Field, key: str) -> str | None:
-    """The key as the field's type is compared; None where it cannot be such a value."""
+    """The value as the field's type is compared; None where it cannot be such a value."""
     if field.is_number:
         plain = key.replace(".", "", 1).removeprefix("-")
         return key if plain.isascii() and plain.isdigit() else None

@@ -55,11 +55,7 @@ def listing(wanted: run_reads.RunFilter) -> None:
     if not found.total:
         nothing_yet(is_filtered=bool(wanted.statuses or wanted.text))
         return
-    left, right = st.columns(2, gap="medium")
-    with left:
-        run_list.durations(found.rows)
-    with right:
-        run_list.history(run_reads.history(visit.bridge(), visit.actor(), wanted))
+    run_list.charts(found.rows, run_reads.history(visit.bridge(), visit.actor(), wanted))
     chosen = tables.show(
         run_list.frame(found.rows),
         run_list.COLUMNS,

@@ -35,6 +35,16 @@ def share(part: int, whole: int) -> float:
     return 100 * part / whole if whole else 0.0
 
 
+def object_name(mapping: str, target: str) -> str:
+    """An object of a plan as people know it: by the org's own spelling, unless it has a name of its
+    own in the plan.
+
+    >>> object_name("invoice__c", "Invoice__c"), object_name("partners", "Account")
+    ('Invoice__c', 'partners')
+    """
+    return target if mapping.lower() == target.lower() else mapping
+
+
 def percent(part: int, whole: int) -> str:
     """A share in words that never rounds a failure away.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +29,8 @@ COLUMNS: dict[str, Any] = {
     "blocked": tables.rows_column("Blocked", width=60),
     "waits": st.column_config.TextColumn("Second pass", width=110),
 }
-TABLE_HEIGHT = 380
+#: the picture is scaled to its card: less room between boxes is more for their words
+COMPACT = '%%{init: {"flowchart": {"nodeSpacing": 20, "rankSpacing": 28, "padding": 8}}}%%'
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ def draw(row: plans.PlanRow, plan: Plan, found: preflight.Report) -> Steps:
         )
     names = tuple(name for name in order.order if name in {e.name for e in plan.objects})
     if shown == "graph":
-        ticked = _graph(row, order, names)
+        ticked = _graph(row, plan, order, names)
     else:
         ticked = _table(row, plan, found, outlook=outlook, names=names)
     return _steps(plan, found, outlook=outlook, names=names, ticked=ticked)
@@ -81,14 +83,17 @@ def _unticked(row: plans.PlanRow) -> dict[str, tuple[str, ...]]:
     return held.setdefault(str(row.id), {"now": (), "drawn": ()})
 
 
-def _graph(row: plans.PlanRow, order: LoadOrder, names: tuple[str, ...]) -> tuple[str, ...]:
+def _graph(
+    row: plans.PlanRow, plan: Plan, order: LoadOrder, names: tuple[str, ...]
+) -> tuple[str, ...]:
     """The order as a picture; what was ticked in the table stays so."""
-    st.mermaid_chart(mermaid(order))
+    told = {entry.name: figures.object_name(entry.name, entry.target) for entry in plan.objects}
+    st.mermaid_chart(mermaid(order, told), alt="Objects of the plan, parents left of children")
     left_out = [name for name in names if name in _unticked(row)["now"]]
     if left_out:
         st.caption(
             f":orange[:material/check_box_outline_blank: Not ticked in the table, so not part of "
-            f"this launch: {escaped(', '.join(left_out))}]"
+            f"this launch: {escaped(', '.join(told[name] for name in left_out))}]"
         )
     return tuple(name for name in names if name not in left_out)
 
@@ -115,7 +120,7 @@ def _table(
         hide_index=True,
         placeholder=figures.MISSING,
         row_height=tables.ROW_HEIGHT,
-        height=min(TABLE_HEIGHT, tables.HEADER_HEIGHT + tables.ROW_HEIGHT * len(names) + 2),
+        height=tables.height(len(names)),
         key=key,
         alt="Objects of the launch in their order",
     )
@@ -164,7 +169,7 @@ def frame(
             {
                 "run": True,
                 "wave": order.wave_of(name) + 1,
-                "object": name,
+                "object": figures.object_name(name, entries[name].target),
                 "operation": [words.word(words.OPERATIONS, entries[name].operation).label],
                 "match": plan_keys.name_of(entries[name].key),
                 "rows": rows.get(name),
@@ -196,16 +201,20 @@ def _steps(
     )
 
 
-def mermaid(order: LoadOrder) -> str:
-    """The order between objects, parents left.
+def mermaid(order: LoadOrder, told: Mapping[str, str]) -> str:
+    """The order between objects, parents left; ``told`` is how each is written.
 
     >>> from types import SimpleNamespace as Some
     >>> edge = Some(parent="account", child="contact")
-    >>> mermaid(Some(order=["account", "contact"], edges=[edge]))
-    'graph LR\\n  n_account["account"]\\n  n_contact["contact"]\\n  n_account --> n_contact'
+    >>> print(mermaid(Some(order=["account", "contact"], edges=[edge]), {"account": "Account"}))
+    %%{init: {"flowchart": {"nodeSpacing": 20, "rankSpacing": 28, "padding": 8}}}%%
+    graph LR
+      n_account["Account"]
+      n_contact["contact"]
+      n_account --> n_contact
     """
-    lines = ["graph LR"]
-    lines += [f'  {_node(name)}["{_safe(name)}"]' for name in order.order]
+    lines = [COMPACT, "graph LR"]
+    lines += [f'  {_node(name)}["{_safe(told.get(name, name))}"]' for name in order.order]
     pairs = dict.fromkeys((edge.parent, edge.child) for edge in order.edges)
     lines += [f"  {_node(a)} --> {_node(b)}" for a, b in pairs if a != b]
     return "\n".join(lines)

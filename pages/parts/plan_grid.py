@@ -120,22 +120,22 @@ def columns(targets: dict[str, str]) -> dict[str, Any]:
     """How each column is drawn; one list of targets serves all rows."""
     config = st.column_config
     return {
-        "source": config.TextColumn("Source field", pinned=True, width=115),
-        "api": config.TextColumn("API name · type", width=152),
+        "source": config.TextColumn("Source field", pinned=True, width=100),
+        "api": config.TextColumn("API name · type", width=128),
         "target": config.SelectboxColumn(
             "Target field",
             options=list(targets),
             format_func=lambda name: targets.get(str(name), str(name)),
-            width=150,
+            width=130,
         ),
-        "rule": config.TextColumn("Rule", width=90),
-        "match": tables.share_column("Match", width=74),
-        "state": words.pills("State", STATES.values(), width=86),
+        "rule": config.TextColumn("Rule", width=66),
+        "match": tables.share_column("Match", width=66),
+        "state": words.pills("State", STATES.values(), width=82),
         "reviewed": config.CheckboxColumn("OK", width=46, help="Reviewed by a person"),
         "open": config.ButtonColumn(
             "", type="tertiary", width=36, key=state.GRID_CLICK, on_click=focus_clicked
         ),
-        "issue": config.TextColumn("Issue", width=110),
+        "issue": config.TextColumn("Issue", width=90),
     }
 
 

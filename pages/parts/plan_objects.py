@@ -54,7 +54,7 @@ def draw(view: editor.EditorView, *, may_edit: bool) -> editor.ObjectView:
         tables.frame(
             [
                 {
-                    "name": each.name,
+                    "name": figures.object_name(each.name, each.target),
                     "mapped": round(100 * each.progress.mapped_share) if each.progress else None,
                     "todo": [word],
                 }

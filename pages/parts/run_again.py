@@ -64,8 +64,12 @@ def _retry_dialog(view: run_reads.RunView, choice: retrying.RetryChoice) -> None
         f"**{figures.plural(sum(left.values()), 'row')}** are read again from the source and sent "
         f"to {words.org_badge(target, row.target_environment)}. Rows that arrived are not touched."
     )
+    targets = {step.mapping_name: step.target_object for step in view.steps}
     st.table(
-        {mapping: figures.plural(rows, "row") for mapping, rows in left.items()},
+        {
+            escaped(figures.object_name(name, targets.get(name, name))): figures.plural(rows, "row")
+            for name, rows in left.items()
+        },
         border="horizontal",
     )
     st.caption(_by_which_plan(row))
@@ -134,7 +138,7 @@ def _outlook(found: undoing.UndoOutlook) -> None:
     shown = [kind for kind in kinds if any(getattr(line, kind) for line in found.lines)]
     st.dataframe(
         {
-            "Object": [line.mapping for line in found.lines],
+            "Object": [figures.object_name(line.mapping, line.target) for line in found.lines],
             **{kinds[kind]: [getattr(line, kind) for line in found.lines] for kind in shown},
         },
         hide_index=True,

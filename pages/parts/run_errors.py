@@ -25,11 +25,11 @@ PLACES = {
     "transient": words.Word("Transient", "gray", "schedule"),
 }
 COLUMNS = {
-    "rows": tables.rows_column("Rows", width=55),
-    "object": st.column_config.TextColumn("Object", width=90),
-    "reason": st.column_config.TextColumn("Reason", width=140),
-    "message": st.column_config.TextColumn("Message", width=140),
-    "place": words.pills("Fix in", PLACES.values(), width=105),
+    "rows": tables.rows_column("Rows", width=50),
+    "object": st.column_config.TextColumn("Object", width=100),
+    "reason": st.column_config.TextColumn("Reason", width=150),
+    "message": st.column_config.TextColumn("Message", width=125),
+    "place": words.pills("Fix in", PLACES.values(), width=95),
 }
 SAMPLE_ROWS = 20
 #: fields that tell people which record it is, beside its id
@@ -92,7 +92,7 @@ def frame(groups: Sequence[run_reads.FailureGroup]) -> pd.DataFrame:
         [
             {
                 "rows": group.line.rows,
-                "object": group.line.mapping_name,
+                "object": figures.object_name(group.line.mapping_name, group.line.target_object),
                 "reason": group.line.code,
                 "message": group.line.message,
                 "place": [words.word(PLACES, group.fix.place).label],
@@ -108,7 +108,8 @@ def _group(view: run_reads.RunView, group: run_reads.FailureGroup) -> None:
     with st.container(border=True):
         st.markdown(
             f"**{escaped(line.code)}** "
-            f":gray[{escaped(line.mapping_name)} · {figures.plural(line.rows, 'row')}]"
+            f":gray[{escaped(figures.object_name(line.mapping_name, line.target_object))} · "
+            f"{figures.plural(line.rows, 'row')}]"
         )
         st.caption(f"“{escaped(line.message.rstrip('.'))}”. {escaped(group.fix.sentence)}")
         if line.resolved:

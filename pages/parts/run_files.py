@@ -10,7 +10,7 @@ import streamlit as st
 from core.bootstrap import Orgbridge
 from core.domain.roles import Actor
 from core.services import proof, run_files, run_reads, running
-from pages.parts import export, run_story, visit
+from pages.parts import export, run_live, run_story, visit
 from pages.parts.boxes import escaped
 
 #: objects that are listed one under the other; more are chosen from a list
@@ -61,7 +61,7 @@ def draw(view: run_reads.RunView) -> None:
             written = [_chosen(written)]
         for step in written:
             _line(
-                step.mapping_name,
+                run_live.told_name(step),
                 f"{step.written:,} rows",
                 partial(_sent, *who, name, step.mapping_name),
                 file=f"sent-{step.mapping_name}-{name}",
@@ -71,7 +71,7 @@ def draw(view: run_reads.RunView) -> None:
 
 def _chosen(written: Sequence[run_reads.StepLine]) -> run_reads.StepLine:
     """One object out of many."""
-    by_name = {step.mapping_name: step for step in written}
+    by_name = {run_live.told_name(step): step for step in written}
     name = st.selectbox("Object", list(by_name), key="run.files.object")
     return by_name.get(name or "", written[0])
 

@@ -13,16 +13,16 @@ from core.services import run_reads
 from pages.parts import figures, palette, tables, words
 
 COLUMNS = {
-    "plan": st.column_config.TextColumn("Plan", pinned=True, width=190),
-    "target": st.column_config.TextColumn("Into", width=115),
-    "mode": st.column_config.TextColumn("Mode", width=65),
-    "status": words.pills("Status", words.STATUSES.values(), width=115),
-    "done": tables.share_column("Progress", width=95),
-    "rows": tables.rows_column("Rows", width=70),
-    "failed": tables.rows_column("Failed", width=65),
-    "by": st.column_config.TextColumn("By", width=75),
-    "started": st.column_config.TextColumn("Started", width=105),
-    "took": st.column_config.TextColumn("Took", width=70),
+    "plan": st.column_config.TextColumn("Plan", pinned=True, width=160),
+    "target": st.column_config.TextColumn("Into", width=90),
+    "mode": st.column_config.TextColumn("Mode", width=60),
+    "status": words.pills("Status", words.STATUSES.values(), width=105),
+    "done": tables.share_column("Progress", width=85),
+    "rows": tables.rows_column("Rows", width=60),
+    "failed": tables.rows_column("Failed", width=55),
+    "by": st.column_config.TextColumn("By", width=60),
+    "started": st.column_config.TextColumn("Started", width=115),
+    "took": st.column_config.TextColumn("Took", width=65),
     "run": st.column_config.TextColumn("Run", width=165),
 }
 
@@ -57,6 +57,18 @@ def took_s(row: run_reads.RunLine) -> float | None:
     return (row.finished_at - row.started_at).total_seconds()
 
 
+def charts(found: Sequence[run_reads.RunLine], days: Sequence[run_reads.DayCount]) -> None:
+    """How long runs took, and beside it how many there were a day once there is a second day."""
+    if len({each.day for each in days}) < 2:
+        durations(found)
+        return
+    left, right = st.columns(2, gap="medium")
+    with left:
+        durations(found)
+    with right:
+        history(days)
+
+
 def durations(found: Sequence[run_reads.RunLine]) -> None:
     """Bars of how long the ended runs of this page took, coloured by what became of them."""
     ended = [row for row in reversed(found) if took_s(row) is not None]
@@ -79,9 +91,7 @@ def durations(found: Sequence[run_reads.RunLine]) -> None:
 
 
 def history(days: Sequence[run_reads.DayCount]) -> None:
-    """Runs per day, stacked by what became of them; nothing for a single day."""
-    if len({each.day for each in days}) < 2:
-        return
+    """Runs per day, stacked by what became of them."""
     shades = palette.shades()
     by_label: dict[str, tuple[str, list[date], list[int]]] = {}
     for each in days:

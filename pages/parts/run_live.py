@@ -31,13 +31,21 @@ PASSES = {
     "undo": " (undo)",
 }
 COLUMNS = {
-    "object": st.column_config.TextColumn("Object", pinned=True, width=165),
+    "object": st.column_config.TextColumn("Object", pinned=True, width=150),
     "status": words.pills("Status", words.STATUSES.values(), width=90),
     "done": tables.share_column("Progress", width=90),
     "written": tables.rows_column("Written", width=62),
     "failed": tables.rows_column("Failed", width=50),
-    "rows": tables.rows_column("Rows", width=60),
-    "took": st.column_config.TextColumn("Took", width=55),
+    "rows": tables.rows_column("Rows", width=65),
+    "took": st.column_config.TextColumn("Took", width=70),
+}
+#: while it moves: how fast, and how long still, in place of how long it took
+MOVING_COLUMNS = {
+    **{name: column for name, column in COLUMNS.items() if name != "took"},
+    "object": st.column_config.TextColumn("Object", pinned=True, width=120),
+    "done": tables.share_column("Progress", width=80),
+    "speed": tables.rows_column("Rows/s", width=50),
+    "left": st.column_config.TextColumn("Left", width=60),
 }
 
 
@@ -57,14 +65,17 @@ def draw(row: run_reads.RunRow) -> None:
         _figures(view)
         steps = shown_steps(view)
         if not steps:
-            st.caption("Objects and throughput appear when the first rows are read.")
+            if known not in FINISHED_RUNS:
+                st.caption("Objects and throughput appear when the first rows are read.")
             return
         left, right = st.columns([0.6, 0.4], gap="medium")
         with left:
+            is_over = known in FINISHED_RUNS
+            columns = COLUMNS if is_over else MOVING_COLUMNS
             tables.show(
-                steps_frame(steps),
-                COLUMNS,
-                key="run.steps",
+                steps_frame(steps, list(columns)),
+                columns,
+                key=f"run.steps.{'over' if is_over else 'moving'}",
                 alt="Progress of every object of this run",
             )
         with right:
@@ -88,23 +99,29 @@ def _now(_bridge: Orgbridge, _actor: Actor, name: str, workspace: str) -> run_re
     return run_reads.shown(_bridge, _actor, name)
 
 
-def steps_frame(steps: Sequence[run_reads.StepLine]) -> pd.DataFrame:
+def steps_frame(steps: Sequence[run_reads.StepLine], columns: Sequence[str]) -> pd.DataFrame:
     """One row per object and pass."""
-    return tables.frame(
-        [
-            {
-                "object": step.mapping_name + PASSES.get(step.phase, ""),
-                "status": [words.word(words.STATUSES, status_of(step)).label],
-                "done": share_done(step),
-                "written": step.written,
-                "failed": step.not_ok,
-                "rows": step.read_rows,
-                "took": figures.duration(took_s(step)),
-            }
-            for step in steps
-        ],
-        list(COLUMNS),
-    )
+    lines = [
+        {
+            "object": told_name(step),
+            "status": [words.word(words.STATUSES, status_of(step)).label],
+            "done": share_done(step),
+            "written": step.written,
+            "failed": step.not_ok,
+            "rows": step.read_rows,
+            "took": figures.duration(took_s(step)),
+            "speed": speed(step),
+            "left": left(step),
+        }
+        for step in steps
+    ]
+    return tables.frame([{name: line[name] for name in columns} for line in lines], list(columns))
+
+
+def told_name(step: run_reads.StepLine) -> str:
+    """The object, and which pass over it."""
+    name = figures.object_name(step.mapping_name, step.target_object)
+    return name + PASSES.get(step.phase, "")
 
 
 def shown_steps(view: run_reads.RunView) -> list[run_reads.StepLine]:
@@ -133,8 +150,28 @@ def took_s(step: run_reads.StepLine) -> float | None:
     return ((step.finished_at or datetime.now(UTC)) - step.started_at).total_seconds()
 
 
+def speed(step: run_reads.StepLine) -> int | None:
+    """Rows settled per second since the step began; None when it does not move."""
+    took = took_s(step)
+    return round(step.done / took) if step.finished_at is None and took and step.done else None
+
+
+def left(step: run_reads.StepLine) -> str:
+    """How long a step still takes at its pace so far; "done" when it ended."""
+    if step.finished_at is not None:
+        return "done"
+    took = took_s(step)
+    if not took or not step.done:
+        return figures.MISSING
+    return figures.duration(max(0, step.read_rows - step.done) * took / step.done)
+
+
 def _progress(view: run_reads.RunView) -> None:
     row = view.row
+    if not view.totals.planned:
+        is_over = row.status in FINISHED_RUNS
+        st.progress(0.0, f"No row was read{'' if is_over else ' yet'}")
+        return
     told = [
         f"**{figures.percent(view.totals.done, view.totals.planned)}**",
         f"{figures.count(view.totals.done)} of {figures.count(view.totals.planned)} rows",

@@ -83,7 +83,7 @@ def counts_frame(steps: Sequence[run_reads.StepLine]) -> pd.DataFrame:
     return tables.frame(
         [
             {
-                "object": step.mapping_name + run_live.PASSES.get(step.phase, ""),
+                "object": run_live.told_name(step),
                 "operation": [words.word(words.OPERATIONS, step.operation).label],
                 "wave": step.wave + 1,
                 **{name: getattr(step, name) for name in COUNTS},
@@ -122,7 +122,7 @@ def _bars(loads: Sequence[run_reads.StepLine], *, is_share: bool) -> None:
             figures.share(part, step.read_rows) for part, step in zip(rows, drawn, strict=True)
         ]
         figure.add_bar(
-            y=[step.mapping_name for step in drawn],
+            y=[run_live.told_name(step) for step in drawn],
             x=parts if is_share else rows,
             customdata=rows,
             name=label,
@@ -158,7 +158,7 @@ def canary(view: run_reads.RunView) -> None:
     columns = CANARY_COLUMNS if is_all else dict(list(CANARY_COLUMNS.items())[:-2])
     lines = [
         {
-            "object": name,
+            "object": run_live.told_name(steps[name]) if name in steps else name,
             "rows": part["rows"],
             "chosen": part["chosen"],
             "share": part["percent"],
@@ -187,6 +187,14 @@ def _checked(counts: Mapping[str, int], row: run_reads.RunRow) -> str:
     return f"{', '.join(told)} · ran {figures.ago(row.started_at)}, before anything was sent"
 
 
+def _where(view: run_reads.RunView, finding: Mapping[str, Any]) -> str:
+    """The object and field that a finding is about."""
+    name = finding["mapping"]
+    targets = {step.mapping_name: step.target_object for step in view.steps}
+    told = figures.object_name(name, targets.get(name, name)) if name else None
+    return ".".join(part for part in (told, finding["field"]) if part)
+
+
 def checks(view: run_reads.RunView) -> None:
     """What was checked before anything was sent."""
     told: Mapping[str, Any] = view.row.summary.get("preflight", {})
@@ -201,7 +209,7 @@ def checks(view: run_reads.RunView) -> None:
     lines = [
         {
             "severity": words.word(words.SEVERITIES, each["severity"]).label,
-            "where": ".".join(part for part in (each["mapping"], each["field"]) if part),
+            "where": _where(view, each),
             "sentence": each["sentence"],
             "rows": each["rows"],
         }

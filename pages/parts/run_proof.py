@@ -133,7 +133,7 @@ def objects_frame(objects: Sequence[proof.ObjectProof]) -> pd.DataFrame:
     return tables.frame(
         [
             {
-                "object": one.name,
+                "object": figures.object_name(one.name, one.target),
                 "verdict": [VERDICTS[verdict_of(one)].label],
                 "rows": one.rows,
                 "values": one.values,
@@ -201,12 +201,13 @@ def _field_columns(one: proof.ObjectProof) -> list[str]:
 def _differences(name: str, one: proof.ObjectProof, field: str) -> None:
     """The values that differ, of one field or of all."""
     number = one.lost + others(one.fields)
+    told = figures.object_name(one.name, one.target)
     if not number:
-        st.caption(f"Every value of {escaped(one.name)} reads as it was sent.")
+        st.caption(f"Every value of {escaped(told)} reads as it was sent.")
         return
     wanted = proof.DifferenceFilter(mapping=one.name, field=field)
     with st.container(horizontal=True, vertical_alignment="center", wrap=False):
-        where = f"{one.name}.{field}" if field else one.name
+        where = f"{told}.{field}" if field else told
         st.markdown(
             f"**Values of {escaped(where)} that read otherwise** "
             f":gray[{'choose a field above to narrow it' if not field else ''}]",

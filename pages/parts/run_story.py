@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from core.domain.states import FINISHED_RUNS
 from core.services import run_reads, running
 from pages.parts import boxes, export, figures, launch_form, launch_loads, tables, visit, words
 from pages.parts.boxes import escaped
@@ -31,7 +32,10 @@ def log(view: run_reads.RunView) -> None:
     """The run's story in order, newest last."""
     found = running.events(visit.bridge(), visit.actor(), view.row.name, limit=EVENTS_SHOWN)
     if not found:
-        boxes.empty("Nothing happened yet", "The story starts when a worker takes the run.")
+        if view.row.status in FINISHED_RUNS:
+            boxes.empty("Nothing to tell", "It ended before its first step.")
+        else:
+            boxes.empty("Nothing happened yet", "The story starts when a worker takes the run.")
         return
     needle = st.text_input(
         "Filter the log",
@@ -43,12 +47,13 @@ def log(view: run_reads.RunView) -> None:
         width=360,
     )
     wanted = (needle or "").lower()
+    targets = {step.mapping_name: step.target_object for step in view.steps}
     data = tables.frame(
         [
             {
                 "at": event.at,
                 "level": [words.word(LEVELS, event.level).label],
-                "step": event.step or "",
+                "step": figures.object_name(event.step or "", targets.get(event.step or "", "")),
                 "message": event.message,
             }
             for event in found

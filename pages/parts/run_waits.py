@@ -43,7 +43,7 @@ def draw(view: run_reads.RunView) -> None:
     """Above the live part: only what needs a person, or tells them why nothing moves."""
     row = view.row
     if row.mode == "undo" and row.buckets:
-        _undo_figures(row)
+        _undo_figures(view)
     if row.status is RunState.WAITING_DECISION:
         _decision(view)
     elif row.status is RunState.WAITING_APPROVAL:
@@ -96,8 +96,10 @@ def _queued(row: run_reads.RunRow) -> None:
         )
 
 
-def _undo_figures(row: run_reads.RunRow) -> None:
+def _undo_figures(view: run_reads.RunView) -> None:
     """What an undo (or its preview) takes back, per object."""
+    row = view.row
+    targets = {step.mapping_name: step.target_object for step in view.steps}
     lines = {
         name: figures_of
         for name, figures_of in row.buckets.items()
@@ -109,7 +111,7 @@ def _undo_figures(row: run_reads.RunRow) -> None:
         st.markdown(":violet-badge[:material/visibility: Preview] Nothing was sent.")
     kinds = [kind for kind in UNDO_WORDS if any(line.get(kind) for line in lines.values())]
     table = {
-        "Object": list(lines),
+        "Object": [figures.object_name(name, targets.get(name, name)) for name in lines],
         **{_undo_word(row, kind): [line.get(kind, 0) for line in lines.values()] for kind in kinds},
     }
     told = "What is taken back"

@@ -11,16 +11,16 @@ from pages import registry
 from pages.parts import boxes, export, figures, plan_acts, plan_editor, rows, tables, visit
 
 COLUMNS = {
-    "name": st.column_config.TextColumn("Plan", pinned=True, width=240),
-    "source": st.column_config.TextColumn("Source", width=150),
-    "target": st.column_config.TextColumn("Target", width=150),
-    "objects": tables.rows_column("Objects", width=75),
+    "name": st.column_config.TextColumn("Plan", pinned=True, width=210),
+    "source": st.column_config.TextColumn("Source", width=125),
+    "target": st.column_config.TextColumn("Target", width=125),
+    "objects": tables.rows_column("Objects", width=68),
     "review": tables.rows_column(
         "To review", width=80, help="Counted when the plan is opened in the editor"
     ),
-    "version": st.column_config.TextColumn("Version", width=75),
-    "by": st.column_config.TextColumn("Changed by", width=170),
-    "at": tables.time_column("Changed", width=170),
+    "version": st.column_config.TextColumn("Version", width=68),
+    "by": st.column_config.TextColumn("Changed by", width=110),
+    "at": tables.time_column("Changed", width=155),
 }
 
 
@@ -35,7 +35,7 @@ def frame(found: tuple[plans.PlanRow, ...]) -> pd.DataFrame:
                 "objects": row.objects,
                 "review": row.to_review,
                 "version": f"v{row.newest_version}" if row.newest_version else "draft",
-                "by": row.updated_by,
+                "by": figures.person(row.updated_by),
                 "at": row.updated_at,
             }
             for row in found

@@ -1,4 +1,4 @@
-"""Where did this record go: by an id of either org, or by the value of a key."""
+"""Where did this record go: by an id of either org, the value of a key, or its name."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ def draw() -> None:
         key="record",
         bind="query-params",
         type="search",
-        placeholder="An id of either org, or the value of a key…",
-        help="An id is looked up in the ledger. Anything else is looked for in the key fields of "
-        "your plans' objects, in both orgs.",
+        placeholder="An id of either org, the value of a key, or a name…",
+        help="An id is looked up in the ledger. Anything else is looked for in the key fields and "
+        "names of your plans' objects, in both orgs.",
         width=520,
     )
     if not (asked or "").strip():
         boxes.empty(
             "Where did this record go?",
-            "Paste a record's id from either org, or a key such as an account number: you see "
-            "what became of it, in which run, and what kept it back.",
+            "Paste a record's id from either org, a key such as an account number, or its name: "
+            "you see what became of it, in which run, and what kept it back.",
             icon=":material/travel_explore:",
         )
         return
@@ -38,22 +38,36 @@ def _found(asked: str) -> None:
     found = tracing.trace(visit.bridge(), visit.actor(), asked)
     if found.looked_in:
         st.caption(
-            f"{figures.plural(len(found.record_ids), 'record')} with this key, looked for in "
-            f"{escaped(', '.join(found.looked_in))}."
+            f"{figures.plural(len(found.record_ids), 'record')} with this key or name, looked for "
+            f"in {figures.plural(len(found.looked_in), 'field')}.",
+            help=escaped(", ".join(found.looked_in)),
         )
     for problem in found.unasked:
         st.caption(f":orange[:material/warning: {escaped(problem)}]")
     if not found.links and not found.setbacks:
+        _nothing(found)
+        return
+    if found.links:
+        trace_parts.links(found)
+    if found.setbacks:
+        trace_parts.setbacks(found)
+
+
+def _nothing(found: tracing.Trace) -> None:
+    """Why there is nothing: no such record, or one that no run has met."""
+    if found.record_ids:
         boxes.empty(
             "No run has met this record",
             "It was not in the scope of a run, or the ledger of its orgs was reset.",
             icon=":material/search_off:",
         )
         return
-    if found.links:
-        trace_parts.links(found)
-    if found.setbacks:
-        trace_parts.setbacks(found)
+    boxes.empty(
+        "No record found",
+        "No field that was asked holds it. Only objects of your plans are asked, and a name is "
+        "compared as a whole.",
+        icon=":material/search_off:",
+    )
 
 
 boxes.acted(draw)

@@ -198,12 +198,14 @@ def test_a_record_is_found_by_the_id_of_either_org_and_by_its_key(run: tuple[Pai
     held_back = tracing.trace(pair.bridge, pair.actor, refused["Id"])
     pair.target.json("PATCH", f"sobjects/Account/{moved['Id']}", {"Legacy_Id__c": "K'7"})
     by_key = tracing.trace(pair.bridge, pair.actor, "K'7")
+    by_name = tracing.trace(pair.bridge, pair.actor, "a")
     unknown = tracing.trace(pair.bridge, pair.actor, "nobody has this")
 
     (link,) = by_source.links
     assert (link.source_id, link.target_id) == (moved["Legacy_Id__c"], moved["Id"])
     assert (link.origin, link.run) == ("inserted", name)
-    assert by_target.links == by_source.links == by_key.links
+    assert by_target.links == by_source.links == by_key.links == by_name.links
+    assert "Account.Name in legacy" in by_name.looked_in
     assert "Account.Legacy_Id__c in new" in by_key.looked_in
     assert not held_back.links
     assert [(line.run, line.kind) for line in held_back.setbacks] == [(name, "failed")]
