@@ -171,13 +171,14 @@ def rows_by_key(run: RunContext, step: Step, key: str, page: pl.DataFrame) -> di
     """Rows of a page that the target holds by their key, with the ids they have there."""
     wanted = {value: row for row, value in enumerate(page.get_column(key)) if value is not None}
     values = list(wanted)
+    columns = "Id" if key == "Id" else f"Id, {key}"
     found: dict[int, str] = {}
     for start in range(0, len(values), KEYS_A_QUERY):
         asked = values[start : start + KEYS_A_QUERY]
         listed = ",".join(literal(step.target.fields[key], value) for value in asked)
-        soql = f"SELECT Id, {key} FROM {step.target.name} WHERE {key} IN ({listed})"
+        soql = f"SELECT {columns} FROM {step.target.name} WHERE {key} IN ({listed})"
         for frame in run.target.query_frames(soql, api="rest"):
-            for record_id, value in frame.select("Id", key).iter_rows():
+            for record_id, value in frame.select("Id", pl.col(key).alias("#key")).iter_rows():
                 if value in wanted:
                     found[wanted[value]] = record_id
     return found

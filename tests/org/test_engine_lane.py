@@ -37,6 +37,17 @@ objects:
     key: {source: Id, target: Legacy_Id__c}
     load: {%s}
 """
+DELETES = """
+orgbridge: 1
+name: clean
+source: legacy
+target: new
+objects:
+  - source: Account
+    key: {source: Id, target: Legacy_Id__c}
+    operation: %s
+    load: {api: bulk, batch: 5}
+"""
 KEYLESS = """
 orgbridge: 1
 name: keyless
@@ -53,7 +64,7 @@ def orgs(module_practice_org: PracticeOrgs) -> tuple[PracticeOrg, PracticeOrg]:
     """Two orgs of one schema, emptied for every test."""
     return (
         module_practice_org(name="Legacy", schema=SCHEMA),
-        module_practice_org(name="New", schema=SCHEMA),
+        module_practice_org(name="New", schema="org: {features: [hard_delete]}" + SCHEMA),
     )
 
 
@@ -187,6 +198,25 @@ def test_rule_3_11_cpu_refusals_shrink_jobs_of_rows_without_a_key(pair: Pair) ->
     assert {c["api"] for c in found} == {"bulk"}
     assert max(c["rows"] for c in found if c["attempt"] == 1) <= 50
     assert len(live(pair.target, "Account")) == 120
+
+
+@pytest.mark.parametrize("operation", ["delete", "hard_delete"])
+def test_deletes_whose_results_are_gone_count_as_what_they_did(pair: Pair, operation: str) -> None:
+    """Sent again they would all be refused, though every row is as it was asked for."""
+    sources = create(pair.source, "Account", *({"Name": f"A{n}"} for n in range(8)))
+    there = ({"Name": "x", "Legacy_Id__c": one} for one in sources)
+    create(pair.target, "Account", *there, {"Name": "stays"})
+    pair.target.plant({
+        "kind": "http", "path": "/jobs/ingest/.+/successfulResults", "status": 404,
+        "body": [{"errorCode": "NOT_FOUND", "message": "The requested resource does not exist"}],
+    })  # fmt: skip
+
+    document = pair.run(DELETES % operation, confirm="new", reason="clean the rehearsal")
+
+    assert document["status"] == "Succeeded", pair.failures(document["run_id"])
+    assert line(document, "account")["updated"] == 8
+    assert [row["Name"] for row in live(pair.target, "Account")] == ["stays"]
+    check_identity(document)
 
 
 def test_a_database_that_goes_away_is_told_and_the_run_goes_on(
