@@ -1,6 +1,6 @@
 """How much of the waiting for two distant orgs is unavoidable, and how much a run makes of it.
 
-    python -m benchmarks.latency [ROWS an object] [--verify]        default 60,000; six objects
+    python -m benchmarks.latency [ROWS an object] [--verify] [--timeline]    default 60,000
 
 Both practice orgs let every call wait 120 ms and every bulk job 3 to 20 s, and list what was waited
 (``/_sim/delays``). From that list alone the critical path is computed: each read and each load
@@ -8,13 +8,17 @@ begins as soon as what it needs is over, jobs take the org's places (four at onc
 which they were made, work itself takes no time.
 
     opening calls ─▶ read of every object ─▶ load of an object: generation by generation, after its
-    parents ─▶ closing calls
+    parents ─▶ with --verify the reading back of every object ─▶ closing calls
 
-The wall time of ``cli.py run``, process start included, is compared with it: target 1.1.
+Opening and closing calls count as long as at least one of them was waited for. The wall time of
+``cli.py run``, process start and database included, is compared with the path: target 1.1. What was
+worked is printed beside it: it is done by the same cores as the orgs' own work, and no path has it.
+With --timeline every job is listed: when it was asked for, began, ended, and its results were read.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sys
@@ -87,11 +91,17 @@ class Wait:
 class Job:
     """One bulk job: what it did, how long it was held, and the calls for its pages."""
 
+    org: str
     sobject: str
     is_query: bool
     seconds: float
     pages: int = 1
     rows: int = 0
+
+    @property
+    def is_read(self) -> bool:
+        """It reads the source."""
+        return self.is_query and self.org == "source"
 
 
 @dataclass(slots=True)
@@ -116,11 +126,11 @@ def main(arguments: list[str]) -> int:
         for role, home in (("source", _kept(rows)), ("target", _kept(0))):
             shutil.copytree(home, Path(work) / role)
         with serving(Path(work) / "source") as source, serving(Path(work) / "target") as target:
-            return _measure(rows, source, target, Path(work), verify="--verify" in arguments)
+            return _measure(rows, source, target, Path(work), arguments=arguments)
 
 
 def _measure(
-    rows: int, source: OrgUnderTest, target: OrgUnderTest, work: Path, *, verify: bool
+    rows: int, source: OrgUnderTest, target: OrgUnderTest, work: Path, *, arguments: list[str]
 ) -> int:
     cli = registered(source, target, work, plan=plan_text())
     orgs = {"source": source, "target": target}
@@ -129,7 +139,9 @@ def _measure(
             "POST", "/_sim/options", {"call_delay_s": CALL_S, "bulk_job_delay_s": JOB_S}
         )
         org.client.call("DELETE", "/_sim/delays")
-    cost = cli("run", "bench", "--json", "--verify" if verify else "--no-verify")
+    before = [org.cpu_s for org in orgs.values()]
+    cost = cli("run", "bench", "--json", "--verify" if "--verify" in arguments else "--no-verify")
+    worked = [org.cpu_s - cpu_s for org, cpu_s in zip(orgs.values(), before, strict=True)]
     waits = [wait for role, org in orgs.items() for wait in _waits(role, org)]
     for org in orgs.values():
         org.client.call("POST", "/_sim/options", {"call_delay_s": 0, "bulk_job_delay_s": 0})
@@ -137,7 +149,14 @@ def _measure(
     for sobject in OBJECTS:
         count = target.client.call("GET", f"/query?q=SELECT+COUNT()+FROM+{sobject}").json()
         assert count["totalSize"] == rows, (sobject, count)
-    return report(rows, waits, _jobs(waits, target), wall_s=cost.wall_s)
+    for line in timeline(waits) if "--timeline" in arguments else ():
+        sys.stdout.write(line + "\n")
+    met = report(rows, waits, _jobs(waits, target), wall_s=cost.wall_s)
+    sys.stdout.write(
+        f"processor time                      {cost.cpu_s:8.1f} s ours, {sum(worked):.1f} s the"
+        f" orgs', {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n"
+    )
+    return met
 
 
 def report(rows: int, waits: list[Wait], jobs: list[Job], *, wall_s: float) -> int:
@@ -165,7 +184,7 @@ def critical_path(jobs: Iterable[Job], rows: int) -> float:
     jobs = list(jobs)
     source, target = Places(), Places()
     read = {}
-    for job in (one for one in jobs if one.is_query):
+    for job in (one for one in jobs if one.is_read):
         ended = source.take(2 * CALL_S, job.seconds)
         read[job.sobject] = ended + CALL_S * (1 + job.pages)
     over: dict[str, float] = {}
@@ -182,7 +201,12 @@ def critical_path(jobs: Iterable[Job], rows: int) -> float:
             start = over[name] + BEFORE_JOB * CALL_S
             ends = [target.take(start, job.seconds) + AFTER_JOB * CALL_S for job in generation]
             over[name] = max(ends, default=over[name])
-    return max(over.values())
+    loaded = max(over.values())
+    back = [job for job in jobs if job.is_query and not job.is_read]
+    ends = [
+        target.take(loaded + 2 * CALL_S, job.seconds) + CALL_S * (1 + job.pages) for job in back
+    ]
+    return max([loaded, *ends])
 
 
 def _parents(name: str) -> set[str]:
@@ -217,6 +241,26 @@ def _edges(waits: Iterable[Wait]) -> tuple[float, float]:
     return _union(before), _union(after)
 
 
+def timeline(waits: Iterable[Wait]) -> Iterator[str]:
+    """One line a job: seconds since the first call at which it was first asked for, began, had
+    ended, its results were asked for, and the last of them had come."""
+    ordered = sorted(waits, key=lambda one: one.began_s)
+    calls: dict[str, list[Wait]] = {}
+    for wait in ordered:
+        found = None if wait.job else _JOB.search(wait.what)
+        if found:
+            calls.setdefault(found[1], []).append(wait)
+    yield f"{'job':30}   first    began    ended  results     read    looks"
+    for job in (one for one in ordered if one.job is not None):
+        about = calls.get(str(job.job), [job])
+        read = [one for one in about if one.what.lower().endswith("results")] or about[-1:]
+        times = (about[0].began_s, job.began_s, job.began_s + job.seconds, read[0].began_s,
+                 read[-1].began_s + read[-1].seconds)  # fmt: skip
+        shown = " ".join(f"{at - ordered[0].began_s:8.1f}" for at in times)
+        looks = sum(one.what.startswith("GET") for one in about) - len(read)
+        yield f"{job.org:7}{job.what:23}{shown} {looks:8}"
+
+
 def _union(waits: Iterable[Wait]) -> float:
     """Seconds in which at least one of them was waiting."""
     total, until = 0.0, float("-inf")
@@ -238,7 +282,8 @@ def _jobs(waits: Iterable[Wait], target: OrgUnderTest) -> list[Job]:
     for wait in sorted(waits, key=lambda one: one.began_s):
         if wait.job is not None:
             operation, _, sobject = wait.what.partition(" ")
-            made[wait.job] = Job(sobject, operation.startswith("query"), wait.seconds, pages=0)
+            is_query = operation.startswith("query")
+            made[wait.job] = Job(wait.org, sobject, is_query, wait.seconds, pages=0)
         elif wait.what.endswith("/results"):
             found = _JOB.search(wait.what)
             if found and found[1] in made:

@@ -60,6 +60,13 @@ _AWKWARD = (
 )  # fmt: skip
 
 
+def as_installed(home: Path) -> dict[str, str]:
+    """The environment of our terminal with this data folder: as on a machine on which it has run
+    before, its modules are compiled and kept, whatever the shell says that measures."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "ORGBRIDGE_HOME": str(home), "PYTHONPYCACHEPREFIX": str(HOME / "bytecode")}
+
+
 @dataclass(frozen=True, slots=True)
 class OrgUnderTest:
     """One running practice org."""

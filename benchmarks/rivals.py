@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.org_pair import FIELDS, LOOKUPS, OrgUnderTest
+from benchmarks.org_pair import FIELDS, LOOKUPS, OrgUnderTest, as_installed
 from benchmarks.practice_org import PROJECT
 from benchmarks.tree import Cost, measured
 
@@ -50,7 +50,7 @@ def registered(
     source: OrgUnderTest, target: OrgUnderTest, folder: Path, *, plan: str
 ) -> Callable[..., Cost]:
     """Our terminal with a home of its own that knows both orgs and the plan."""
-    env = {**os.environ, "ORGBRIDGE_HOME": str(folder / "home")}
+    env = as_installed(folder / "home")
 
     def cli(*arguments: str) -> Cost:
         return measured([sys.executable, "cli.py", *arguments], cwd=PROJECT, env=env)
