@@ -61,10 +61,12 @@ def begin(session: Session, table: str, *, log_id: UUID, now: dt.datetime) -> Lo
     return None if moved is None else entry(session, table, log_id=log_id)
 
 
-def note(session: Session, table: str, *, log_id: UUID, message: str) -> None:
-    """Set the sentence that the list shows."""
+def note(session: Session, table: str, *, log_id: UUID, message: str) -> bool:
+    """Set the sentence that the list shows; False when the row has ended, and stays as it is."""
     logs = _table(table)
-    session.execute(update(logs).where(logs.c.id == log_id).values(message=message))
+    open_row = update(logs).where(logs.c.id == log_id, logs.c.finished_at.is_(None))
+    noted = open_row.values(message=message).returning(logs.c.id)
+    return session.execute(noted).first() is not None
 
 
 def finish(session: Session, table: str, *, log_id: UUID, values: Mapping[str, Any]) -> None:
@@ -111,18 +113,39 @@ def entries(
     return tuple(LogEntry(**row._mapping) for row in session.execute(wanted))
 
 
+def cancel(
+    session: Session, table: str, *, log_id: UUID, now: dt.datetime, states: tuple[str, ...]
+) -> bool:
+    """End a row that is in one of these states; whether it was."""
+    logs = _table(table)
+    values = {"status": "cancelled", "message": "Stopped before its end.", "finished_at": now}
+    ended = update(logs).where(logs.c.id == log_id, logs.c.status.in_(states)).values(**values)
+    return session.execute(ended.returning(logs.c.id)).first() is not None
+
+
 def latest(
-    session: Session, table: str, *, given: Mapping[str, Any], names: Collection[str]
+    session: Session,
+    table: str,
+    *,
+    given: Mapping[str, Any],
+    names: Collection[str],
+    with_result: bool = True,
 ) -> LogEntry | None:
-    """The newest row with a result whose parameters hold all of ``given`` and have ``names``."""
+    """The newest row whose parameters hold all of ``given`` and have ``names``.
+
+    Args:
+        with_result: leaves out what is under way, failed or was stopped.
+    """
     logs = _table(table)
     wanted = (
         select(*_columns(logs))
-        .where(logs.c.parameters.contains(dict(given)), logs.c.result != {})
+        .where(logs.c.parameters.contains(dict(given)))
         .where(logs.c.parameters.has_all(array(names)))
         .order_by(logs.c.created_at.desc())
         .limit(1)
     )
+    if with_result:
+        wanted = wanted.where(logs.c.result != {})
     row = session.execute(wanted).first()
     return None if row is None else LogEntry(**row._mapping)
 

@@ -137,6 +137,15 @@ def abort_run(session: Session, run_id: UUID) -> int:
     return len(session.execute(statement, {"task": CARRY_RUN, "run_id": str(run_id)}).all())
 
 
+def abort_operation(session: Session, log_id: UUID) -> int:
+    """Ask whoever carries the operation to stop, and take it out of the queue; jobs that it met."""
+    statement = text(
+        "SELECT procrastinate_cancel_job_v1(id, true, false) FROM procrastinate_jobs"
+        " WHERE task_name = :task AND args ->> 'log_id' = :log_id AND status IN ('todo', 'doing')"
+    )
+    return len(session.execute(statement, {"task": CARRY_OPERATION, "log_id": str(log_id)}).all())
+
+
 def is_queued(session: Session, run_id: UUID) -> bool:
     """True while a job of the run waits or is carried."""
     statement = text(

@@ -18,6 +18,7 @@ from uuid import UUID
 from procrastinate import BaseRetryStrategy, JobContext, RetryDecision, exceptions
 from procrastinate.job_context import AbortReason
 from procrastinate.jobs import Job
+from sqlalchemy.exc import SQLAlchemyError
 
 from core import log as logs
 from core.access import failures
@@ -199,7 +200,20 @@ def _keep_defect(context: JobContext, problem: Exception, arguments: dict[str, A
         return (UUID(given) if given else bridge.workspace_id(), f"worker:{context.task.name}")
 
     facts = {"job": context.job.id, **arguments}
-    failures.keep(bridge, problem, boundary="worker", of=of, facts=facts)
+    reference = failures.keep(bridge, problem, boundary="worker", of=of, facts=facts)
+    if given and "kind" in arguments:
+        _end_operation(bridge, arguments, reference)
+
+
+def _end_operation(bridge: Orgbridge, arguments: dict[str, Any], reference: str) -> None:
+    """An operation that met a defect has ended, or its page would wait for ever."""
+    from core.operations import carrying
+
+    ids = UUID(arguments["workspace_id"]), UUID(arguments["log_id"])
+    try:
+        carrying.fail(bridge, *ids, kind=arguments["kind"], reference=reference)
+    except (SQLAlchemyError, OrgbridgeError) as lost:
+        log.warning("operation stays open", extra={"reason": type(lost).__name__})
 
 
 TASKS: dict[str, Callable[..., Any]] = {

@@ -90,6 +90,21 @@ def carry(
     return status
 
 
+def fail(bridge: Orgbridge, workspace_id: UUID, log_id: UUID, *, kind: str, reference: str) -> None:
+    """Close the log row of an operation that met a defect; one that has ended stays as it is."""
+    table = registry.operation(kind).log_table
+    told = f"Something went wrong on our side; Errors holds it under the reference {reference}."
+    values = {
+        "status": "failed",
+        "message": "Something went wrong on our side.",
+        "error_message": told,
+        "finished_at": bridge.clock(),
+    }
+    with bridge.session(workspace_id) as session:
+        if operation_logs.entry(session, table, log_id=log_id).finished_at is None:
+            operation_logs.finish(session, table, log_id=log_id, values=values)
+
+
 def _started(context: BridgeContext, report: Report, start: Start | None, *, by: str) -> Report:
     """Launches the run that a report asks for, and says so in it."""
     if start is None or report.run is None:
@@ -196,7 +211,9 @@ class BridgeContext:
         if self._log_id is None:
             return
         with self.session() as session:
-            operation_logs.note(session, self._table, log_id=self._log_id, message=message)
+            noted = operation_logs.note(session, self._table, log_id=self._log_id, message=message)
+        if not noted:  # somebody stopped it from a page
+            raise StoppedError(message)
         log.info(message, extra=facts)
 
     def put_back(self) -> None:

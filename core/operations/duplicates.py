@@ -66,7 +66,7 @@ def carry(context: OperationContext, parameters: DuplicateParameters) -> Report:
     frames = []
     for number, (org, sobject) in enumerate(sides):
         context.progress(f"Reading {sobject} from {org.name}.")
-        frame = _read(org, sobject, fields, where=parameters.where)
+        frame = _read(context, (org, sobject), fields, where=parameters.where)
         frames.append(frame.with_columns(pl.lit(number, dtype=pl.UInt8).alias("side")))
     frame = pl.concat(frames)
     context.progress(f"Comparing {frame.height:,} records.")
@@ -148,12 +148,21 @@ _TELLING = (
 
 
 def _read(
-    org: OrgAccess, sobject: str, fields: Sequence[str], *, where: str | None
+    context: OperationContext,
+    side: tuple[OrgAccess, str],
+    fields: Sequence[str],
+    *,
+    where: str | None,
 ) -> pl.DataFrame:
+    org, sobject = side
     columns = ["Id", *(name for name in fields if name != "Id")]
     condition = f" WHERE {where}" if where else ""
     soql = f"SELECT {', '.join(columns)} FROM {sobject}{condition}"  # noqa: S608 described names
-    frames = list(org.client.query_frames(soql))
+    frames, rows = [], 0
+    for page in org.client.query_frames(soql):
+        frames.append(page)
+        rows += page.height
+        context.progress(f"Reading {sobject} from {org.name}: {rows:,} rows.")
     if not frames:
         return pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
     return pl.concat(frames)

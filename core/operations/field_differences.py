@@ -85,6 +85,7 @@ def _pairs(
         mappings = ()
         items = pairs_of(parameters.objects or _data_objects(source, target))
         wanted = [(item.source_object, item.target_object) for item in items]
+    context.progress(f"Describing {len(wanted)} objects in {source.name} and {target.name}.")
     with ThreadPoolExecutor(2) as pool:
         names = [{name for name, _ in wanted}, {name for _, name in wanted}]
         left = pool.submit(_described, source, names[0], refresh=parameters.refresh)

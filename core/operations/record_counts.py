@@ -76,10 +76,10 @@ def carry(context: OperationContext, parameters: CountParameters) -> Report:
     }
     if parameters.plan and parameters.explain:
         plan = context.plan(parameters.plan)
-        result["missing"] = {
-            name: explain_missing(context, plan, name, orgs=(source, target))
-            for name in parameters.explain
-        }
+        result["missing"] = {}
+        for name in parameters.explain:
+            context.progress(f"Listing the missing rows of {name}.")
+            result["missing"][name] = explain_missing(context, plan, name, orgs=(source, target))
     return Report(
         result, _sentence(rows), partial=_unknown(rows), columns={"record_counts": result}
     )

@@ -14,7 +14,7 @@ from core.db import kept_files, operation_logs, orgs, plans
 from core.db.kept_files import KeptFileRow
 from core.db.operation_logs import LogEntry
 from core.domain.roles import Role
-from core.errors import NotFoundError, UserError
+from core.errors import ConflictError, NotFoundError, UserError
 from core.files.archive import kept_pieces
 from core.jobs import queue
 from core.operations import registry
@@ -40,6 +40,8 @@ __all__ = [
 ]
 #: files that a list shows at most
 FILES_SHOWN = 50
+#: what a launch says between the click and the place where it stops
+STOPPING = "Stopping: what an org was asked for last is waited for."
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +217,51 @@ def latest(
     with bridge.session(actor.workspace_id) as session:
         return operation_logs.latest(
             session, operation.log_table, given=given, names=_names(operation)
+        )
+
+
+def newest(
+    bridge: Orgbridge, actor: Actor, kind: str, *, given: Mapping[str, Any]
+) -> LogEntry | None:
+    """The newest launch of one kind with these parameters, however it stands."""
+    roles.require(actor, Role.VIEWER)
+    operation = registry.operation(kind)
+    with bridge.session(actor.workspace_id) as session:
+        return operation_logs.latest(
+            session,
+            operation.log_table,
+            given=given,
+            names=_names(operation),
+            with_result=False,
+        )
+
+
+def stop(bridge: Orgbridge, actor: Actor, kind: str, *, log_id: UUID) -> None:
+    """Take a launch out of the queue, or ask whoever carries it to stop.
+
+    Raises:
+        ConflictError: it has ended.
+    """
+    operation = registry.operation(kind)
+    roles.require(actor, operation.role, to=f"stop {operation.title.lower()}")
+    table = operation.log_table
+    with bridge.session(actor.workspace_id) as session:
+        if operation_logs.entry(session, table, log_id=log_id).finished_at:
+            raise ConflictError("It has ended already.", state="Nothing was stopped.")
+        # who is asked by a job ends its row; a terminal finds it ended when it tells how far it is
+        asked = queue.abort_operation(session, log_id)
+        states = ("pending",) if asked else ("pending", "running")
+        if not operation_logs.cancel(
+            session, table, log_id=log_id, now=bridge.clock(), states=states
+        ):
+            operation_logs.note(session, table, log_id=log_id, message=STOPPING)
+        audit.record(
+            session,
+            actor,
+            "operation.stopped",
+            subject_kind="operation",
+            subject_id=log_id,
+            subject_name=operation.title,
         )
 
 

@@ -26,6 +26,7 @@ ACTIONS: dict[str, str] = {
     "notification.rule_made": "Made a notification rule",
     "notification.rule_removed": "Removed a notification rule",
     "notification.test_sent": "Sent a test notice",
+    "operation.stopped": "Stopped an operation",
     "org.connected": "Connected an org",
     "org.metadata_refreshed": "Read an org's metadata anew",
     "org.protected_set": "Set an org's protection",

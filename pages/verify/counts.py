@@ -19,6 +19,7 @@ from pages.parts import (
     missing_acts,
     operation_form,
     rows,
+    under_way,
     visit,
     words,
 )
@@ -43,15 +44,6 @@ def chosen_plan() -> plans.PlanRow | None:
     return next((row for row in found if row.name == picked), None)
 
 
-def count(row: plans.PlanRow, *, explain: tuple[str, ...] = ()) -> None:
-    """Ask both orgs now; the result is kept as a log entry."""
-    given = {"plan": row.name, "explain": explain}
-    with st.skeleton(height=120):
-        went_well = boxes.acted(operations.launch, visit.bridge(), visit.actor(), KIND, given=given)
-    if went_well:
-        st.rerun()
-
-
 def draw() -> None:
     """The page."""
     with rows.head("Record counts"):
@@ -64,6 +56,8 @@ def draw() -> None:
         return
     about = {"plan": row.name}
     entry = operations.latest(visit.bridge(), visit.actor(), KIND, given=about)
+    newest = under_way.newest(KIND, about)
+    is_moving = under_way.is_moving(newest)
     may_count = visit.may(Role.ANALYST)
     with place:
         if entry is not None:
@@ -74,16 +68,19 @@ def draw() -> None:
             type="primary",
             icon=":material/refresh:",
             key="counts.act",
+            disabled=is_moving,
         )
         operation_form.button(KIND, given=about, key="counts.more")
     if wanted:
-        count(row)
+        under_way.launch(KIND, about)
+    under_way.draw(KIND, newest, what="Count")
     if entry is None:
-        boxes.empty(
-            "Not counted yet",
-            "Counting asks each org once for 25 objects and changes nothing.",
-            icon=":material/balance:",
-        )
+        if not is_moving:
+            boxes.empty(
+                "Not counted yet",
+                "Counting asks each org once for 25 objects and changes nothing.",
+                icon=":material/balance:",
+            )
         return
     result(row, entry, may_count=may_count)
 
@@ -112,7 +109,7 @@ def result(row: plans.PlanRow, entry: operations.LogEntry, *, may_count: bool) -
         count_parts.drill_down(chosen, reasons, source_url=source_url)
         if may_count:
             if missing_acts.buttons(row.name, chosen, is_told=reasons is not None):
-                count(row, explain=(chosen["name"],))
+                under_way.launch(KIND, {"plan": row.name, "explain": [chosen["name"]]})
         count_history.draw(row.name, chosen["name"])
 
 

@@ -17,6 +17,7 @@ from pages.parts import (
     figures,
     operation_form,
     rows,
+    under_way,
     visit,
     words,
 )
@@ -46,15 +47,6 @@ def chosen_plan() -> str | None:
     return chosen or None
 
 
-def compare(about: Mapping[str, Any]) -> None:
-    """Describe both orgs and compare them now; the result is kept as a log entry."""
-    given = {**about, "refresh": True}
-    with st.skeleton(height=160):
-        went_well = boxes.acted(operations.launch, visit.bridge(), visit.actor(), KIND, given=given)
-    if went_well:
-        st.rerun()
-
-
 def draw() -> None:
     """The page."""
     cards = {card.name: card for card in orgs.orgs(visit.bridge(), visit.actor())}
@@ -73,22 +65,27 @@ def draw() -> None:
         return
     about = {"source": pair[0], "target": pair[1], "plan": plan}
     entry = operations.latest(visit.bridge(), visit.actor(), KIND, given=about)
+    newest = under_way.newest(KIND, about)
+    is_moving = under_way.is_moving(newest)
     with place:
         wanted = visit.may(Role.ANALYST) and st.button(
             "Compare again" if entry else "Compare now",
             type="primary",
             icon=":material/refresh:",
             key="differences.act",
+            disabled=is_moving,
         )
         operation_form.button(KIND, given=about, key="differences.more")
     if wanted:
-        compare(about)
+        under_way.launch(KIND, {**about, "refresh": True})
+    under_way.draw(KIND, newest, what="Comparison")
     if entry is None:
-        boxes.empty(
-            "Not compared yet",
-            "Comparing describes both orgs and changes nothing.",
-            icon=":material/compare_arrows:",
-        )
+        if not is_moving:
+            boxes.empty(
+                "Not compared yet",
+                "Comparing describes both orgs and changes nothing.",
+                icon=":material/compare_arrows:",
+            )
         return
     kinds = {name: card.environment for name, card in cards.items()}
     result(entry, ((pair[0], kinds[pair[0]]), (pair[1], kinds[pair[1]])))

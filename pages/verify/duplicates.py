@@ -15,6 +15,7 @@ from pages.parts import (
     figures,
     operation_form,
     rows,
+    under_way,
     visit,
     words,
 )
@@ -33,20 +34,6 @@ def searched() -> tuple[str, str] | None:
     return (org, sobject.strip()) if org and sobject.strip() else None
 
 
-def find(org: str, sobject: str, given: dict[str, object]) -> None:
-    """Search now; the result is kept as a log entry."""
-    with st.skeleton(height=200):
-        went_well = boxes.acted(
-            operations.launch,
-            visit.bridge(),
-            visit.actor(),
-            KIND,
-            given={"org": org, "object": sobject, **given},
-        )
-    if went_well:
-        st.rerun()
-
-
 def draw() -> None:
     """The page."""
     with rows.head("Duplicates"):
@@ -60,6 +47,8 @@ def draw() -> None:
         return
     wanted = {"org": chosen[0], "sobject": chosen[1]}
     entry = operations.latest(visit.bridge(), visit.actor(), KIND, given=wanted)
+    newest = under_way.newest(KIND, wanted)
+    is_moving = under_way.is_moving(newest)
     with place:
         given = duplicate_parts.rules()
         asked = visit.may(Role.ANALYST) and st.button(
@@ -67,13 +56,17 @@ def draw() -> None:
             type="primary",
             icon=":material/refresh:",
             key="duplicates.act",
+            disabled=is_moving,
         )
         about = {"org": chosen[0], "object": chosen[1], **given}
         operation_form.button(KIND, given=about, key="duplicates.more")
     if asked:
-        find(*chosen, given)
+        under_way.launch(KIND, about)
+    under_way.draw(KIND, newest, what="Search for duplicates")
     if entry is None:
-        boxes.empty("Not searched yet", "A search reads the compared fields and changes nothing.")
+        if not is_moving:
+            told = "A search reads the compared fields and changes nothing."
+            boxes.empty("Not searched yet", told)
         return
     result(entry)
 

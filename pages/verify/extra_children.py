@@ -11,7 +11,7 @@ import streamlit as st
 from core.domain.roles import Role
 from core.services import operations, plans
 from pages import registry
-from pages.parts import boxes, child_acts, figures, operation_form, rows, tables, visit
+from pages.parts import boxes, child_acts, figures, operation_form, rows, tables, under_way, visit
 from pages.parts.boxes import escaped
 
 KIND = "extra_child_records"
@@ -39,16 +39,6 @@ def chosen_plan() -> str | None:
     )
 
 
-def look(plan: str) -> None:
-    """Read the children's ids and parents now; the result is kept as a log entry."""
-    with st.skeleton(height=120):
-        went_well = boxes.acted(
-            operations.launch, visit.bridge(), visit.actor(), KIND, given={"plan": plan}
-        )
-    if went_well:
-        st.rerun()
-
-
 def draw() -> None:
     """The page."""
     with rows.head("Extra child records"):
@@ -61,15 +51,24 @@ def draw() -> None:
         return
     about = {"plan": plan}
     entry = operations.latest(visit.bridge(), visit.actor(), KIND, given=about)
+    newest = under_way.newest(KIND, about)
+    is_moving = under_way.is_moving(newest)
     with place:
         wanted = visit.may(Role.ANALYST) and st.button(
-            "Look again" if entry else "Look now", type="primary", key="extra.act"
+            "Look again" if entry else "Look now",
+            type="primary",
+            icon=":material/refresh:",
+            key="extra.act",
+            disabled=is_moving,
         )
         operation_form.button(KIND, given=about, key="extra.more")
     if wanted:
-        look(plan)
+        under_way.launch(KIND, about)
+    under_way.draw(KIND, newest, what="Look at the children")
     if entry is None:
-        boxes.empty("Not looked at yet", "Reads ids and parents in the target, changes nothing.")
+        if not is_moving:
+            told = "Reads ids and parents in the target, changes nothing."
+            boxes.empty("Not looked at yet", told)
         return
     rows.facts(f"looked at {figures.when(entry.finished_at)}", escaped(entry.message))
     result(plan, entry.result["children"])

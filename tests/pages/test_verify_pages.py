@@ -11,6 +11,8 @@ from core.bootstrap import Orgbridge
 from core.db import operation_logs, runs
 from core.domain.plan import parse_plan
 from core.domain.roles import Actor, Role
+from core.errors import OrgbridgeError
+from core.operations.carrying import carry
 from core.services import duplicates, operations, plans
 from pages.parts import duplicate_compare
 from tests.org.scripted_data import ScriptedData, described
@@ -57,17 +59,86 @@ def test_an_empty_page_says_what_fills_it(opened: Opened, file: str, words: str)
     assert any(words in box.value for box in page.markdown)
 
 
+def carried(bridge: Orgbridge, actor: Actor, page: AppTest, kind: str) -> AppTest:
+    """What a worker does with all that waits, and the page drawn anew."""
+    for entry in operations.entries(bridge, actor, kind):
+        if entry.status == "pending":
+            carry(bridge, actor.workspace_id, entry.id, kind=kind)
+    return page.run()
+
+
 def test_fields_are_compared_and_one_is_told_property_by_property(
-    opened: Opened, pair: tuple[ScriptedData, ScriptedData]
+    opened: Opened, bridge: Orgbridge, actor: Actor, pair: tuple[ScriptedData, ScriptedData]
 ) -> None:
     page = opened("verify/differences.py", role=Role.ANALYST, a="Legacy", b="New")
     page.button(key="differences.act").click().run()
+    carried(bridge, actor, page, "field_differences")
 
     assert not page.exception and not page.error
     table = page.dataframe[0].value
     assert table["field"].to_list() == ["Legacy__c", "LastName"]
     assert table["source"].to_list() == ["Text(10)", "Text(80)"]
     assert any("Its values have nowhere to go" in box.value for box in page.markdown)
+
+
+VERIFY = {
+    "verify/counts.py": ("record_counts", "counts.act", {}),
+    "verify/differences.py": ("field_differences", "differences.act", {"a": "Legacy", "b": "New"}),
+    "verify/duplicates.py": ("duplicates", "duplicates.act", {"org": "Legacy"}),
+    "verify/extra_children.py": ("extra_child_records", "extra.act", {}),
+}
+
+
+@pytest.mark.parametrize("file", VERIFY)
+def test_what_is_under_way_is_shown_stopped_and_told_to_everybody(
+    opened: Opened,
+    bridge: Orgbridge,
+    actor: Actor,
+    pair: tuple[ScriptedData, ScriptedData],
+    file: str,
+) -> None:
+    """It waits, is seen by who opens the page anew, and can be stopped; nobody begins it twice."""
+    kind, button, address = VERIFY[file]
+    plans.create(bridge, actor, parse_plan(PLAN))
+    page = opened(file, role=Role.ANALYST, **address)
+    page.button(key=button).click().run()
+    again = opened(file, role=Role.APPROVER, **address)
+    for one in (page, again):
+        assert not one.exception and not one.error
+        assert one.button(key=button).disabled
+        assert any("Waits for a worker" in box.value for box in one.markdown)
+
+    again.button(key=f"under_way.{kind}.stop").click().run()
+
+    assert not again.exception and not again.error
+    assert any("was stopped" in box.value for box in again.caption)
+    assert not again.button(key=button).disabled
+    carried(bridge, actor, page, kind)
+    assert [one.status for one in operations.entries(bridge, actor, kind)] == ["cancelled"]
+
+
+@pytest.mark.parametrize("file", VERIFY)
+def test_a_failure_is_a_sentence_above_what_was_found_before(
+    opened: Opened,
+    bridge: Orgbridge,
+    actor: Actor,
+    pair: tuple[ScriptedData, ScriptedData],
+    file: str,
+) -> None:
+    kind, button, address = VERIFY[file]
+    plans.create(bridge, actor, parse_plan(PLAN))
+    for side in pair:
+        side.http.stop()  # the org is away
+    page = opened(file, role=Role.ANALYST, **address)
+    page.button(key=button).click().run()
+    with pytest.raises(OrgbridgeError):
+        carried(bridge, actor, page, kind)
+    page.run()
+
+    assert not page.exception
+    (box,) = page.error
+    assert "failed" in box.proto.title and box.value.strip()
+    assert not page.button(key=button).disabled
 
 
 def test_an_object_that_the_target_lacks_is_told_and_a_plan_is_the_scope(
@@ -78,6 +149,7 @@ def test_an_object_that_the_target_lacks_is_told_and_a_plan_is_the_scope(
     plans.create(bridge, actor, parse_plan(PLAN))
     page = opened("verify/differences.py", role=Role.ANALYST, a="Legacy", b="New")
     page.button(key="differences.act").click().run()
+    carried(bridge, actor, page, "field_differences")
     table = page.dataframe[0].value
     assert list(zip(table["object"], table["field"], strict=True)) == [
         ("Contact", "Legacy__c"), ("Contact", "LastName"), ("Old__c", "(whole object)"),
@@ -87,6 +159,7 @@ def test_an_object_that_the_target_lacks_is_told_and_a_plan_is_the_scope(
     page.selectbox(key="differences_plan").set_value("p").run()
     assert any("Not compared yet" in box.value for box in page.markdown)
     page.button(key="differences.act").click().run()
+    carried(bridge, actor, page, "field_differences")
     assert not page.exception and not page.error
     assert "Old__c" not in page.dataframe[0].value["object"].to_list()
 
@@ -139,6 +212,7 @@ def test_extra_children_are_listed_after_a_look(
     plans.create(bridge, actor, parse_plan(PLAN))
     page = opened("verify/extra_children.py", role=Role.ANALYST)
     page.button(key="extra.act").click().run()
+    carried(bridge, actor, page, "extra_child_records")
 
     assert not page.exception and not page.error
     assert any("No extra children" in box.value for box in page.markdown)
@@ -159,12 +233,14 @@ def test_missing_rows_are_listed_launched_and_followed_over_time(
     target.rows = {"Contact": []}
     plans.create(bridge, actor, parse_plan(PLAN))
     page = opened("verify/counts.py", role=Role.ANALYST)
-    page.button(key="counts.act").click().run()
-    page.button(key="counts.act").click().run()
+    for _ in range(2):
+        page.button(key="counts.act").click().run()
+        carried(bridge, actor, page, "record_counts")
     assert not page.exception and not page.error
     assert any("Last 2 counts" in box.value for box in page.caption)
 
     page.button(key="counts.explain").click().run()
+    carried(bridge, actor, page, "record_counts")
     assert not page.exception and not page.error
     assert page.segmented_control(key="choice.reason").options == ["No run has sent it yet 4"]
     assert any("4 rows missing" in box.value for box in page.markdown)
