@@ -39,11 +39,13 @@ class Tool:
 
 
 def ours(source: OrgUnderTest, target: OrgUnderTest, folder: Path, *, verify: bool = False) -> Tool:
-    """``cli.py run``, database and worker included; orgs and plan are registered beforehand."""
+    """``cli.py run``, database and worker included, its before-images metered; orgs and plan are
+    registered beforehand."""
     cli = registered(source, target, folder, plan=plan_text())
     proof = "--verify" if verify else "--no-verify"
     name = "ours, with verify" if verify else "ours"
-    return Tool(name, "", lambda: cli("run", "bench", "--json", proof))
+    run = ("run", "bench", "--json", proof)
+    return Tool(name, "", lambda: cli(*run, program=("-m", "benchmarks.metered")))
 
 
 def registered(
@@ -52,8 +54,8 @@ def registered(
     """Our terminal with a home of its own that knows both orgs and the plan."""
     env = as_installed(folder / "home")
 
-    def cli(*arguments: str) -> Cost:
-        return measured([sys.executable, "cli.py", *arguments], cwd=PROJECT, env=env)
+    def cli(*arguments: str, program: Sequence[str] = ("cli.py",)) -> Cost:
+        return measured([sys.executable, *program, *arguments], cwd=PROJECT, env=env)
 
     for name, org in (("legacy", source), ("new", target)):
         ready = org.ready

@@ -9,8 +9,10 @@ measurement is kept as soon as it is made (``side_by_side.json`` in the folder o
 variable ``ORGBRIDGE_BENCH``), so a run that was broken off goes on where it stopped; ``--again``
 measures anew. The table in RESULTS.md is rewritten after each size.
 
-Processor time is that of the tool's whole tree of processes, database included; the orgs' own is
-printed apart. A tool whose target does not hold every row and lookup afterwards is marked so.
+Processor time is that of the tool's whole tree of processes, database included; of ours, what
+before-images took (only rows that were there have one) and, as a tool of its own, what verify adds
+are printed apart, as is the orgs' own. A tool whose target does not hold every row and lookup
+afterwards is marked so.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from benchmarks import rivals
+from benchmarks import metered, rivals
 from benchmarks.org_pair import HOME, LOOKUPS, OrgUnderTest, change_some, pair, sizes
 from benchmarks.rivals import NotToBeHadError, Tool
 
@@ -36,8 +38,8 @@ KEPT = HOME / "side_by_side.json"
 MARK = "## Side by side"
 NEXT = "\n## "
 ROUNDS = ("empty target", "again, unchanged", "1 % changed")
-COLUMNS = ("tool", "round", "wall s", "CPU s", "x", "of it database", "peak MB", "calls",
-           "orgs' CPU s", "load", "remark")  # fmt: skip
+COLUMNS = ("tool", "round", "wall s", "CPU s", "x", "of it database", "of it before-images",
+           "peak MB", "calls", "orgs' CPU s", "load", "remark")  # fmt: skip
 #: name on the command line → how the tool is made
 TOOLS: dict[str, Callable[[OrgUnderTest, OrgUnderTest, Path], Tool]] = {
     "ours": rivals.ours,
@@ -68,6 +70,8 @@ class Measured:
     load: float
     #: what the target lacks, or why nothing was measured
     remark: str
+    #: of the processor time, what was spent on before-images
+    before_s: float = 0.0
 
 
 def main(arguments: list[str]) -> int:
@@ -118,7 +122,7 @@ def _round(
         rows=rows, tool=tool, name=f"{made.name} {made.version}".strip(), round=what,
         wall_s=cost.wall_s, cpu_s=cost.cpu_s, database_s=cost.database_s, peak_mb=cost.peak_mb,
         calls=sum(calls for _, calls in spent), orgs_cpu_s=round(sum(s for s, _ in spent), 2),
-        load=round(os.getloadavg()[0], 1), remark=wrong,
+        load=round(os.getloadavg()[0], 1), remark=wrong, before_s=metered.seconds(cost.said),
     )  # fmt: skip
 
 
@@ -158,8 +162,10 @@ def table(known: Sequence[Measured]) -> Iterator[str]:
     cores = os.cpu_count()
     yield f"{MARK}\n`python -m benchmarks.side_by_side`: the same rows and orgs, {cores} cores."
     yield "CPU is of the tool's whole tree of processes, its database included; `x` is its ratio to"
-    yield "ours in the same round. Peak is the sum of the tree's physical memory (PSS). Load is the"
-    yield "machine's in the last minute: ratios between rounds of unlike load say little."
+    yield "ours in the same round. Before-images are kept by ours alone, of rows that were there"
+    yield "and are changed (time of the threads that keep them). Peak is the sum of the tree's"
+    yield "physical memory (PSS). Load is the machine's in the last minute: ratios between rounds"
+    yield "of unlike load say little."
     yield "CumulusCI is not among them: it loads by jobs of Bulk API 1.0, of which practice orgs"
     yield "answer queries only (what SFDMU reads by), so there is nothing for it to load into."
     for rows in sorted({one.rows for one in known}):
@@ -176,8 +182,8 @@ def _cells(one: Measured, ours: Measured | None) -> str:
     ratio = f"{one.cpu_s / ours.cpu_s:.1f}" if ours and ours.cpu_s and one.cpu_s else ""
     cells: list[Any] = [
         one.name, one.round, f"{one.wall_s:.1f}", f"{one.cpu_s:.1f}", ratio,
-        f"{one.database_s:.1f}", f"{one.peak_mb:,.0f}", one.calls, f"{one.orgs_cpu_s:.1f}",
-        one.load, one.remark.replace("\n", " ").replace("|", "/"),
+        f"{one.database_s:.1f}", f"{one.before_s:.2f}", f"{one.peak_mb:,.0f}", one.calls,
+        f"{one.orgs_cpu_s:.1f}", one.load, one.remark.replace("\n", " ").replace("|", "/"),
     ]  # fmt: skip
     return f"| {' | '.join(str(cell) for cell in cells)} |"
 
@@ -187,7 +193,8 @@ def line(one: Measured) -> str:
     each = one.cpu_s * 1e6 / one.rows
     return (
         f"{one.rows:>9,} {one.name:24} {one.round:18} wall {one.wall_s:7.1f}  "
-        f"cpu {one.cpu_s:7.2f} ({each:6.1f} µs/row)  peak {one.peak_mb:6.0f} MB  "
+        f"cpu {one.cpu_s:7.2f} ({each:6.1f} µs/row, before-images {one.before_s:.2f} s)  "
+        f"peak {one.peak_mb:6.0f} MB  "
         f"calls {one.calls:5}  orgs {one.orgs_cpu_s:6.1f}  load {one.load:4.1f}  {one.remark}"
     )
 

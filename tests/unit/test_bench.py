@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks import __main__ as bench
+from benchmarks import metered
 
 
 def test_a_benchmark_that_breaks_or_hangs_is_told_beside_the_others(
@@ -32,3 +33,18 @@ def test_every_benchmark_that_make_bench_calls_is_there() -> None:
 
     assert missing == []
     assert "benchmarks.workers" in called
+
+
+def test_a_meter_counts_all_calls_and_its_line_is_found_again() -> None:
+    meter = metered.Meter()
+    add = meter.on(lambda n: sum(range(n)))
+
+    assert add(1_000_000) == sum(range(1_000_000))
+    once = meter.spent_s
+    with pytest.raises(TypeError):
+        add("what is refused counts too")
+    add(1_000_000)
+
+    assert meter.spent_s > once > 0
+    said = "{}\n" + metered.LINE.format(1.25) + "\n"
+    assert (metered.seconds(said), metered.seconds("nothing of the kind")) == (1.25, 0.0)
