@@ -247,12 +247,10 @@ def plan_users(session: Session, plan_id: UUID) -> tuple[str, ...]:
     return tuple(named + [f"run {run}" for run in session.scalars(runs)])
 
 
-def unfinished_runs_into(session: Session, organization_id: str) -> tuple[str, ...]:
-    """Ids of runs that have begun to write into an org and are not over, whoever launched them."""
+def runs_writing_into(session: Session, organization_id: str) -> tuple[str, ...]:
+    """Ids of the runs that hold an org for their writes, whoever launched them."""
     statement = select(DataMigration.data_schedule_id).where(
-        DataMigration.target_organization_id == organization_id,
-        DataMigration.started_at.is_not(None),
-        DataMigration.finished_at.is_(None),
+        DataMigration.lock_organization_id == organization_id
     )
     return tuple(session.scalars(statement))
 

@@ -128,7 +128,8 @@ def _loaded(entry: ObjectMapping, wanted: Mapping[str, Any]) -> ObjectMapping:
 
 def _blocked(blockers: list[Finding]) -> BlockedError:
     more = len(blockers) - 1
-    others = f" ({more} more blockers are kept with the run)" if more else ""
+    noun = "blocker is" if more == 1 else "blockers are"
+    others = f" ({more} more {noun} kept with the run)" if more else ""
     return BlockedError(
         f"Preflight stops the run: {blockers[0].sentence}{others}",
         state="Nothing was sent.",

@@ -83,7 +83,7 @@ def check(bridge: Orgbridge, actor: Actor, plan_id: UUID, *, scan_rows: int = SC
         )
     with bridge.session(actor.workspace_id) as session:
         target = org_rows.org_row(session, target_id)
-        others = plan_rows.unfinished_runs_into(session, target.org_id or "")
+        others = plan_rows.runs_writing_into(session, target.org_id or "")
         stopped = late.stopped_inserts(
             session,
             source_org_id=source_id,

@@ -6,6 +6,7 @@ import pytest
 
 from core.bootstrap import Orgbridge
 from core.db import orgs as org_rows
+from core.db import plans
 from core.domain.findings import Finding, Severity
 from core.domain.plan import parse_plan
 from core.errors import OrgbridgeError
@@ -217,3 +218,40 @@ standard: [Account]
 
     (masked,) = found["masked_values"]
     assert (masked.severity, masked.rows) == (Severity.BLOCKER, 1)
+
+
+NAMED = {
+    "key_missing": "source: Account, key: {source: Nope__c, target: Legacy_Id__c}",
+    "rule_wrong": f"source: Account, {KEYED}, fields: {{Name: {{expression: upper(Nope__c)}}}}",
+    "scope_missing": f"source: Contact, {KEYED}, scope: {{within: [NopeId]}}",
+    "load_missing": f"source: Contact, {KEYED}, load: {{order_by: Nope__r.Name}}",
+    "lookup_missing": f"source: Contact, {KEYED}, lookups: {{NopeId: {{missing: blank}}}}",
+    "lookup_match_missing": f"source: Contact, {KEYED}, lookups:"
+    " {AccountId: {object: Account, match: {source: Name, target: Nope__c}}}",
+}
+
+
+@pytest.mark.parametrize("code", list(NAMED))
+def test_a_name_that_no_org_has_is_a_blocker_wherever_it_stands(pair: Pair, code: str) -> None:
+    """The run would end at it; a check that only could not run would let it begin."""
+    (account,) = create(pair.source, "Account", {"Name": "A"})
+    create(pair.source, "Contact", {"LastName": "X", "AccountId": account})
+
+    told = findings(pair, plan(NAMED[code]))
+
+    blockers = {c for c, each in told.items() if each[0].severity is Severity.BLOCKER}
+    # what the key names is copied into the target's key as well
+    assert blockers - {"source_missing"} == {code}
+    assert "Nope" in told[code][0].sentence
+
+
+def test_a_run_that_has_ended_holds_nobody_up(pair: Pair) -> None:
+    """Also one that failed, and that may be resumed."""
+    with pytest.raises(OrgbridgeError):
+        pair.run(plan(NAMED["key_missing"]))
+    workspace = pair.actor.workspace_id
+
+    with pair.bridge.session(workspace) as session:
+        held = plans.runs_writing_into(session, pair.target.organization_id)
+
+    assert held == ()

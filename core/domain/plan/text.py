@@ -244,7 +244,8 @@ def _places_error(places: list[tuple[str, str]]) -> UserError:
         "The plan file is wrong in "
         + ("one place" if len(shown) == 1 else f"{len(shown)} places")
         + ":\n  "
-        + "\n  ".join([*shown[:ERRORS_SHOWN], *tail]),
+        + "\n  ".join([*shown[:ERRORS_SHOWN], *tail]).rstrip(".")
+        + ".",
         state="Nothing was saved.",
         places=tuple(places),
     )
@@ -257,7 +258,18 @@ def _readable(error: ValidationError) -> list[tuple[str, str]]:
     ]
     # pydantic also calls the list too short when its entries are wrong: that says nothing new
     inside = any(place.startswith("objects[") for place, _ in places)
-    return [(place, said) for place, said in places if not (inside and place == "objects")]
+    wrong = {place for place, _ in places}
+    return [
+        (place, said)
+        for place, said in places
+        if not (inside and place == "objects") and not _follows(place, wrong)
+    ]
+
+
+def _follows(place: str, wrong: set[str]) -> bool:
+    """Whether a place is wrong only because its default is another wrong one."""
+    where, _, name = place.rpartition(".")
+    return name in ("as", "target") and f"{where}.source" in wrong
 
 
 def _place(loc: Iterable[int | str]) -> str:

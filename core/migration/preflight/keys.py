@@ -15,6 +15,7 @@ from core.domain.findings import SAMPLE_IDS_MAX, Finding, Fix, Severity
 from core.domain.plan import ObjectMapping
 from core.errors import OrgbridgeError
 from core.migration.preflight.inputs import PreflightInput, Sides, at_once, unknown
+from core.migration.preflight.names import is_known
 from core.salesforce.source import RowSource
 
 #: groups of repeated keys that are counted exactly; with more the figure is a floor
@@ -78,6 +79,8 @@ def _uniqueness_by_describe(entry: ObjectMapping, target: SObject) -> Iterator[F
 
 def _side_findings(entry: ObjectMapping, side: _Side) -> Iterator[Finding]:
     what = f"The key of {side.sobject.name} in {side.org}"
+    if not all(is_known(side.sobject, path) for path in side.paths):
+        return  # a blocker names it
     if not all(_is_groupable(side.sobject, path) for path in side.paths):
         yield Finding(
             Severity.UNKNOWN,

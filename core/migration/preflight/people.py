@@ -49,8 +49,23 @@ def _of_lookup(
     try:
         yield from checks.of(step, lookup, _counts(given, step, lookup))
     except OrgbridgeError as error:
+        if error.fact("code") == "INVALID_FIELD":  # the run's own query would be refused alike
+            yield _no_match_field(step, lookup, error)
+            return
         what = f"Coverage of {step.source.name}.{lookup.source}"
         yield unknown("lookup", what, error, mapping=step.name)
+
+
+def _no_match_field(step: Step, lookup: Lookup, error: OrgbridgeError) -> Finding:
+    return Finding(
+        Severity.BLOCKER,
+        "lookup_match_missing",
+        f"{step.target.name}.{lookup.field.name} is matched by a field that is not there: "
+        f"{error.happened}",
+        mapping=step.name,
+        field=lookup.field.name,
+        fix=Fix.LOOKUP,
+    )
 
 
 class _Checks:

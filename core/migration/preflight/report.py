@@ -22,6 +22,7 @@ from core.migration.preflight import (
     values,
 )
 from core.migration.preflight.inputs import PreflightInput, at_once
+from core.migration.preflight.names import name_findings
 from core.migration.resolve import Resolved, resolve
 from core.plans.row_tests import row_test_findings
 
@@ -140,7 +141,7 @@ def _plan_findings(
         for step in resolved.steps
         for finding in row_test_findings(step.mapping, step.source, step.target)
     )
-    return [*cycles, *schema_checks(given, resolved), *tests]
+    return [*cycles, *name_findings(given, resolved), *schema_checks(given, resolved), *tests]
 
 
 def _calls_for(rows: int) -> int:

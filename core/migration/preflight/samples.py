@@ -16,7 +16,7 @@ from core.domain.findings import SAMPLE_IDS_MAX, Finding, Fix, Severity
 from core.domain.hidden_ids import ids_in_text
 from core.domain.plan import CopyRule, Operation, Rows
 from core.domain.rules import FAILURE_SCHEMA
-from core.errors import OrgbridgeError
+from core.errors import OrgbridgeError, UserError
 from core.migration.extract import read_columns, select
 from core.migration.foreseen import refusals
 from core.migration.preflight.inputs import PreflightInput, at_once, unknown
@@ -58,7 +58,9 @@ def _sampled(given: PreflightInput, step: Step, total: int) -> Iterator[Finding]
         limited = f"{soql} LIMIT {given.scan_rows}"
         for page in given.source.query_frames(limited, all_rows=every):
             looked.add(page, rules)
-    except OrgbridgeError as error:  # also a rule that does not compile: other checks name it
+    except UserError:  # a rule that does not hold: core.migration.preflight.names tells
+        return
+    except OrgbridgeError as error:
         yield unknown("values", f"Values of {step.source.name}", error, mapping=step.name)
         return
     yield from looked.findings(total=total)
