@@ -240,6 +240,10 @@ def _allow_gone(wanted: Wanted, gone: set[str], stood: Stood) -> None:
                     before = was.lookups.get(name, ()) if was is not None else ()
                     want.lookups[name] = (*want.lookups[name], None, *before)
                 if hit and was is not None and token in stood.refused:
+                    # lookups that were sent together are refused together
+                    for name, before in was.lookups.items():
+                        want.lookups[name] = (*want.lookups.get(name, ()), *before)
+                if hit and was is not None and token in stood.refused:
                     want.instead.append(was)
                     _blank(was, gone)
                     wanted.slack[want.name] += 1

@@ -36,8 +36,9 @@ from core.migration.spec import ID, Step
 from core.salesforce.client import OrgClient
 from core.salesforce.frames import rest_frame
 
-#: rows up to which the target is read by id (one call per 2,000)
-_BY_ID_UP_TO = 10_000
+#: rows up to which the target is read by id (one call per 2,000): more than are prepared together,
+#: since an object of which every row changes would be read whole for each part of it otherwise
+_BY_ID_UP_TO = 50_000
 _IDS_A_CALL = 2_000
 
 
@@ -83,17 +84,33 @@ def with_country(changed: pl.DataFrame, sent: pl.DataFrame, fields: Sequence[str
     return changed.with_columns(made)
 
 
-def keep_fields(run: RunContext, step: Step, rows: pl.DataFrame, *, name: str) -> None:
+def keep_fields(
+    run: RunContext, step: Step, rows: pl.DataFrame, *, name: str
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Keeps for undo what records hold that a later pass is about to change.
 
     Records that this run made itself need none: undo deletes them. Cost: one read of the fields of
     those that were there before.
+
+    Returns:
+        The rows to send, without the cells that the target holds already; and the rows of which it
+        holds every cell, so that nothing is sent of them.
     """
     fields = [n for n in rows.columns if n in step.target.fields and n != ID]
-    codes = run.ids.encode(rows.get_column(TARGET))
-    there = rows.get_column(TARGET).filter(pl.Series(~np.isin(codes, _made(run, step))))
-    if fields and len(there):
-        run.spool.write(f"before/{step.name}/{name}", target_rows(run.target, step, there, fields))
+    made = pl.Series(np.isin(run.ids.encode(rows.get_column(TARGET)), _made(run, step)))
+    known = rows.filter(~made)
+    if not fields or not known.height:
+        return rows, rows.clear()
+    found = target_rows(run.target, step, known.get_column(TARGET), fields)
+    there = known.join(
+        found, left_on=TARGET, right_on=ID, how="left", suffix="#now", maintain_order="left"
+    )
+    changed = there.with_columns(_unless_equal(step, n) for n in fields)
+    needed = changed.select(pl.any_horizontal(pl.col(fields).is_not_null())).to_series()
+    changed = with_country(changed, there, fields).filter(needed)
+    image = found.filter(pl.col(ID).is_in(changed.get_column(TARGET).implode()))
+    run.spool.write(f"before/{step.name}/{name}", image)
+    return pl.concat([rows.filter(made), changed.select(rows.columns)]), known.filter(~needed)
 
 
 def _made(run: RunContext, step: Step) -> Codes:
@@ -151,16 +168,18 @@ def _unless_equal(step: Step, name: str) -> pl.Expr:
 
 
 def _link(held: Prepared, equal: pl.DataFrame) -> None:
-    """Rows that need no write are linked with the hash of what would have been sent."""
     if equal.height:
-        held.links.append(
-            equal.select(
-                source_id=pl.col(SOURCE),
-                target_id=pl.col(TARGET),
-                origin=pl.lit("matched"),
-                sent_hash=pl.col(HASH),
-            )
-        )
+        held.links.append(as_if_sent(equal))
+
+
+def as_if_sent(equal: pl.DataFrame) -> pl.DataFrame:
+    """Links of rows that need no write, with the hash of what would have been sent."""
+    return equal.select(
+        source_id=pl.col(SOURCE),
+        target_id=pl.col(TARGET),
+        origin=pl.lit("matched"),
+        sent_hash=pl.col(HASH),
+    )
 
 
 def _conflicts(step: Step, held: Prepared, rows: pl.DataFrame) -> pl.DataFrame:

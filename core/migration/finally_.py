@@ -53,8 +53,8 @@ def set_finally(run: RunContext, step: Step, row: StepRow, *, reads_back: bool) 
                 values = rules.apply(page).frame.filter(chosen)
                 made.updates.append(_frame(run, page.filter(chosen), codes[codes != NONE], values))
             stem = f"finally-{number:06d}"
-            for rows in made.updates:
-                keep_fields(run, step, rows, name=stem)
+            sent = [keep_fields(run, step, rows, name=stem)[0] for rows in made.updates]
+            made.updates = [rows for rows in sent if rows.height]
             chunks = plan_chunks(step, made, run.spool, name=stem)
             with run.store.commit() as commit:
                 commit.step(row.id, cursor={"page": number})

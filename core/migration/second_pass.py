@@ -17,7 +17,7 @@ import polars as pl
 from core.db import retries
 from core.db.run_state import Failure, StepRow
 from core.domain.plan import OnTargetChange
-from core.migration.before import keep_fields, others_changed, target_rows
+from core.migration.before import as_if_sent, keep_fields, others_changed, target_rows
 from core.migration.chunks import plan_chunks
 from core.migration.context import RunContext
 from core.migration.idmap import NONE
@@ -54,17 +54,31 @@ def second_pass(run: RunContext, step: Step, row: StepRow) -> None:
             page = page.filter(~page.get_column(SOURCE).is_in(refused.implode()))
             made = _rechecked(run, step, page) if name in ahead else _updates(run, step, page)
             stem = f"second-{name.replace('/', '-')}"
-            for rows in made.updates:
-                keep_fields(run, step, rows, name=stem)
+            _keep_needed(run, step, made, name=stem)
             chunks = plan_chunks(step, made, run.spool, name=stem)
             with run.store.commit() as commit:
                 commit.step(row.id, totals=made.totals, cursor={"page": name})
                 commit.failures(row.id, made.failures)
+                for links in made.links:
+                    commit.links(run.link_sets[step.name], links)
                 planned = commit.add_chunks(row.id, chunks)
             lane.add(planned)
         lane.drain()
     finally:
         lane.close()
+
+
+def _keep_needed(run: RunContext, step: Step, made: Prepared, *, name: str) -> None:
+    """Leaves the updates that change something; rows whose lookups lead there already are noted as
+    if they had been sent."""
+    sent = []
+    for rows in made.updates:
+        needed, equal = keep_fields(run, step, rows, name=name)
+        if needed.height:
+            sent.append(needed)
+        if equal.height:
+            made.links.append(as_if_sent(equal))
+    made.updates = sent
 
 
 def _refused(run: RunContext, step: Step) -> pl.Series:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from core.bootstrap import Orgbridge
 from core.db import runs
@@ -31,6 +32,7 @@ objects:
     key: {source: Id, target: Legacy_Id__c}
     on_target_missing: recreate
 """
+LAST = PLAN.replace("defer: [Main__c]", "defer: [Main__c]\n    finally: {Phone: {constant: set last}}")
 
 
 @pytest.fixture
@@ -92,3 +94,24 @@ def test_rule_4_1_a_parent_that_is_made_anew_in_its_turn_is_followed(pair: Pair)
     assert leads_home(pair)
     assert line(again, "account")["second_pass"] == 0
     assert line(again, "account")["unchanged"] == 3
+
+
+def test_rule_4_1_lookups_that_lead_there_already_are_not_sent_again(pair: Pair) -> None:
+    """Records that are met for the first time, found by their key: nobody knows yet what they hold;
+    only the one whose lookup leads elsewhere is written, and set last is only what was written."""
+    pair.run(PLAN)
+    stray, *others = (row["Id"] for row in live(pair.target, "Account"))
+    with pair.bridge.owner_session() as session:
+        session.execute(text("DELETE FROM record_link"))
+    pair.target.json("PATCH", f"sobjects/Account/{stray}", {"Main__c": None})
+
+    met = pair.run(LAST)
+    again = pair.run(LAST)
+
+    assert [line(met, name)["unchanged"] for name in ("account", "contact")] == [3, 3]
+    assert line(met, "account")["second_pass"] == 1
+    assert line(again, "account")["second_pass"] == 0
+    check_identity(met)
+    assert leads_home(pair)
+    phones = {row["Id"]: row["Phone"] for row in live(pair.target, "Account")}
+    assert phones == {stray: "set last", **dict.fromkeys(others)}
