@@ -215,7 +215,18 @@ def allow_others(
                 want.sure = False
                 gone.add(token)
                 want.instead += [wanted.anew[token]()] if token in wanted.anew else []
+    for loser, winner in happened.merged.items():
+        if loser in ids and winner in ids:
+            _allow_moved(wanted, *(pairs.target_token(*ids[one]) for one in (loser, winner)))
     _allow_gone(wanted, gone, stood)
+
+
+def _allow_moved(wanted: Wanted, loser: str, winner: str) -> None:
+    """A merge moves the loser's children to the record that won."""
+    for want in (one for wants in wanted.rows.values() for one in wants):
+        for name, allowed in want.lookups.items():
+            if loser in allowed:
+                want.lookups[name] = (*allowed, winner)
 
 
 @dataclass(frozen=True, slots=True)
