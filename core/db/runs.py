@@ -40,8 +40,10 @@ class RunRow:
     plan_version_id: UUID | None
     source_org_id: UUID | None
     target_org_id: UUID | None
+    #: of the org as it is called now; of one that was removed, as it was called at the launch
     source_name: str | None
     target_name: str | None
+    #: None of an org that was removed
     source_environment: str | None
     target_environment: str | None
     target_organization_id: str | None
@@ -82,7 +84,9 @@ class NewRun:
 
 _SELECT = """
     SELECT m.*, m.data_schedule_id AS name, p.name AS plan_name, v.number AS plan_version,
-           m.data_batch_id AS plan_version_id, s.name AS source_name, t.name AS target_name,
+           m.data_batch_id AS plan_version_id,
+           coalesce(s.name, v.document ->> 'source') AS source_name,
+           coalesce(t.name, v.document ->> 'target') AS target_name,
            s.environment AS source_environment, t.environment AS target_environment
     FROM data_migration m
     LEFT JOIN migration_plan p ON p.id = m.plan_id

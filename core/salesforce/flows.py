@@ -324,7 +324,8 @@ def _login_refusal(status: int, code: str, message: str) -> OrgbridgeError:
     reason = _LOGIN_REASONS.get(code)
     if reason is None:
         return RefusedError(f"The org refused to sign in: {message} ({code}).", code=code)
-    return UserError(f"The org refused to sign in: {message}.", next_step=reason, code=code)
+    said = message.rstrip(".")
+    return UserError(f"The org refused to sign in: {said}.", next_step=reason, code=code)
 
 
 _LOGIN_REASONS = {

@@ -123,7 +123,8 @@ def make_run(
     view = plans.plan(bridge, actor, plan_id)
     plan = _plan_of(bridge, actor, view, request)
     _check(request, plan)
-    source, target = _orgs(bridge, actor, view.row.source_org_id, view.row.target_org_id)
+    sides = ((plan.source, view.row.source_org_id), (plan.target, view.row.target_org_id))
+    source, target = _orgs(bridge, actor, sides, what="launched")
     _confirm(target, plan, request)
     version = _version(bridge, actor, plan_id, request)
     needs = _approval(bridge, actor, plan, request, orgs_of=(source.id, target.id))
@@ -190,7 +191,8 @@ def undo(
     _check_undoable(run)
     if not preview:
         _check_newest(bridge, actor, run)
-    source, target = _orgs(bridge, actor, run.source_org_id, run.target_org_id)
+    sides = ((run.source_name, run.source_org_id), (run.target_name, run.target_org_id))
+    source, target = _orgs(bridge, actor, sides, what="undone")
     if not preview:
         check_confirmation(target, Confirmation(confirm, reason), act="undo in")
     new = runs.NewRun(
@@ -253,8 +255,12 @@ def pause(bridge: Orgbridge, actor: Actor, name: str) -> None:
     _wish(bridge, actor, name, "pause")
 
 
-def cancel(bridge: Orgbridge, actor: Actor, name: str) -> None:
-    """Stops a run for good; rows sent until then stay and are in the ledger."""
+def cancel(bridge: Orgbridge, actor: Actor, name: str) -> RunState:
+    """Stops a run for good; rows sent until then stay and are in the ledger.
+
+    Returns:
+        The state it was in: one that was carried is asked to stop, any other is over at once.
+    """
     roles.require(actor, Role.ANALYST, to="cancel runs")
     with bridge.session(actor.workspace_id) as session:
         run = runs.run_named(session, name)
@@ -268,6 +274,7 @@ def cancel(bridge: Orgbridge, actor: Actor, name: str) -> None:
         else:
             runs.set_status(session, run, RunState.CANCELLED, over=True)
         _note(session, actor, run, "run.cancel")
+        return run.status
 
 
 def resume(bridge: Orgbridge, actor: Actor, name: str, *, enqueue: bool = True) -> None:
@@ -396,13 +403,20 @@ def _check(request: LaunchRequest, plan: Plan) -> None:
 
 
 def _orgs(
-    bridge: Orgbridge, actor: Actor, source: UUID | None, target: UUID | None
+    bridge: Orgbridge,
+    actor: Actor,
+    sides: tuple[tuple[str | None, UUID | None], tuple[str | None, UUID | None]],
+    *,
+    what: str,
 ) -> tuple[orgs.OrgRow, orgs.OrgRow]:
+    """Source and target, each given by name and id."""
+    (source_name, source), (target_name, target) = sides
     if source is None or target is None:
+        lost = target_name if target is None else source_name
         raise UserError(
-            "The plan names an org that is not registered.",
-            state="Nothing was launched.",
-            next_step="Connect the org under that name, or change the plan.",
+            f"The org {lost or 'it names'} is not connected, or was removed.",
+            state=f"Nothing was {what}.",
+            next_step="Connect it again under that name, or change the plan.",
         )
     with bridge.session(actor.workspace_id) as session:
         return orgs.org_row(session, source), orgs.org_row(session, target)

@@ -22,6 +22,8 @@ from pages.parts import (
 )
 from pages.parts.boxes import escaped
 
+NOT_CONNECTED = "The plan is kept; connect an org under this name, and it launches again."
+
 
 def chosen_plan() -> plans.PlanRow | None:
     """The plan that the address names, or the one picked from the list."""
@@ -77,7 +79,12 @@ def draw() -> None:
         known.get(org_id) if org_id else None for org_id in (row.source_org_id, row.target_org_id)
     )
     if source is None or target is None:
-        boxes.empty("An org of this plan is not connected", "Connect it under Orgs.")
+        plan = plans.plan(visit.bridge(), visit.actor(), row.id).plan
+        sides = {plan.source: source, plan.target: target}
+        lost = " and ".join(name for name, card in sides.items() if card is None)
+        boxes.empty(f"{lost} is not connected", NOT_CONNECTED, icon=":material/cloud_off:")
+        if st.button("Open orgs", type="primary", key="launch.orgs"):
+            registry.go("orgs")
         return
     rows.facts(
         f":material/conversion_path: **{escaped(row.name)}** "

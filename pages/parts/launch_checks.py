@@ -10,7 +10,7 @@ from uuid import UUID
 import streamlit as st
 
 from core.domain.findings import Finding, Fix, Severity
-from core.services import plans, preflight
+from core.services import orgs, plans, preflight
 from pages import registry
 from pages.parts import boxes, export, figures, state, visit, words
 from pages.parts.boxes import escaped
@@ -44,15 +44,25 @@ DIALOGS = {
 
 @st.cache_data(ttl="5m", max_entries=64, show_spinner=False)
 def _cached(asked: tuple[Any, ...], plan_id: str) -> tuple[preflight.Report, dt.datetime]:
-    """One check per revision of the plan, and when it ran; ``asked`` is part of the key."""
+    """One check per revision of the plan and state of its orgs, and when it ran; ``asked`` is part
+    of the key."""
     return preflight.check(visit.bridge(), visit.actor(), UUID(plan_id)), visit.now()
 
 
 def report(row: plans.PlanRow) -> tuple[preflight.Report, dt.datetime]:
-    """The check's result and its time; asked of the orgs again when the plan changed or the person
-    says so."""
+    """The check's result and its time; asked of the orgs again when the plan or what is registered
+    of its orgs changed, or the person says so."""
     turn = st.session_state.get(state.CHECK_TURN, 0)
-    return _cached((str(visit.actor().workspace_id), row.revision, turn), str(row.id))
+    return _cached((str(visit.actor().workspace_id), row.revision, turn, _orgs(row)), str(row.id))
+
+
+def _orgs(row: plans.PlanRow) -> tuple[tuple[Any, ...], ...]:
+    """What people change of the plan's orgs: their name, whether they take writes, who signs in."""
+    return tuple(
+        (card.name, card.read_only, card.organization_id, card.instance_url, card.username)
+        for card in orgs.sources(visit.bridge(), visit.actor())
+        if card.id in (row.source_org_id, row.target_org_id)
+    )
 
 
 def draw(row: plans.PlanRow, found: preflight.Report, *, ran_at: dt.datetime) -> None:

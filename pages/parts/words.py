@@ -69,6 +69,8 @@ ENVIRONMENTS: dict[str, Word] = {
     "practice": Word("PRACTICE", "violet", "school"),
     "files": Word("files", "gray", "description"),
 }
+#: of an org that a run or plan names and that is not registered, or no longer
+NOT_CONNECTED = Word("not connected", "gray", "cloud_off")
 VERDICTS: dict[str, Word] = {
     "match": Word("Match", "green", "check_circle"),
     "missing": Word("Missing", "red", "cancel"),
@@ -101,8 +103,9 @@ def word(of: dict[str, Word], state: object) -> Word:
 
 
 def org_badge(name: str, environment: object) -> str:
-    """Markdown of an org: name and environment; production is red and says so in capitals."""
-    kind = word(ENVIRONMENTS, environment)
+    """Markdown of an org: name and environment; production is red and says so in capitals, an org
+    without an environment is not connected, or no longer."""
+    kind = NOT_CONNECTED if environment is None else word(ENVIRONMENTS, environment)
     return f":{kind.color}-badge[:material/{kind.icon}: {escaped(name)} · {kind.label}]"
 
 
