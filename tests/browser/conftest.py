@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 
 from core import practice
 from core.config import Settings
@@ -18,7 +18,9 @@ from tests.conftest import TEMPLATE, TEST_KEY, TestServer
 CHROMIUM = Path("/usr/bin/chromium")
 PASSWORD = "a short sentence, easy to remember"
 EMAIL = "mira@acme.example"
-WAIT_MS = 30_000
+#: how long a page may take to show something; other work on the machine slows the app down
+WAIT_MS = 90_000
+expect.set_options(timeout=WAIT_MS)
 Context = Callable[..., BrowserContext]
 
 

@@ -34,8 +34,6 @@ __all__ = ["module_practice_org"]
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 
-#: other work on the machine slows the app down
-expect.set_options(timeout=20_000)
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 ORG_PASSWORD = "pLantedOrgPassword"
 WRONG = "pLantedWrong"

@@ -21,7 +21,7 @@ from .conftest import EMAIL, PASSWORD, Context, settled, sign_in
 
 __all__ = ["provider"]
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 
 #: Streamlit's own navigation markup: a list whose items are not list items (seen on 1.67)
 NOT_OURS = "[data-testid=stSidebarNav]"

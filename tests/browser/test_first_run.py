@@ -13,7 +13,7 @@ from tests.appserver import AppServer
 
 from .conftest import settled
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 WALK_WITHIN_S = 180
 #: mends the 47 accounts whose tier the target does not list

@@ -32,7 +32,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 #: with a machine under load a page may take this long
 PATIENT_MS = 120_000
-expect.set_options(timeout=20_000)
 PLAN = """
 orgbridge: 1
 name: {name}

@@ -12,7 +12,7 @@ from tests.appserver import AppServer
 
 from .conftest import settled
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 
 EXPORT = {
     "objects": [

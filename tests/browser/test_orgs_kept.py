@@ -27,8 +27,6 @@ __all__ = ["module_practice_org"]
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
-#: with a machine under load a page may take this long
-expect.set_options(timeout=60_000)
 SCHEMA = """
 standard: [Account]
 objects:
