@@ -215,8 +215,8 @@ class Forward:
 
     def _only_lookups(self, name: str, row: Row, there: Row) -> bool:
         """What differs is a lookup, which may be filled in beside the rest or later alone."""
-        if self.between is not None:
-            return row["Id"] not in self.between.changed
+        if self.between is not None and row["Id"] not in self.between.changed:
+            return True
         return not self._plain_differs(name, row, there)
 
     def _plain_differs(self, name: str, row: Row, there: Row) -> bool:
