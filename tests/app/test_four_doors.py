@@ -130,7 +130,7 @@ def by_form(bridge: Orgbridge, admin: Actor, kind: str) -> None:
     """The drawer that pages open, filled in and sent."""
 
     script = f"from pages.parts import operation_form\noperation_form.drawer({kind!r}, {{}})\n"
-    app = AppTest.from_string(script, default_timeout=30).run()
+    app = AppTest.from_string(script, default_timeout=90).run()
     for name, word in words_for(kind, "form").items():
         boxes = [*app.text_input, *app.selectbox]
         box = next(one for one in boxes if one.key == f"op.{kind}.{name}")

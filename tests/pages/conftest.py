@@ -90,7 +90,7 @@ def opened(token_of: Signed) -> Opened:
     """Open a page as a person of a role; runs the frame once."""
 
     def run(file: str = "", *, role: Role = Role.ADMIN, **params: str | list[str]) -> AppTest:
-        app = AppTest.from_file(str(FRAME), default_timeout=20)
+        app = AppTest.from_file(str(FRAME), default_timeout=90)
         app.session_state[state.TOKEN] = token_of(role)
         for name, text in params.items():
             app.query_params[name] = text
@@ -106,7 +106,7 @@ def drawn(token_of: Signed) -> Opened:
     """Run a piece of page code as a person of a role: dialogs stay open between clicks so."""
 
     def run(script: str, *, role: Role = Role.ADMIN) -> AppTest:
-        app = AppTest.from_string(script, default_timeout=30)
+        app = AppTest.from_string(script, default_timeout=90)
         app.session_state[state.TOKEN] = token_of(role)
         return app.run()
 

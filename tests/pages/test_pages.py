@@ -33,7 +33,7 @@ def test_every_page_opens_for_its_least_role_with_nothing_in_the_database(
 
 
 def test_without_a_session_the_frame_draws_no_page(bridge: object) -> None:
-    app = AppTest.from_file(str(FRAME), default_timeout=20).run()
+    app = AppTest.from_file(str(FRAME), default_timeout=90).run()
 
     assert not app.exception
     assert not app.title

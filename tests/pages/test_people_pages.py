@@ -51,7 +51,7 @@ def test_the_switch_shows_for_two_workspaces_and_changes_what_is_seen(
     )
 
     def opened() -> AppTest:
-        app = AppTest.from_file(str(FRAME), default_timeout=20)
+        app = AppTest.from_file(str(FRAME), default_timeout=90)
         app.session_state[state.TOKEN] = signed.token
         return app.run()
 

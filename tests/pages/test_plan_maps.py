@@ -95,7 +95,7 @@ def plan_id(bridge: Orgbridge, actor: Actor, pair: tuple[PracticeOrg, PracticeOr
 
 def reloaded(app: AppTest, script: str) -> AppTest:
     """A new window of the same person: nothing of the old one's session but who it is."""
-    fresh = AppTest.from_string(script, default_timeout=30)
+    fresh = AppTest.from_string(script, default_timeout=90)
     fresh.session_state[state.TOKEN] = app.session_state[state.TOKEN]
     return fresh.run()
 
