@@ -270,6 +270,16 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         "objects[0].key.value: (SELECT 1) is not allowed in an expression",
     ),
     (minimal(final_fields={"A": "B"}), "objects[0].final_fields: is no key of a plan"),
+    (minimal(load={"bach": 5}), "objects[0].load.bach: is no key of a plan; did you mean `batch`?"),
+    (minimal(load={"finaly": 5}), "objects[0].load.finaly: is no key of a plan. "),
+    (
+        minimal(**{"finally": {"A": {"expresion": "B"}}}),
+        "objects[0].finally.A.expresion: is no key of such a rule; did you mean `expression`?",
+    ),
+    (
+        minimal(**{"finally": {"A": {"constant": "x", "until": "B"}}}),
+        "objects[0].finally.A.until: is no key of such a rule; a rule is a source field",
+    ),
     (
         minimal(fields={"D": {"from": "D", "convert": "to_date", "zone": "Mars/Base"}}),
         "objects[0].fields.D.zone: 'Mars/Base' is no time zone",

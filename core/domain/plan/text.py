@@ -44,16 +44,7 @@ PLAN_TEXT_MAX = 5_000_000  # characters; the largest plan seen has 60 kB
 ERRORS_SHOWN = 10
 NESTING_MAX = 30
 
-_PARTS: tuple[type[BaseModel], ...] = (
-    Plan,
-    ObjectMapping,
-    KeySpec,
-    LoadOptions,
-    LookupPolicy,
-    MatchFields,
-    RowTest,
-    Scope,
-    Duplicates,
+_RULES: tuple[type[RuleBase], ...] = (
     CopyRule,
     ConstantRule,
     ValueMapRule,
@@ -62,6 +53,19 @@ _PARTS: tuple[type[BaseModel], ...] = (
     ExpressionRule,
     IdsRule,
 )
+#: what stands below a key of the file; below the plan itself stand the plan's own keys
+_PART_BELOW: dict[str, type[BaseModel]] = {
+    "objects": ObjectMapping,
+    "key": KeySpec,
+    "load": LoadOptions,
+    "lookups": LookupPolicy,
+    "users": LookupPolicy,
+    "match": MatchFields,
+    "tests": RowTest,
+    "scope": Scope,
+    "duplicates": Duplicates,
+}
+_RULE_KEYS = "a rule is a source field, or keys such as from, constant, values, mask, expression"
 
 
 def parse_plan(text: str) -> Plan:
@@ -240,12 +244,10 @@ def _places_error(places: list[tuple[str, str]]) -> UserError:
     shown = [f"{place}: {sentence}" if place else sentence for place, sentence in places]
     more = len(shown) - ERRORS_SHOWN
     tail = [f"… and {more} more"] if more > 0 else []
+    told = "\n  ".join([*shown[:ERRORS_SHOWN], *tail])
+    count = "one place" if len(shown) == 1 else f"{len(shown)} places"
     return UserError(
-        "The plan file is wrong in "
-        + ("one place" if len(shown) == 1 else f"{len(shown)} places")
-        + ":\n  "
-        + "\n  ".join([*shown[:ERRORS_SHOWN], *tail]).rstrip(".")
-        + ".",
+        f"The plan file is wrong in {count}:\n  {told}" + ("" if told[-1] in ".?" else "."),
         state="Nothing was saved.",
         places=tuple(places),
     )
@@ -289,7 +291,7 @@ def _place(loc: Iterable[int | str]) -> str:
 def _sentence(entry: Mapping[str, Any]) -> str:
     kind, given = entry["type"], entry.get("input")
     if kind == "extra_forbidden":
-        return _unknown_key(str(entry["loc"][-1]))
+        return _unknown_key(entry["loc"])
     if kind == "missing":
         return "is missing"
     if kind == "too_short":
@@ -301,12 +303,18 @@ def _sentence(entry: Mapping[str, Any]) -> str:
     return f"{message}; the file has {_shown(given)}"
 
 
-def _unknown_key(key: str) -> str:
-    known = sorted(
-        {field.alias or name for part in _PARTS for name, field in part.model_fields.items()}
-    )
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
-    return "is no key of a plan" + (f"; did you mean `{near[0]}`?" if near else "")
+def _unknown_key(loc: tuple[int | str, ...]) -> str:
+    """What may stand there instead: only keys of the part of the plan that holds the place."""
+    *above, key = [str(step) for step in loc if not isinstance(step, int)]
+    in_rule = len(above) > 2 and above[-3] in ("fields", "finally") and above[-1] in RULE_TAGS
+    part = next((_PART_BELOW[step] for step in reversed(above) if step in _PART_BELOW), Plan)
+    parts = _RULES if in_rule else (part,)
+    known = {field.alias or name for each in parts for name, field in each.model_fields.items()}
+    near = difflib.get_close_matches(key, sorted(known - {key}), n=1, cutoff=0.6)
+    hint = f"; did you mean `{near[0]}`?" if near else ""
+    if in_rule:
+        return f"is no key of such a rule{hint}; {_RULE_KEYS}"
+    return f"is no key of a plan{hint}"
 
 
 def _shown(value: Any) -> str:
