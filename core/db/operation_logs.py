@@ -134,6 +134,7 @@ def latest(
     """The newest row whose parameters hold all of ``given`` and have ``names``.
 
     Args:
+        given: a list that is empty here has to be empty there.
         with_result: leaves out what is under way, failed or was stopped.
     """
     logs = _table(table)
@@ -144,6 +145,8 @@ def latest(
         .order_by(logs.c.created_at.desc())
         .limit(1)
     )
+    for name in (name for name, value in given.items() if value == []):
+        wanted = wanted.where(func.jsonb_array_length(logs.c.parameters[name]) == 0)
     if with_result:
         wanted = wanted.where(logs.c.result != {})
     row = session.execute(wanted).first()

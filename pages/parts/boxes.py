@@ -14,23 +14,42 @@ from core.services import failures
 from pages.parts import visit
 
 P = ParamSpec("P")
-#: Streamlit 1.67 makes links of bare addresses after it has read the markdown, so that no backslash
-#: and no entity keeps it from that; an invisible word joiner inside the address does (seen)
-_BARE_LINK = re.compile(r"(?<=@)(?=[\w-])|(?<=:)(?=//)|(?<=www)(?=\.)", re.IGNORECASE)
+#: Streamlit 1.67 makes links of bare addresses, icons of `:material/home:`, pictures of `:smile:`
+#: after it has read the markdown, so that no backslash and no entity keeps it from that; an
+#: invisible word joiner inside them does (seen)
+_MADE_LATE = re.compile(
+    r"(?<=@)(?=[\w-])|(?<=:)(?=//)|(?<=www)(?=\.)|(?<=:)(?=[\w+/-]+:)", re.IGNORECASE
+)
 _JOINER = "\u2060"
+#: they would turn our own words around, up to the end of the paragraph
+_TURNING = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)], "\ufffd")
 
 
 def escaped(text: object) -> str:
     r"""Text of others, safe inside markdown: nothing in it becomes a link, an icon or formatting.
 
     >>> escaped("[x](y) :material/home: *b*")
-    '\\[x\\](y) \\:material/home\\: \\*b\\*'
+    '\\[x\\](y) \\:\u2060material/home\\: \\*b\\*'
     >>> escaped("ann@x.example, https://x.example").replace(_JOINER, "^")
     'ann@^x.example, https\\:^//x.example'
     """
     marks = "\\`*_{}[]<>#|:$~"
-    kept = _BARE_LINK.sub(_JOINER, str(text))
+    kept = _MADE_LATE.sub(_JOINER, str(text).translate(_TURNING))
     return "".join(f"\\{char}" if char in marks else char for char in kept)
+
+
+def code(text: object) -> str:
+    """Text of others in monospace; a backtick in it, which would end that, is drawn otherwise.
+
+    >>> code("ann@x.example"), code("a`b")
+    ('`ann@x.example`', '`aˋb`')
+    """
+    return f"`{str(text).translate(_TURNING).replace('`', 'ˋ').replace(chr(10), ' ')}`"
+
+
+def without_joiners(text: str) -> str:
+    """What somebody copied from an escaped text, as it was before."""
+    return text.replace(_JOINER, "")
 
 
 def error(problem: Exception) -> None:

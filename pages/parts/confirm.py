@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.parts.boxes import escaped
+from pages.parts.boxes import escaped, without_joiners
 
 
 def typed(expected: str, *, key: str, what: str = "the name") -> bool:
@@ -16,7 +16,8 @@ def typed(expected: str, *, key: str, what: str = "the name") -> bool:
         autocomplete="off",
         placeholder=expected,
     )
-    return (given or "").strip() == expected
+    # the label, which people copy it from, may hold an invisible joiner
+    return without_joiners(given or "").strip() == expected
 
 
 def buttons(act_label: str, *, key: str, ready: bool = True, icon: str | None = None) -> bool:

@@ -66,7 +66,7 @@ def _figures(cards: Sequence[orgs.OrgCard], found: run_reads.Overview) -> None:
     upcoming.metric(
         "Next scheduled",
         figures.when(due.next_times[0]) if due else figures.MISSING,
-        due.row.name if due else "no schedule",
+        escaped(due.row.name) if due else "no schedule",
         **plain,
     )
     used = [card for card in cards if card.api_allowed]
@@ -74,7 +74,7 @@ def _figures(cards: Sequence[orgs.OrgCard], found: run_reads.Overview) -> None:
     api.metric(
         "API used today",
         figures.percent(busiest.api_used or 0, busiest.api_allowed or 1) if busiest else "—",
-        busiest.name if busiest else "no org answered yet",
+        escaped(busiest.name) if busiest else "no org answered yet",
         **plain,
     )
 

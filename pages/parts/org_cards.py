@@ -19,7 +19,7 @@ from pages.parts import (
     state,
     words,
 )
-from pages.parts.boxes import escaped
+from pages.parts.boxes import code, escaped
 
 CARD_WIDTH = 340
 OPEN = "Open"
@@ -73,7 +73,7 @@ def _card(card: orgs.OrgCard, *, can_change: bool) -> None:
             key=f"orgs.menu.{card.id}",
             icon=":material/more_horiz:",
             type="tertiary",
-            help=f"What to do with {card.name}",
+            help=f"What to do with {escaped(card.name)}",
         )
     kind = words.word(words.ENVIRONMENTS, card.environment)
     health = words.word(words.HEALTH, card.status)
@@ -85,7 +85,9 @@ def _card(card: orgs.OrgCard, *, can_change: bool) -> None:
     st.markdown(" ".join(marks))
     edition = f"{card.organization_name or figures.MISSING} · {card.organization_type or ''}"
     # No caption: it fades what is in it, and code in it becomes too pale to read (axe, 4.5:1).
-    st.markdown(f":gray[{escaped(edition.strip(' ·'))}]  \n`{card.username or figures.MISSING}`")
+    st.markdown(
+        f":gray[{escaped(edition.strip(' ·'))}]  \n{code(card.username or figures.MISSING)}"
+    )
     _usage(card)
     org_describing.line(card)
     if card.status != "connected" and card.status_reason:

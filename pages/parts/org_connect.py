@@ -242,7 +242,7 @@ def _answer(request: orgs.ConnectRequest) -> None:
             "Org": f"{boxes.escaped(report.organization_name)} {kind.badge}",
             "Id": f"`{report.organization_id}`",
             "Edition": boxes.escaped(report.organization_type),
-            "User": f"`{report.username}`",
+            "User": boxes.code(report.username),
             "API version": report.api_version,
             "API calls today": f"{figures.count(report.calls_used)} of "
             f"{figures.count(report.calls_allowed)}",

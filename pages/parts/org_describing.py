@@ -10,7 +10,7 @@ import streamlit as st
 from core.services import orgs
 from core.services.orgs import DescribeState, Progress
 from pages.parts import figures, visit
-from pages.parts.boxes import escaped
+from pages.parts.boxes import code, escaped
 
 TICK = "1s"
 
@@ -75,7 +75,7 @@ def _faults(progress: Progress) -> None:
     told = figures.plural(len(progress.faults), "object")
     with st.expander(f"{told} could not be described", icon=":material/warning:"):
         for name, reason in sorted(progress.faults.items()):
-            st.markdown(f"`{name}` {escaped(reason)}")
+            st.markdown(f"{code(name)} {escaped(reason)}")
 
 
 def _through(progress: Progress) -> str:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.services import people
 from pages.parts import boxes, state, visit
+from pages.parts.boxes import escaped
 
 CHANGE_PASSWORD = "Change password…"  # noqa: S105 - a menu entry
 SIGN_OUT = "Sign out"
@@ -16,12 +17,12 @@ def draw(visitor: people.Visitor) -> None:
     """Draw the menu and do what was chosen; shows a waiting toast as well."""
     with st.sidebar:
         chosen = st.menu_button(
-            visitor.display_name,
+            escaped(visitor.display_name),
             [CHANGE_PASSWORD, SIGN_OUT],
             key=KEY,
             icon=":material/account_circle:",
             type="tertiary",
-            help=f"{visitor.email} · {visitor.actor.role.name.capitalize()}",
+            help=f"{escaped(visitor.email)} · {visitor.actor.role.name.capitalize()}",
         )
     _toast()
     if chosen == SIGN_OUT:
@@ -34,7 +35,7 @@ def draw(visitor: people.Visitor) -> None:
 def _toast() -> None:
     waiting = st.session_state.pop(state.TOAST, None)
     if waiting:
-        st.toast(waiting, icon=":material/check_circle:")
+        st.toast(escaped(waiting), icon=":material/check_circle:")
 
 
 @st.dialog("Change password", icon=":material/key:")

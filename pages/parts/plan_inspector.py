@@ -28,7 +28,7 @@ from pages.parts import (
     state,
     visit,
 )
-from pages.parts.boxes import escaped
+from pages.parts.boxes import code, escaped
 from pages.parts.plan_rules import KINDS, WITHOUT_SOURCE, WRITES
 
 MISSING = {
@@ -65,7 +65,7 @@ def _title(row: FieldRow) -> None:
         name = row.target or row.source or ""
         label = row.target_label or row.source_label
         kind = row.target_type or row.source_type
-        st.markdown(f"**{escaped(label)}** `{name}` :gray[· {escaped(kind)}]", width="stretch")
+        st.markdown(f"**{escaped(label)}** {code(name)} :gray[· {escaped(kind)}]", width="stretch")
         for icon, key, told, by in (
             ("keyboard_arrow_up", "K", "Field before", -1),
             ("keyboard_arrow_down", "J", "Next field", 1),
@@ -95,7 +95,8 @@ def _who(view: editor.EditorView, mapping: str, row: FieldRow) -> None:
         if said is None
         else f"{word} by {escaped(figures.person(said.by))}, {figures.ago(said.at)}"
     )
-    st.caption(told, help=None if said is None else f"{said.by}, {figures.absolute(said.at)}")
+    whole = None if said is None else f"{escaped(said.by)}, {figures.absolute(said.at)}"
+    st.caption(told, help=whole)
 
 
 def _walk(by: int) -> None:

@@ -63,7 +63,8 @@ def draw() -> None:
     if pair is None:
         boxes.empty("Choose two different orgs", "One is the source, the other the target.")
         return
-    about = {"source": pair[0], "target": pair[1], "plan": plan}
+    # what somebody compared of a few objects alone is not shown as the whole
+    about = {"source": pair[0], "target": pair[1], "plan": plan, "objects": []}
     entry = operations.latest(visit.bridge(), visit.actor(), KIND, given=about)
     newest = under_way.newest(KIND, about)
     is_moving = under_way.is_moving(newest)
@@ -99,7 +100,7 @@ def result(entry: operations.LogEntry, pair: tuple[tuple[str, str], tuple[str, s
         words.org_pair(*pair),
         f"compared {figures.when(entry.finished_at)} by "
         f"{escaped(figures.person(entry.requested_by))}",
-        f"{figures.count(len(found['objects']))} objects",
+        figures.plural(len(found["objects"]), "object"),
         escaped(entry.message),
     )
     kept = difference_parts.filters(fields)

@@ -156,6 +156,10 @@ def test_an_object_that_the_target_lacks_is_told_and_a_plan_is_the_scope(
     ]  # fmt: skip
     assert any("The target lacks 1 of the objects" in box.value for box in page.markdown)
 
+    few = {"source": "Legacy", "target": "New", "objects": ["Old__c"]}
+    operations.launch(bridge, actor, "field_differences", given=few)
+    assert len(page.run().dataframe[0].value) == 3
+
     page.selectbox(key="differences_plan").set_value("p").run()
     assert any("Not compared yet" in box.value for box in page.markdown)
     page.button(key="differences.act").click().run()
