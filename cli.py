@@ -131,5 +131,6 @@ def _say_bug(kind: type[BaseException], error: BaseException, trace: TracebackTy
 
 if __name__ == "__main__":
     ended = main()
-    gc.freeze()  # a third of a second: no collection walks what the end of the process frees
+    if "_duckdb" not in sys.modules:  # what it holds at the end it lists on standard error
+        gc.freeze()  # a third of a second: no collection walks what the end of the process frees
     sys.exit(ended)

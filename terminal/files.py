@@ -40,6 +40,7 @@ def import_files(
     as_json: Json = False,
 ) -> int:
     """Keep and read files; with --target or --plan, let a plan take its rows from them."""
+    from core.errors import OrgbridgeError
     from core.services import files, operations
     from terminal.session import opened
 
@@ -47,11 +48,15 @@ def import_files(
     with opened() as (bridge, actor):
         row = files.keep(bridge, actor, name=name, uploads=uploads)
         given = [spec.model_dump(mode="json") for spec in files.tables(row)]
-        _said(given, keys=key or (), links=link or (), encoding=encoding)
-        files.describe_tables(bridge, actor, row.id, given)
-        entry = operations.launch(bridge, actor, "read_files", given={"files": row.name})
-        row = files.file_set(bridge, actor, row.name)
-        kept = _planned(bridge, actor, row, target=target, plan=plan)
+        try:
+            _said(given, keys=key or (), links=link or (), encoding=encoding)
+            files.describe_tables(bridge, actor, row.id, given)
+            entry = operations.launch(bridge, actor, "read_files", given={"files": row.name})
+            row = files.file_set(bridge, actor, row.name)
+            kept = _planned(bridge, actor, row, target=target, plan=plan)
+        except OrgbridgeError:
+            files.remove(bridge, actor, row.name)  # the next try may have the same name
+            raise
     if as_json:
         show_json({"files": row.name, "tables": entry.result["tables"], "plan": kept})
     else:

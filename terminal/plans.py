@@ -47,7 +47,7 @@ def import_plan(
         kept = plans.import_file(bridge, actor, foreign)
     for remark in kept.notes:
         note(f"{remark.place}: {remark.sentence}")
-    say(f"{kept.name}: {kept.objects} objects kept.")
+    say(f"{kept.name}: {kept.objects} object{'' if kept.objects == 1 else 's'} kept.")
 
 
 def _beside(file: Path, name: str) -> str | None:

@@ -17,14 +17,15 @@ _COLUMNS = ("read", "inserted", "updated", "unchanged", "skipped", "blocked", "f
 
 
 @contextmanager
-def following(bridge: Any, actor: Any, name: str) -> Iterator[None]:
-    """Tells the run's story while the block works."""
-    ended = threading.Event()
-    thread = threading.Thread(target=_tell, args=(bridge, actor, name, ended), daemon=True)
+def following(bridge: Any, actor: Any, name: str) -> Iterator[list[str]]:
+    """Tells the run's story while the block works; the list holds what was told."""
+    ended, told = threading.Event(), list[str]()
+    told_to = {"ended": ended, "told": told}
+    thread = threading.Thread(target=_tell, args=(bridge, actor, name), kwargs=told_to, daemon=True)
     note(f"run {name}")
     thread.start()
     try:
-        yield
+        yield told
     finally:
         ended.set()
         thread.join()
@@ -42,6 +43,8 @@ def figures(document: Mapping[str, Any]) -> None:
     say(f"{document['run_id']}: {document['status']}, {document['seconds']} s{left}")
     if document["status"] == "Waiting for decision":
         say(f"`runs decide {document['run_id']} continue` lets it go on, `stop` ends it here.")
+    if document["status"] == "Waiting for approval":
+        say("Another person with the role approver decides on the run's page; a worker carries it.")
 
 
 def status_of(document: Mapping[str, Any], *, interrupted: bool = False) -> int:
@@ -56,7 +59,7 @@ def status_of(document: Mapping[str, Any], *, interrupted: bool = False) -> int:
     return Exit.LEFT_ROWS if status == "Partial" else Exit.FAILED
 
 
-def _tell(bridge: Any, actor: Any, name: str, ended: threading.Event) -> None:
+def _tell(bridge: Any, actor: Any, name: str, *, ended: threading.Event, told: list[str]) -> None:
     from core.services import running
 
     last, is_over = None, False
@@ -65,3 +68,4 @@ def _tell(bridge: Any, actor: Any, name: str, ended: threading.Event) -> None:
         for event in running.events(bridge, actor, name, after=last):
             last = event.id
             note(event.message)
+            told.append(event.message)

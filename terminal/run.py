@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from terminal.exits import Exit
-from terminal.output import show_json
+from terminal.output import note, show_json
 from terminal.progress import figures, following, status_of
 
 app = typer.Typer(add_completion=False)
@@ -59,13 +60,19 @@ def carried(bridge: object, actor: object, name: str, *, as_json: bool) -> int:
     from core.errors import OrgbridgeError
     from core.services import running
 
+    told: list[str] = []
     try:
-        with following(bridge, actor, name), interruptible() as stop:
+        with following(bridge, actor, name) as told, interruptible() as stop:
             running.carry_here(bridge, actor, name, stop=stop)  # type: ignore[arg-type]
-    except OrgbridgeError:
+    except OrgbridgeError as error:
         if as_json:  # a script reads what became of the run also where it was stopped
             show_json(running.document(bridge, actor, name))  # type: ignore[arg-type]
-        raise
+        if error.fact("code") == running.OTHER_RUN_WRITES:
+            note(f"{name} is kept: `runs resume {name}` carries it, `runs cancel {name}` drops it.")
+        if str(error) not in told:
+            raise
+        logging.getLogger(__name__).info("run stopped", exc_info=error)
+        return Exit.FAILED  # the run's story has told why
     document = running.document(bridge, actor, name)  # type: ignore[arg-type]
     if as_json:
         show_json(document)

@@ -103,12 +103,18 @@ def resume(name: str, *, as_json: Json = False) -> int:
 @app.command()
 def cancel(name: str) -> None:
     """Stop a run for good; rows sent until then stay."""
+    from core.domain.states import CARRIED_RUNS, RunState
     from core.services import launching
     from terminal.session import opened
 
     with opened() as (bridge, actor):
-        launching.cancel(bridge, actor, name)
-    say(f"{name} is being cancelled.")
+        was = launching.cancel(bridge, actor, name)
+    if was in CARRIED_RUNS:
+        say(f"{name} is cancelled as soon as what is on its way has ended. Rows sent stay.")
+    elif was is RunState.FAILED:
+        say(f"{name} had failed; it is cancelled now and cannot be resumed. Rows sent stay.")
+    else:
+        say(f"{name} is cancelled; it was {was.value.lower()}. Rows sent stay.")
 
 
 @app.command()

@@ -19,6 +19,8 @@ HEARTBEAT_S = 2
 ASLEEP_AFTER_S = 20.0
 #: code of the refusal to carry what another worker carries
 LEASE_HELD = "LEASE_HELD"
+#: code of the refusal to carry a run whose target another run holds
+TARGET_LOCKED = "TARGET_LOCKED"
 
 
 def lost_when_asleep(session: Session | Connection) -> None:
@@ -93,7 +95,7 @@ def _claimed(connection: Connection, run_id: UUID, key: int, *, lock_target: boo
             "Another run is writing to the same target org.",
             state="Nothing was sent.",
             next_step="Wait for it, or cancel it, then start again.",
-            code="TARGET_LOCKED",
+            code=TARGET_LOCKED,
         ) from taken
     if row is None:
         raise ConflictError(

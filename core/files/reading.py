@@ -209,12 +209,14 @@ def _rows(file: BinaryIO, spec: TableSpec, bad: _Bad) -> Iterator[tuple[int, Seq
     """Rows with the line they begin on; those that do not fit the header are left out."""
     csv.field_size_limit(CELL_MAX)
     text = io.TextIOWrapper(file, encoding=spec.encoding, newline="")
-    reader = csv.reader(text, delimiter=spec.delimiter)
+    lines = _Lines(text)
+    reader = csv.reader(lines, delimiter=spec.delimiter)
     width = len(spec.columns)
-    begin = 0
+    begin = line = 0
     try:
         for number, row in enumerate(reader):
             line, begin = begin + 1, reader.line_num
+            lines.of_row, lines.of_next = lines.of_next, []
             if not number:
                 _check_header(row, spec)
             elif len(row) == width:
@@ -226,6 +228,7 @@ def _rows(file: BinaryIO, spec: TableSpec, bad: _Bad) -> Iterator[tuple[int, Seq
                 bad.note_line(line, spec.delimiter.join(row), reason)
             else:
                 yield line, [*row[:width], *[""] * (width - len(row))]
+        _check_last_quote(lines.of_row, line, spec)
     except csv.Error as error:
         raise UserError(
             f"{spec.file_name}: line {reader.line_num} is no CSV: {error}.",
@@ -239,6 +242,36 @@ def _rows(file: BinaryIO, spec: TableSpec, bad: _Bad) -> Iterator[tuple[int, Seq
             state="Nothing of it was taken.",
             next_step="Name its encoding, such as cp1252, or save it as UTF-8.",
         ) from error
+
+
+class _Lines:
+    """Lines of a file, and those that the last row was made of."""
+
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self._text = text
+        self.of_row: list[str] = []
+        self.of_next: list[str] = []
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._text:
+            self.of_next.append(line)
+            yield line
+
+
+def _check_last_quote(raw: list[str], line: int, spec: TableSpec) -> None:
+    """A quote that is never closed makes one cell of all that follows, up to the end of the file:
+    the reader says so in its strict mode only, which refuses too much else."""
+    try:
+        for _ in csv.reader(raw, delimiter=spec.delimiter, strict=True):
+            pass
+    except csv.Error as error:
+        if str(error) == "unexpected end of data":
+            raise UserError(
+                f"{spec.file_name}: a quote that opens in the row of line {line} is never closed; "
+                "all lines behind it would be one cell.",
+                state="Nothing of it was taken.",
+                next_step="Close it, or double it if it belongs to the text.",
+            ) from error
 
 
 def _check_header(row: Sequence[str], spec: TableSpec) -> None:

@@ -51,9 +51,11 @@ def carry(context: OperationContext, parameters: ReadFilesParameters) -> Report:
     left_out = sum(one.left_out for one in read)
     odd = sum(one.bad_cells for one in read)
     tables = f"{len(read)} tables" if len(read) != 1 else "one table"
-    sentence = f"{rows:,} rows of {tables} are ready."
+    sentence = f"{rows:,} {'row' if rows == 1 else 'rows'} of {tables} ready."
     if left_out or odd:
-        sentence += f" {left_out:,} lines were left out, {odd:,} cells are odd."
+        lines = "line was" if left_out == 1 else "lines were"
+        cells = "cell is" if odd == 1 else "cells are"
+        sentence += f" {left_out:,} {lines} left out, {odd:,} {cells} odd."
     result: Mapping[str, Any] = {"files": row.name, "tables": document["read"], "rows": rows}
     return Report(result, sentence, partial=bool(left_out or odd))
 

@@ -13,7 +13,7 @@ import polars as pl
 
 from core.access import roles
 from core.db import runs
-from core.db.run_lease import LEASE_HELD
+from core.db.run_lease import LEASE_HELD, TARGET_LOCKED
 from core.domain.csv import people_csv
 from core.domain.roles import Actor, Role
 from core.domain.states import RunState
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 #: between two looks at a run that another worker carries
 LOOK_S = 1.0
+#: code of the refusal to carry a run whose target another run holds; the run is kept
+OTHER_RUN_WRITES = TARGET_LOCKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,8 @@ def carry_here(
     """Carries a run in this process, from wherever it stands; waits while another worker does.
 
     Raises:
-        ConflictError: another run writes to the same org, or the pages are in another spool.
+        ConflictError: another run writes to the same org (the run is kept, and may be resumed), or
+            the pages are in another spool.
     """
     roles.require(actor, Role.ANALYST, to="carry runs")
     while True:

@@ -30,6 +30,7 @@ def admin(bridge: Orgbridge, practice_org: PracticeOrgs) -> Actor:
     return actor
 
 
+@pytest.mark.timeout(900)  # a process a command
 def test_files_are_imported_planned_and_delivered_again(
     bridge: Orgbridge, admin: Actor, settings: Settings, tmp_path: Path
 ) -> None:
@@ -45,6 +46,7 @@ def test_files_are_imported_planned_and_delivered_again(
         "tables": [{"object": "Accounts", "rows": 2, "pages": 1, "left_out": 0, "bad_cells": 0}],
         "plan": "crm",
     }
+    assert b"leaked" not in said.stderr
     entry = plans.plan(bridge, admin, name="crm").plan.objects[0]
     assert (entry.source, entry.target, entry.key.target) == (
         "Accounts",
@@ -66,5 +68,13 @@ def test_files_are_imported_planned_and_delivered_again(
     missing = run(settings, "files", "import", "nope.csv", "--name", "x", status=1)
     assert b"nope.csv cannot be read" in missing.stderr
     assert b"Traceback" not in missing.stderr
+    torn = tmp_path / "torn.csv"
+    torn.write_text('Id,Name\n1,"A\n2,B\n', encoding="utf-8")
+    named = ("files", "import", str(torn), "--name", "torn")
+    assert b"row of line 2 is never closed" in run(settings, *named, status=1).stderr
+    torn.write_text('Id,Name\n1,"A"\n2,B\n', encoding="utf-8")
+    nowhere = run(settings, *named, "--target", "Nowhere", status=1)
+    assert b"There is no org" in nowhere.stderr
+    run(settings, *named)  # a try that failed keeps neither files nor their name
     head = run(settings, "files", "template", "New", "Account").stdout.decode()
     assert "Legacy_Id__c" in head.strip().split(",")

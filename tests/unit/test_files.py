@@ -169,6 +169,16 @@ def test_files_that_are_no_tables_get_a_sentence(content: bytes, words: str) -> 
         guess_table(io.BytesIO(content), "x.csv", part=0)
 
 
+def test_a_quote_that_is_never_closed_swallows_no_lines(spool: RunSpool) -> None:
+    """Quotes inside a cell and over several lines are none of that."""
+    _, source, _ = read(spool, 'A,B\n1,"5"" wide"\n2,5" wide\n3,"two\nlines"\n')
+    kept = rows(source, "SELECT A, B FROM Table")
+
+    with pytest.raises(UserError, match="row of line 3 is never closed"):
+        read(spool, 'A,B\n1,x\n2,"y\n3,z\n')
+    assert kept == [("1", '5" wide'), ("2", '5" wide'), ("3", "two\nlines")]
+
+
 def test_a_file_that_is_not_in_its_encoding_gets_a_sentence(spool: RunSpool) -> None:
     with pytest.raises(UserError, match="not readable as utf-8 from about line"):
         read(spool, b"A\nok\n\xff\xfe bad\n", encoding="utf-8")
