@@ -141,8 +141,18 @@ def _contract(staged: Staged) -> None:
     staged.frame = staged.frame.with_columns(end.cast(pl.Date).alias("EndDate"))
 
 
+def _entitlement(staged: Staged) -> None:
+    """Today against the two dates (Help, "Entitlement Fields"); both days belong to the term, and
+    a date that is missing bounds nothing (assumed). As of the save: no night job moves it on."""
+    staged.ensure(["StartDate", "EndDate", "Status"])
+    today = pl.lit(staged.save.stamp.date(), dtype=pl.Date)
+    begins, ends = pl.col("StartDate") > today, pl.col("EndDate") < today
+    status = pl.when(begins).then(pl.lit("Inactive")).when(ends).then(pl.lit("Expired"))
+    staged.frame = staged.frame.with_columns(status.otherwise(pl.lit("Active")).alias("Status"))
+
+
 _DERIVED: dict[str, Callable[[Staged], None]] = {
     "Account": _person_name, "Contact": _person_name, "Lead": _person_name, "User": _person_name,
     "Opportunity": _opportunity, "Case": _case, "Task": _task, "Event": _event,
-    "Contract": _contract, "Order": _status_code,
+    "Contract": _contract, "Entitlement": _entitlement, "Order": _status_code,
 }  # fmt: skip

@@ -108,7 +108,8 @@ def test_rule_4_2_quotes_teams_and_entitlements_arrive_whole_and_once(pair: Pair
         account["Id"], ann, "Sales Rep",
     )  # fmt: skip
     assert (seller["OpportunityId"], seller["UserId"]) == (opportunity["Id"], ann)
-    assert one(pair.target, "Entitlement")["AccountId"] == account["Id"]
+    support = one(pair.target, "Entitlement")
+    assert (support["AccountId"], support["Status"]) == (account["Id"], "Active")
     again = pair.run(PLAN)
     assert {line(again, name.lower())["inserted"] for name in OBJECTS} == {0}
     assert {line(again, name.lower())["updated"] for name in OBJECTS} == {0}

@@ -13,7 +13,7 @@ from tests.orgs import PracticeOrg, PracticeOrgs, RefusedError
 SCHEMA = """
 org:
   features: [person_accounts, multi_currency, state_country_picklists, set_audit_fields,
-             contacts_to_multiple_accounts, enhanced_email]
+             contacts_to_multiple_accounts, enhanced_email, entitlements]
   currencies: {USD: 1, EUR: 0.9}
   countries:
     US: {name: United States, states: {CA: California, NY: New York}}
@@ -231,6 +231,26 @@ def test_orders_take_items_as_drafts_and_activate_with_some(org: PracticeOrg) ->
     org.json("PATCH", path, {"Status": "Activated"})
     assert row(org, "Order", order)["TotalAmount"] == 8
     assert code(org, "POST", "sobjects/OrderItem", item) == "FIELD_INTEGRITY_EXCEPTION"
+
+
+def test_an_entitlements_status_follows_its_dates(org: PracticeOrg) -> None:
+    account = add(org, "Account", Name="Supported")
+    past, future = "2000-01-01", "2999-01-01"
+    terms = {
+        "Expired": {"StartDate": past, "EndDate": past},
+        "Inactive": {"StartDate": future},
+        "Active": {"StartDate": past, "EndDate": future},
+    }
+
+    made = {
+        status: add(org, "Entitlement", Name=status, AccountId=account, **term)
+        for status, term in terms.items()
+    }
+    told = {status: row(org, "Entitlement", one)["Status"] for status, one in made.items()}
+    org.json("PATCH", f"sobjects/Entitlement/{made['Active']}", {"EndDate": past})
+
+    assert told == {status: status for status in terms}
+    assert row(org, "Entitlement", made["Active"])["Status"] == "Expired"
 
 
 def test_states_and_countries_fill_each_other_in(org: PracticeOrg) -> None:
