@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +33,8 @@ from core.spool import RunSpool
 #: pass
 DEPTH_MAX = 40
 
-
+#: links whose times are compared at once: as text, 200 bytes each with what is made of them
+_TIMES_AT_ONCE = 100_000
 #: baseline of a record into which ours was merged: whatever it holds is others'
 _EPOCH = "1970"
 
@@ -104,16 +104,26 @@ class Said:
             places.add(ids.encode(links.get_column("source_id")), np.arange(links.height))
         return cls(links, places, link_set.hash_scheme == scheme)
 
-    @cached_property
-    def baselines(self) -> pl.Series:
+    def baselines(self, rows: pl.Series) -> pl.Series:
         """Per link the time after which a write to its target is somebody else's (rule 3.2): when
         the run ended that wrote it, and no later run that left it alone; never for what we only
-        recognised (its update was refused): there is no write of ours to protect."""
+        recognised (its update was refused): there is no write of ours to protect.
+
+        Args:
+            rows: which links, by their number.
+        """
+        links = pl.DataFrame(
+            [
+                self.links.get_column(name).gather(rows)
+                for name in ("origin", "sent_hash", "baseline")
+            ]
+        )
         recognised = (pl.col("origin") == "matched") & pl.col("sent_hash").is_null()
-        merged_into = pl.col("baseline").str.starts_with(_EPOCH)
+        baseline = pl.col("baseline").cast(pl.String)
+        merged_into = baseline.str.starts_with(_EPOCH)
         never = recognised & ~merged_into.fill_null(value=False)
-        return self.links.select(
-            pl.when(never).then(pl.lit("9999")).otherwise(pl.col("baseline").fill_null("9999"))
+        return links.select(
+            pl.when(never).then(pl.lit("9999")).otherwise(baseline.fill_null("9999"))
         ).to_series()
 
 
@@ -210,13 +220,17 @@ def _take_links(matches: Matches, said: Said, ids: IdCodes) -> npt.NDArray[np.bo
     """Fills in what the ledger says; the mask of rows that have a link."""
     at = said.places.look_up(matches.sources)
     linked: npt.NDArray[np.bool_] = at != NONE
-    links = said.links[at[linked]]
-    matches.targets[linked] = ids.encode(links.get_column("target_id"))
-    hashes = links.get_column("sent_hash")
+    rows = pl.Series(at[linked])
+
+    def column(name: str) -> pl.Series:  # one at a time: all of them at once are 60 bytes a row
+        return said.links.get_column(name).gather(rows)
+
+    matches.targets[linked] = ids.encode(column("target_id"))
+    hashes = column("sent_hash")
     matches.hashes[linked] = hashes.fill_null(0).to_numpy()
     matches.hashed[linked] = hashes.is_not_null().to_numpy() & said.same_scheme
-    matches.founds[linked] = links.get_column("found_hash").fill_null(0).to_numpy()
-    matches.ours[linked] = (links.get_column("origin") == "inserted").to_numpy()
+    matches.founds[linked] = column("found_hash").fill_null(0).to_numpy()
+    matches.ours[linked] = (column("origin") == "inserted").to_numpy()
     matches.states[linked] = Match.LINKED
     return linked
 
@@ -231,12 +245,15 @@ def _probe(
     places.add(found.get_column("code").to_numpy(), np.arange(found.height))
     at = places.look_up(matches.targets)
     matches.states[linked & (at == NONE)] = Match.GONE
-    there = linked & (at != NONE)
-    base = said.baselines.gather(pl.Series(said.places.look_up(matches.sources[there])))
-    stamps = found.get_column("stamp").gather(pl.Series(at[there]))
-    # SystemModstamp has whole seconds: a write in the second of the baseline may have come after it
-    touched = stamps.str.slice(0, 19) >= base.str.slice(0, 19)
-    matches.touched[there] = touched.fill_null(value=False).to_numpy()
+    there = np.flatnonzero(linked & (at != NONE))
+    for start in range(0, len(there), _TIMES_AT_ONCE):
+        rows = there[start : start + _TIMES_AT_ONCE]
+        base = said.baselines(pl.Series(said.places.look_up(matches.sources[rows])))
+        stamps = found.get_column("stamp").gather(pl.Series(at[rows]))
+        # SystemModstamp has whole seconds: a write in the second of the baseline may have come
+        # after it
+        touched = stamps.str.slice(0, 19) >= base.str.slice(0, 19)
+        matches.touched[rows] = touched.fill_null(value=False).to_numpy()
 
 
 def _follow_merges(step: Step, matches: Matches, target: OrgClient, ids: IdCodes) -> None:

@@ -135,6 +135,39 @@ def test_rule_2_4_links_are_unique_and_keep_that_we_made_the_record(bridge: Orgb
     ]
 
 
+@pytest.mark.parametrize("at_once", [1, 4_000_000])
+def test_links_are_read_in_parts_and_none_is_lost(
+    bridge: Orgbridge, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """Blank hashes and baselines stay blank, whether a part is a line or all of them."""
+    monkeypatch.setattr(ledger, "_READ_BYTES", at_once)
+    workspace, run_id, later = bridge.workspace_id(), uuid7(), uuid7()
+    rows = [(f"s{n:02}", f"t{n % 7}", "inserted" if n % 2 else "matched", n or None)
+            for n in range(40)]  # fmt: skip
+    with bridge.owner_session() as session:
+        found = ledger.link_set(session, workspace, org_pair="x:y", mapping="account")
+        none = ledger.links(session, found.id, run_id=later)
+        ledger.begin(session, found.id, run_id=run_id, hash_scheme="1")
+        ledger.add_links(
+            session, links(*rows), set_id=found.id, workspace_id=workspace, run_id=run_id
+        )
+        ledger.note_found(
+            session, found.id, pl.DataFrame({"source_id": ["s03"], "found_hash": [9]})
+        )
+        ledger.never_ours(session, found.id, ["s05"])
+        ledger.settle(session, found.id, run_id=run_id, at="2026-11-21T10:00:00.123")
+        own = ledger.links(session, found.id, run_id=run_id).sort("source_id")
+        kept = ledger.links(session, found.id, run_id=later).sort("source_id")
+
+    assert none.is_empty() and none.schema == kept.schema
+    assert kept.select("source_id", "target_id", "origin", "sent_hash").rows() == rows
+    assert kept.filter(pl.col("found_hash").is_not_null()).rows()[0][0] == "s03"
+    assert [name for name, at in own.select("source_id", "baseline").rows() if at] == ["s05"]
+    said = dict(kept.select("source_id", "baseline").rows())
+    assert said.pop("s05").startswith("1970")
+    assert set(said.values()) == {"2026-11-21T10:00:00.123"}
+
+
 def links(*rows: tuple[str, str, str, int | None]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=ledger.LINK_SCHEMA, orient="row")
 
