@@ -20,22 +20,32 @@ from core.domain.states import RunState
 #: throughput is told in this many steps at most
 TICKS = 60
 
-_TOTALS = """
-    SELECT coalesce(sum(read_rows), 0) AS planned,
+#: rows of a step that lie on the spool; `read_rows` counts those whose turn came
+_EXTRACTED = """
+    (SELECT coalesce(sum(size::bigint), 0)::bigint FROM jsonb_array_elements_text(
+        CASE jsonb_typeof(cursor -> 'sizes') WHEN 'array' THEN cursor -> 'sizes' ELSE '[]' END
+     ) size)
+"""
+#: of a run that came to its end every row had its turn: the pages of the others are added up
+_TOTALS = f"""
+    SELECT coalesce(sum(CASE WHEN m.status IN ('Succeeded', 'Partial', 'Undone') THEN read_rows
+                             ELSE greatest(read_rows, {_EXTRACTED}) END), 0) AS planned,
            coalesce(sum(inserted + updated), 0) AS written,
            coalesce(sum(inserted + updated + unchanged + skipped + blocked + failed
                         + not_processed), 0) AS done,
            coalesce(sum(blocked + failed + not_processed), 0) AS failed
     FROM run_step WHERE run_id = m.id AND phase IN ('load', 'undo')
-"""
+"""  # noqa: S608 - our own text
 _FILTER = """
     WHERE (CAST(:plan AS uuid) IS NULL OR m.plan_id = CAST(:plan AS uuid))
-      AND (:needle = '' OR concat_ws(' ', m.data_schedule_id, p.name, m.requested_by, t.name)
+      AND (:needle = '' OR concat_ws(' ', m.data_schedule_id, p.name, m.requested_by,
+                                       coalesce(t.name, v.document ->> 'target'))
            ILIKE '%' || :needle || '%')
 """
 _FROM = """
     FROM data_migration m
     LEFT JOIN migration_plan p ON p.id = m.plan_id
+    LEFT JOIN plan_version v ON v.id = m.data_batch_id
     LEFT JOIN registered_org t ON t.id = m.target_org_id
 """
 
@@ -94,6 +104,13 @@ class StepLine:
     second_pass: int
     started_at: dt.datetime | None
     finished_at: dt.datetime | None
+    #: rows that were read from the source; `read_rows` of them had their turn
+    extracted: int = 0
+
+    @property
+    def planned(self) -> int:
+        """Rows that the step is about, as far as known."""
+        return max(self.read_rows, self.extracted)
 
     @property
     def written(self) -> int:
@@ -213,7 +230,8 @@ def lines(
     found = session.execute(
         text(
             "SELECT m.data_schedule_id AS name, m.status, m.mode, m.plan_id, p.name AS plan_name,"
-            " t.name AS target_name, m.requested_by, m.created_at, m.started_at, m.finished_at,"
+            " coalesce(t.name, v.document ->> 'target') AS target_name, m.requested_by,"
+            " m.created_at, m.started_at, m.finished_at,"
             f" m.wait_reason, m.pinned, s.* {_FROM} LEFT JOIN LATERAL ({_TOTALS}) s ON true"
             f" {_FILTER} AND (:any_status OR m.status = ANY(:statuses))"
             " ORDER BY m.created_at DESC, m.id DESC LIMIT :limit OFFSET :offset"
@@ -252,7 +270,8 @@ def totals(session: Session, run_id: UUID) -> RunTotals:
 
 def steps(session: Session, run_id: UUID) -> list[StepLine]:
     """Steps in loading order."""
-    columns = ", ".join(StepLine.__dataclass_fields__)
+    stored = [name for name in StepLine.__dataclass_fields__ if name != "extracted"]
+    columns = ", ".join([*stored, f"{_EXTRACTED} AS extracted"])
     found = session.execute(
         text(
             f"SELECT {columns} FROM run_step WHERE run_id = :id"  # noqa: S608 names of a dataclass

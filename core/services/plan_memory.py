@@ -12,16 +12,18 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from core.domain.plan import ObjectMapping, Plan
+from core.domain.plan import ObjectMapping, Plan, mapping_document, plan_document
 from core.plans.field_rows import MappingProgress
 from core.plans.launch_rules import Around
 
 PLANS_KEPT = 8
 SHOWN_KEPT = 2_000
 COUNTS_KEPT = 1_000
+#: object mappings whose documents are kept; one of 500 fields takes about 200 kB
+SPELT_KEPT = 200
 #: a describe that was refreshed shows in the list of objects after this long
 SHOWN_FOR_S = 30.0
 
@@ -73,6 +75,8 @@ class _Newest(Generic[K, V]):
 _plans: _Newest[tuple[UUID, int], Plan] = _Newest(PLANS_KEPT)
 _open_fields: _Newest[tuple[UUID, int], int] = _Newest(COUNTS_KEPT)
 _shown: _Newest[tuple[UUID, int], _Held] = _Newest(SHOWN_KEPT)
+#: by the id of a mapping: itself, so that the id stays taken, and its document
+_spelt: _Newest[int, tuple[ObjectMapping, dict[str, Any]]] = _Newest(SPELT_KEPT)
 
 
 def known_plan(plan_id: UUID, revision: int) -> Plan | None:
@@ -84,6 +88,22 @@ def keep_plan(plan_id: UUID, revision: int, plan: Plan) -> Plan:
     """Remembers a draft; returns it."""
     _plans.keep((plan_id, revision), plan)
     return plan
+
+
+def document_of(plan: Plan) -> dict[str, Any]:
+    """The plan's document; mappings that an edit left as they were are not spelt again. Not to be
+    changed by whoever gets it."""
+    document = plan_document(plan.model_copy(update={"objects": ()}))
+    return {**document, "objects": [_document_of(entry) for entry in plan.objects]}
+
+
+def _document_of(entry: ObjectMapping) -> dict[str, Any]:
+    found = _spelt.find(id(entry))
+    if found is not None and found[0] is entry:
+        return found[1]
+    made = mapping_document(entry)
+    _spelt.keep(id(entry), (entry, made))
+    return made
 
 
 def known_to_review(plan_id: UUID, revision: int) -> int | None:

@@ -197,7 +197,7 @@ def save(bridge: Orgbridge, actor: Actor, plan_id: UUID, *, document: Plan, revi
     with bridge.session(actor.workspace_id) as session:
         before = _view(session, plan_id=plan_id).plan
         saved = rows.save_draft(
-            session, plan_id, plan_document(document), revision=revision, by=actor.name
+            session, plan_id, plan_memory.document_of(document), revision=revision, by=actor.name
         )
         _point(session, plan_id, document)
         changes = compare_plans(before, document)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from core.services import run_reads
@@ -25,6 +27,9 @@ from pages.parts import (
 from pages.parts.boxes import escaped
 
 TABS = ("errors", "proof", "canary", "objects", "checks", "log", "files", "settings")
+#: tabs whose figures grow while the run goes on
+MOVING_TABS = frozenset({"errors", "objects", "log"})
+TAB_TICK = "10s"
 TAB_WORDS = {
     "errors": "Errors",
     "proof": "Proof",
@@ -67,9 +72,9 @@ def tabs(view: run_reads.RunView) -> None:
     """Only the open tab is computed."""
     kept = {"canary": view.row.mode == "canary", "checks": "preflight" in view.row.summary}
     shown = [tab for tab in TABS if kept.get(tab, True)]
-    failed = view.totals.failed
+    moves, failed = run_live.moves(view.row), view.totals.failed
     titles = {tab: TAB_WORDS[tab] for tab in shown}
-    if failed:
+    if failed and not moves:  # titles stand still while the run goes on
         titles["errors"] = f"Errors :red-badge[{figures.count(failed)}]"
     tab, place = choice.tabs(titles, key="tab")
     bodies = {
@@ -83,7 +88,17 @@ def tabs(view: run_reads.RunView) -> None:
         "settings": run_story.settings,
     }
     with place:
-        boxes.acted(bodies[tab], view)
+        if moves and tab in MOVING_TABS:
+            moving(bodies[tab], view)
+        else:
+            boxes.acted(bodies[tab], view)
+
+
+@st.fragment(run_every=TAB_TICK, key="run.tab")
+def moving(body: Callable[[run_reads.RunView], None], view: run_reads.RunView) -> None:
+    """The open tab of a run that goes on, fresh every few seconds."""
+    here = str(view.row.workspace_id)
+    boxes.acted(body, run_live.now(visit.bridge(), visit.actor(), view.row.name, workspace=here))
 
 
 asked = st.query_params.get("run")

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import streamlit as st
 
 MISSING = "—"
+DAYS_A_WEEK = 7
 
 
 def count(rows: int | None) -> str:
@@ -106,6 +107,16 @@ def ago(moment: datetime | None, *, now: datetime | None = None) -> str:
         if seconds >= size_s:
             return f"{int(seconds // size_s)} {unit} ago"
     return f"{max(0, int(seconds))} s ago"
+
+
+def ahead(moment: datetime) -> str:
+    """A time to come in a word or two: the hour today, with the weekday within a week, else the
+    day."""
+    there = moment.astimezone(zone())
+    days = (there.date() - datetime.now(zone()).date()).days
+    if days < 1:
+        return f"{there:%H:%M}"
+    return f"{there:%a %H:%M}" if days < DAYS_A_WEEK else f"{there.day} {there:%b}"
 
 
 def absolute(moment: datetime | None) -> str:

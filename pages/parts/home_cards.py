@@ -65,8 +65,9 @@ def _figures(cards: Sequence[orgs.OrgCard], found: run_reads.Overview) -> None:
     )
     upcoming.metric(
         "Next scheduled",
-        figures.when(due.next_times[0]) if due else figures.MISSING,
+        figures.ahead(due.next_times[0]) if due else figures.MISSING,
         escaped(due.row.name) if due else "no schedule",
+        help=figures.absolute(due.next_times[0]) if due else None,
         **plain,
     )
     used = [card for card in cards if card.api_allowed]

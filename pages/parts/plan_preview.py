@@ -63,9 +63,10 @@ def _rows(
     data, columns = frame(found, focused.target)
     tables.show(data, columns, key="plan.preview", alt="Source rows before and after the rules")
     if found.with_issues:
-        st.caption(
-            f":orange[{figures.count(found.with_issues)} of {figures.count(found.looked_at)} rows "
-            f"that were looked at have an issue.]"
+        # a caption is drawn faint: orange on white would be too pale to read
+        st.markdown(
+            f":small[:orange[{figures.count(found.with_issues)} of "
+            f"{figures.count(found.looked_at)} rows that were looked at have an issue.]]"
         )
 
 

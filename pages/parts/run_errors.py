@@ -121,7 +121,7 @@ def _group(view: run_reads.RunView, group: run_reads.FailureGroup) -> None:
             visit.bridge(), visit.actor(), name, group=line, limit=SAMPLE_ROWS
         )
         chosen = st.dataframe(
-            samples(_with_source(name, line, found), line.fields),
+            samples(_with_source(name, line, found), line.fields, targets=_targets(view, found)),
             hide_index=True,
             row_height=tables.ROW_HEIGHT,
             height="content" if len(found) < 6 else 230,
@@ -176,6 +176,11 @@ def choice_of(
     )
 
 
+def _targets(view: run_reads.RunView, found: Sequence[run_reads.FailureLine]) -> list[str | None]:
+    """Ids in the target where these are what one looks at: an undo leaves records there alone."""
+    return [row.target_id for row in found] if view.row.mode == "undo" else []
+
+
 def _with_source(
     name: str, line: run_reads.GroupLine, found: Sequence[run_reads.FailureLine]
 ) -> list[tuple[str | None, Mapping[str, Any]]]:
@@ -207,12 +212,17 @@ def group_csv(name: str, line: run_reads.GroupLine) -> bytes:
 
 
 def samples(
-    found: Sequence[tuple[str | None, Mapping[str, Any]]], guilty: Sequence[str]
+    found: Sequence[tuple[str | None, Mapping[str, Any]]],
+    guilty: Sequence[str],
+    *,
+    targets: Sequence[str | None] = (),
 ) -> pd.DataFrame:
-    """Source id and name, then the guilty fields, then the other values."""
+    """Source id, target id if asked for, name, then the guilty fields, then the other values."""
     records = [{"Source id": source_id, **values} for source_id, values in found]
     data = pd.DataFrame(records).fillna("")
+    if targets:
+        data.insert(1, "Target id", [target or "" for target in targets])
     named = [field for field in NAMES if field in data.columns and data[field].any()]
-    wanted = dict.fromkeys(("Source id", *named, *guilty))
+    wanted = dict.fromkeys(("Source id", "Target id", *named, *guilty))
     first = [field for field in wanted if field in data.columns]
     return data[[*first, *(name for name in data.columns if name not in (*first, "Id"))]]

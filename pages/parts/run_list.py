@@ -40,7 +40,7 @@ def frame(found: Sequence[run_reads.RunLine]) -> pd.DataFrame:
                 "done": figures.share(row.totals.done, row.totals.planned),
                 "rows": row.totals.planned,
                 "failed": row.totals.failed,
-                "by": figures.person(row.requested_by),
+                "by": figures.person(row.requested_by).partition(":")[0],
                 "started": figures.when(row.started_at or row.created_at),
                 "took": figures.duration(took_s(row)),
             }

@@ -42,11 +42,16 @@ COLUMNS = {
 #: while it moves: how fast, and how long still, in place of how long it took
 MOVING_COLUMNS = {
     **{name: column for name, column in COLUMNS.items() if name != "took"},
-    "object": st.column_config.TextColumn("Object", pinned=True, width=120),
-    "done": tables.share_column("Progress", width=80),
+    "object": st.column_config.TextColumn("Object", pinned=True, width=135),
+    "done": tables.share_column("Progress", width=70),
     "speed": tables.rows_column("Rows/s", width=50),
     "left": st.column_config.TextColumn("Left", width=60),
 }
+
+
+def moves(row: run_reads.RunRow) -> bool:
+    """Whether its figures can change by themselves within seconds."""
+    return row.status not in FINISHED_RUNS and row.status not in run_reads.WAITING
 
 
 def draw(row: run_reads.RunRow) -> None:
@@ -58,7 +63,7 @@ def draw(row: run_reads.RunRow) -> None:
     @st.fragment(run_every=tick, key="run.live")
     def part() -> None:
         here = str(row.workspace_id)
-        view = _now(visit.bridge(), visit.actor(), row.name, here)
+        view = now(visit.bridge(), visit.actor(), row.name, workspace=here)
         if view.row.status is not known:
             st.rerun()
         _progress(view)
@@ -73,7 +78,7 @@ def draw(row: run_reads.RunRow) -> None:
             is_over = known in FINISHED_RUNS
             columns = COLUMNS if is_over else MOVING_COLUMNS
             tables.show(
-                steps_frame(steps, list(columns)),
+                steps_frame(steps, list(columns), of=known),
                 columns,
                 key=f"run.steps.{'over' if is_over else 'moving'}",
                 alt="Progress of every object of this run",
@@ -81,9 +86,9 @@ def draw(row: run_reads.RunRow) -> None:
         with right:
             look = (str(st.context.theme.type), str(st.context.timezone), known.value)
             figure = _throughput(visit.bridge(), visit.actor(), row.name, (here, *look))
-            if figure is None:
+            if figure is None and not is_over:
                 st.caption("Throughput appears with the first rows.")
-            else:
+            elif figure is not None:
                 told = "Rows written and failed per second"
                 palette.place(figure, key="run.throughput", alt=told)
 
@@ -91,7 +96,7 @@ def draw(row: run_reads.RunRow) -> None:
 
 
 @st.cache_data(ttl="1s", max_entries=100, show_spinner=False)
-def _now(_bridge: Orgbridge, _actor: Actor, name: str, workspace: str) -> run_reads.RunView:
+def now(_bridge: Orgbridge, _actor: Actor, name: str, *, workspace: str) -> run_reads.RunView:
     """The run as it stands, read once a second however many people look at it.
 
     ``workspace`` is part of the cache's key: a name alone must not answer across workspaces.
@@ -99,16 +104,18 @@ def _now(_bridge: Orgbridge, _actor: Actor, name: str, workspace: str) -> run_re
     return run_reads.shown(_bridge, _actor, name)
 
 
-def steps_frame(steps: Sequence[run_reads.StepLine], columns: Sequence[str]) -> pd.DataFrame:
+def steps_frame(
+    steps: Sequence[run_reads.StepLine], columns: Sequence[str], *, of: RunState
+) -> pd.DataFrame:
     """One row per object and pass."""
     lines = [
         {
             "object": told_name(step),
-            "status": [words.word(words.STATUSES, status_of(step)).label],
+            "status": [words.word(words.STATUSES, status_of(step, of)).label],
             "done": share_done(step),
             "written": step.written,
             "failed": step.not_ok,
-            "rows": step.read_rows,
+            "rows": step.planned,
             "took": figures.duration(took_s(step)),
             "speed": speed(step),
             "left": left(step),
@@ -130,8 +137,11 @@ def shown_steps(view: run_reads.RunView) -> list[run_reads.StepLine]:
     return [step for step in view.steps if not (is_over and step.status == StepState.PENDING)]
 
 
-def status_of(step: run_reads.StepLine) -> str:
-    """A step that ended with rows that are not ok is partial, never green."""
+def status_of(step: run_reads.StepLine, of: RunState) -> str:
+    """A step that ended with rows that are not ok is partial, never green; one that its run left in
+    the middle is what became of the run."""
+    if of in FINISHED_RUNS and step.status == StepState.RUNNING:
+        return of.value
     is_partial = step.status == StepState.SUCCEEDED and step.not_ok
     return StepState.PARTIAL if is_partial else step.status
 
@@ -140,7 +150,7 @@ def share_done(step: run_reads.StepLine) -> float:
     """How much of a step is settled, 0–100; a step that ended without a row is done."""
     if step.finished_at is not None:
         return 100.0
-    return figures.share(step.done, step.read_rows)
+    return figures.share(step.done, step.planned)
 
 
 def took_s(step: run_reads.StepLine) -> float | None:
@@ -163,7 +173,7 @@ def left(step: run_reads.StepLine) -> str:
     took = took_s(step)
     if not took or not step.done:
         return figures.MISSING
-    return figures.duration(max(0, step.read_rows - step.done) * took / step.done)
+    return figures.duration(max(0, step.planned - step.done) * took / step.done)
 
 
 def _progress(view: run_reads.RunView) -> None:
@@ -205,7 +215,7 @@ def _figures(view: run_reads.RunView) -> None:
         **plain,
     )
     failed.metric(
-        "Failed rows",
+        "Left alone" if row.mode == "undo" else "Failed rows",
         figures.count(view.totals.failed),
         f"{figures.percent(view.totals.failed, view.totals.done)} of rows",
         delta_color="inverse" if view.totals.failed else "off",

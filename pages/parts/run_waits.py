@@ -100,9 +100,11 @@ def _undo_figures(view: run_reads.RunView) -> None:
     """What an undo (or its preview) takes back, per object."""
     row = view.row
     targets = {step.mapping_name: step.target_object for step in view.steps}
+    names = dict.fromkeys((*targets, *row.buckets))  # in the order of the steps
+    found = {name: row.buckets.get(name) for name in names}
     lines = {
         name: figures_of
-        for name, figures_of in row.buckets.items()
+        for name, figures_of in found.items()
         if isinstance(figures_of, Mapping) and any(figures_of.values())
     }
     if not lines:

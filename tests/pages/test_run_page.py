@@ -135,3 +135,29 @@ _PREVIEW = """INSERT INTO data_migration (id, data_schedule_id, status, mode, pl
    SELECT gen_random_uuid(), 'undo-1', 'Succeeded', 'undo', plan_id, source_org_id, target_org_id,
      'mira@acme.example', now(), now(), '{"preview": true}', '{"account": {"delete": 7}}', id
    FROM data_migration"""
+
+
+def test_rows_that_wait_their_turn_count_as_planned(
+    bridge: Orgbridge, actor: Actor, opened: Opened
+) -> None:
+    """A run that moves, then the same one cancelled: neither reads as done."""
+    _plant(bridge, actor, "Running")
+    with bridge.session(actor.workspace_id) as session:
+        session.execute(text(_HALF_WAY))
+
+    moving = opened("migrate/run.py", role=Role.VIEWER, run=RUN, tab="objects")
+    (line,) = moving.dataframe[0].value.to_dict("records")
+    with bridge.session(actor.workspace_id) as session:
+        session.execute(text("UPDATE data_migration SET status = 'Cancelled'"))
+    over = opened("migrate/run.py", role=Role.ANALYST, run=RUN, tab="settings")
+
+    assert (line["status"], line["rows"], line["done"]) == (["Running"], 40, 25.0)
+    assert line["speed"] is not None
+    assert line["left"].endswith("s")
+    assert over.dataframe[0].value["status"].tolist() == [["Cancelled"]]
+    progress = over.get("progress")[0]
+    assert "10 of 40 rows" in progress.proto.text
+
+
+_HALF_WAY = """UPDATE run_step SET status = 'running', finished_at = NULL,
+    cursor = '{"sizes": [25, 15]}'"""

@@ -298,7 +298,11 @@ class Plan(Part):
 
 def is_plain_copy(rule: RuleBase) -> bool:
     """Whether the short form ``Name: Name`` says all of the rule."""
-    return isinstance(rule, CopyRule) and rule == CopyRule(source=rule.source)
+    return isinstance(rule, CopyRule) and rule.__dict__ == {**_PLAIN, "source": rule.source}
+
+
+#: what a copy says besides its source when it says nothing (a plan may hold tens of thousands)
+_PLAIN = {name: part.default for name, part in RuleBase.model_fields.items()}
 
 
 def _map_values(value: Any, change: Any) -> Any:
