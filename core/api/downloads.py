@@ -30,6 +30,8 @@ from core.errors import NotAllowedError, NotFoundError, OrgbridgeError, UserErro
 from core.services import audit, exporting, logs, operations, people
 
 PREFIX = "/download/"
+#: characters of a download's name, from its end
+NAME_MAX = 150
 Pieces = Callable[[Orgbridge, Actor, QueryParams], Iterator[bytes]]
 
 
@@ -167,6 +169,10 @@ def streamed(file_name: str, pieces: Iterable[bytes]) -> Response:
 
 
 def _attachment(file_name: str) -> str:
-    """The header that names a download; what a header cannot carry becomes an underscore."""
-    plain = re.sub(r"[^A-Za-z0-9._ -]", "_", file_name)
-    return f'attachment; filename="{plain}"'
+    """The header that names a download; what a header cannot carry becomes an underscore.
+
+    >>> _attachment("../../a b.csv"), _attachment('x"\\r\\nSet-Cookie: a=b.csv')
+    ('attachment; filename="a b.csv"', 'attachment; filename="x___Set-Cookie_ a_b.csv"')
+    """
+    plain = re.sub(r"[^A-Za-z0-9._ -]", "_", file_name.replace("\\", "/").rsplit("/", 1)[-1])
+    return f'attachment; filename="{plain.lstrip(".")[-NAME_MAX:] or "download"}"'

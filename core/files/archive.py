@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import lzma
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, cast
@@ -28,9 +30,13 @@ ENTRIES_MAX = 50
 RATIO_MAX = 200
 #: below this size no ratio is looked at
 RATIO_FROM_BYTES = 10_000_000
+#: characters of a file's name that are kept, and of its ending
+NAME_MAX, ENDING_MAX = 200, 10
 #: where a file lies that an operation wrote
 KEPT_FOLDER = "file"
 _ENCRYPTED = 0x1
+#: what an entry that is damaged, or not as the zip's own list says, makes of being read
+_BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, OSError)
 _REFUSED = "Nothing was kept."
 
 
@@ -57,6 +63,23 @@ class Part:
     entry: str | None
     file_name: str
     size: int
+
+
+def plain_name(given: str) -> str:
+    """A file's name as it is shown and kept: no folders, nothing unprintable, not too long.
+
+    It leads nowhere: what is kept lies on the spool under ids of ours.
+
+    >>> plain_name("../../etc/passwd"), plain_name("C:\\\\a.csv"), plain_name("a\\0b\\r.csv")
+    ('passwd', 'a.csv', 'a_b_.csv')
+    >>> len(plain_name("x" * 300 + ".csv")), plain_name("x" * 300 + ".csv")[-5:]
+    (200, 'x.csv')
+    """
+    leaf = "".join(char if char.isprintable() else "_" for char in _leaf(given))
+    stem, dot, ending = leaf.rpartition(".")
+    if len(leaf) <= NAME_MAX or not dot or len(ending) > ENDING_MAX:
+        return leaf[:NAME_MAX]
+    return f"{stem[: NAME_MAX - len(ending) - 1]}.{ending}"
 
 
 def keep_upload(
@@ -174,7 +197,8 @@ def parts_of(spool: RunSpool, uploads: Iterable[KeptUpload]) -> tuple[Part, ...]
             continue
         for entry in _checked_entries(spool, number, upload):
             unpacked += entry.file_size
-            found.append(Part(number, entry.filename, _leaf(entry.filename), entry.file_size))
+            name = plain_name(entry.filename)
+            found.append(Part(number, entry.filename, name, entry.file_size))
     if unpacked > UNPACKED_BYTES_MAX or len(found) > ENTRIES_MAX:
         raise UserError(
             f"The files hold {len(found)} tables of {unpacked // 1_000_000:,} MB; at most "
@@ -191,7 +215,45 @@ def open_part(spool: RunSpool, uploads: tuple[KeptUpload, ...], part: Part) -> B
     whole = io.BufferedReader(SealedFile(spool, part.upload, upload.size), 1_000_000)
     if part.entry is None:
         return whole
-    return cast("BinaryIO", zipfile.ZipFile(whole).open(part.entry))
+    try:
+        packed = zipfile.ZipFile(whole).open(part.entry)
+    except _BROKEN as broken:
+        raise _damaged(part) from broken
+    return io.BufferedReader(_Entry(cast("BinaryIO", packed), part), 1_000_000)
+
+
+class _Entry(io.RawIOBase):
+    """An entry while it is unpacked; one that is damaged, or is not as it says, is a sentence."""
+
+    def __init__(self, packed: BinaryIO, part: Part) -> None:
+        self._packed = packed
+        self._part = part
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # a narrower buffer type than typeshed's
+        """Bytes as they come."""
+        try:
+            content = self._packed.read(len(buffer))
+        except _BROKEN as broken:
+            raise _damaged(self._part) from broken
+        buffer[: len(content)] = content
+        return len(content)
+
+    def close(self) -> None:
+        """Of the entry too."""
+        self._packed.close()
+        super().close()
+
+
+def _damaged(part: Part) -> UserError:
+    return UserError(
+        f"{part.file_name[:80]} is damaged in its zip.",
+        state=_REFUSED,
+        next_step="Pack it anew and upload it again.",
+    )
 
 
 def _checked_entries(spool: RunSpool, number: int, upload: KeptUpload) -> Iterator[zipfile.ZipInfo]:

@@ -192,7 +192,7 @@ def _sealed(spool: RunSpool, uploads: Sequence[Upload]) -> tuple[KeptUpload, ...
     kept: list[KeptUpload] = []
     for number, upload in enumerate(uploads):
         room = archive.UPLOAD_BYTES_MAX - sum(one.size for one in kept)
-        file_name = upload.file_name.replace("\\", "/").rsplit("/", 1)[-1][:200]
+        file_name = archive.plain_name(upload.file_name)
         kept.append(archive.keep_upload(spool, number, file_name, blocks=upload.blocks, room=room))
     return tuple(kept)
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import io
 import json
+import re
+import struct
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -321,3 +326,88 @@ def _signed_in(caller: TestClient) -> str:
     assert answer.status_code == 303
     (laid,) = [c for c in answer.headers.get_list("set-cookie") if c.startswith(SESSION_COOKIE)]
     return laid.split("=", 1)[1].split(";")[0]
+
+
+NAMES = (
+    "../../../../tmp/orgbridge-pwned.csv", "/etc/cron.d/orgbridge-pwned.csv", "C:\\Windows\\x.csv",
+    "..\\..\\x.csv", "CON.csv", "a" * 300 + ".csv", "x\r\nSet-Cookie: a=b.csv",
+    "\x1b[2J\u202egpj.csv", "%2e%2e%2fx.csv", "....//x.csv", "a.csv/../../b.csv",
+    "<img src=x onerror=alert(1)>.csv",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_names_of_uploaded_files_lead_nowhere(town: Town, app: Starlette, packed: bool) -> None:
+    """Alone and as entries of a zip: a name is words; bytes lie under ids of ours, on the spool."""
+    made = api_keys.make(town.bridge, town.admin, name="up", role=Role.ANALYST)
+    key = {"authorization": f"Bearer {made.text.reveal()}"}
+    caller = browser(app, None)
+    home = town.bridge.settings.home
+
+    def outside() -> set[Path]:
+        return {path for path in home.parent.rglob("*") if home not in (path, *path.parents)}
+
+    before = outside()
+    for number, name in enumerate(NAMES):
+        content = zip_of(name, b"Code,Name\n1,Ng\n") if packed else b"Code,Name\n1,Ng\n"
+        asked = {"file_name": "delivery.zip" if packed else name}
+        place = f"/api/v1/files/set {number}"
+
+        answer = caller.put(place, params=asked, content=content, headers=key)
+
+        assert answer.status_code == 201, (name, answer.text)
+        (table,) = answer.json()["tables"]
+        kept = table["file_name"]
+        assert kept.endswith(".csv") and len(kept) <= 200 and kept.isprintable(), kept
+        assert not set(kept) & set("/\\"), kept
+    assert outside() == before
+    assert not Path("/tmp/orgbridge-pwned.csv").exists()
+    nul = caller.put("/api/v1/files/nul", params={"file_name": "a\0.csv"}, content=b"A\n1\n",
+                     headers=key)  # fmt: skip
+    assert (nul.status_code, "Traceback" in nul.text) == (404, False)
+
+
+def test_a_zip_that_lies_about_its_size_unpacks_no_further(town: Town, app: Starlette) -> None:
+    """40 MB of blanks that say of themselves that they are 1,000 bytes."""
+    made = api_keys.make(town.bridge, town.admin, name="up", role=Role.ANALYST)
+    key = {"authorization": f"Bearer {made.text.reveal()}"}
+    honest = zip_of("a.csv", b"A,B\n" + b" " * 40_000_000)
+    size = struct.pack("<I", 40_000_004)
+    assert honest.count(size) >= 2
+    lying = honest.replace(size, struct.pack("<I", 1_000))
+
+    answers = [
+        browser(app, None).put(
+            f"/api/v1/files/{name}?file_name=a.zip", content=content, headers=key
+        )
+        for name, content in (("honest", honest), ("lying", lying))
+    ]
+
+    assert "times its size" in answers[0].json()["error"]
+    assert (answers[1].status_code, answers[1].json()["error"]) == (
+        422,
+        "a.csv is damaged in its zip.",
+    )
+    with town.bridge.session(town.admin.workspace_id) as session:
+        sizes = list(session.scalars(sa.text("SELECT bytes FROM file_set")))
+    assert all(size < 1_000_000 for size in sizes)
+
+
+DOWNLOADS = ("../../etc/passwd", '"; filename=x.exe; "', "x\r\nSet-Cookie: a=b", "..", "", "\u202e")
+
+
+def test_the_header_of_a_download_carries_one_plain_name() -> None:
+    for name in (*DOWNLOADS, "a" * 5_000 + ".csv"):
+        header = downloads.streamed(name, []).headers["content-disposition"]
+
+        kept = re.fullmatch(r'attachment; filename="([A-Za-z0-9_ -][A-Za-z0-9._ -]*)"', header)
+        assert kept and len(kept[1]) <= 150, header
+
+
+def zip_of(name: str, content: bytes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as pack:
+        entry = zipfile.ZipInfo("placeholder.csv")
+        entry.filename = name  # as written: ZipInfo itself would mend it
+        pack.writestr(entry, content, zipfile.ZIP_DEFLATED)
+    return out.getvalue()
