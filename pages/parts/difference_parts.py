@@ -32,13 +32,13 @@ VERDICTS = {
     "leave": words.Word("Leave", "gray", "remove"),
 }
 COLUMNS = {
-    "object": st.column_config.TextColumn("Object", pinned=True, width=90),
-    "field": st.column_config.TextColumn("Field", pinned=True, width=135),
-    "kind": words.pills("Difference", KINDS.values(), width=115),
-    "source": st.column_config.TextColumn("Source", width=115),
-    "target": st.column_config.TextColumn("Target", width=100),
-    "effect": words.pills("Effect on data", SEVERITIES.values(), width=110),
-    "deploy": words.pills("Deploy", VERDICTS.values(), width=85),
+    "object": st.column_config.TextColumn("Object", pinned=True, width=75),
+    "field": st.column_config.TextColumn("Field", pinned=True, width=110),
+    "kind": words.pills("Difference", KINDS.values(), width=105),
+    "source": st.column_config.TextColumn("Source", width=100),
+    "target": st.column_config.TextColumn("Target", width=118),
+    "effect": words.pills("Effect on data", SEVERITIES.values(), width=108),
+    "deploy": words.pills("Deploy", VERDICTS.values(), width=80),
 }
 #: in place of a field, what concerns its object
 WHOLE = "(whole object)"
@@ -167,25 +167,24 @@ def card(row: Row) -> None:
     """One field, property by property, with what each difference does."""
     kind = KINDS[row["kind"]]
     with st.container(border=True):
-        st.markdown(f"**{escaped(row['source_object'])}.{escaped(row['field'])}**  {kind.badge}")
-        st.caption(f"{escaped(row['source_summary'] or row['target_summary'])}")
+        is_whole = row["field"] == WHOLE
+        place = row["source_object"] if is_whole else f"{row['source_object']}.{row['field']}"
+        st.markdown(f"**{escaped(place)}**  {kind.badge}")
+        summaries = dict.fromkeys(one for one in (row["source_summary"], row["target_summary"]))
+        st.caption(escaped(" → ".join(one for one in summaries if one)))
         properties = row["properties"]
         if properties:
-            names = ("Property", "Source", "Target")
+            # no grid: its cells would cut what is to be read
             lines = [
                 {
                     "Property": one["name"].capitalize(),
-                    "Source": one["source"] or figures.MISSING,
-                    "Target": one["target"] or figures.MISSING,
+                    "Source": escaped(one["source"] or figures.MISSING),
+                    "Target": escaped(one["target"] or figures.MISSING),
                 }
                 for one in properties
             ]
-            tables.show(
-                tables.frame(lines, names),
-                {name: st.column_config.TextColumn(name) for name in names},
-                key=f"differences.card.{row['source_object']}.{row['field']}",
-                alt=f"What differs in {row['field']}",
-            )
+            told = f"What differs in {row['field']}"
+            st.table(lines, border="horizontal", hide_index=True, alt=told)
         for sentence in _sentences(row):
             st.markdown(sentence)
 

@@ -104,7 +104,7 @@ def result(entry: operations.LogEntry, pair: tuple[tuple[str, str], tuple[str, s
         escaped(entry.message),
     )
     kept = difference_parts.filters(fields)
-    left, right = st.columns([0.7, 0.3], gap="medium")
+    left, right = st.columns([0.72, 0.28], gap="medium")
     with left:
         row = difference_parts.table(kept)
         export.button(
