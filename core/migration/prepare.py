@@ -41,6 +41,8 @@ TOUCHED = "#touched"
 LAST = "#last"
 #: hash of the row as it was last read back, where the target's automation had changed it
 FOUND = "#found"
+#: of a row with lookups that wait: those whose parent never comes are emptied
+CLEARS = "#clears"
 ENGINE_COLUMNS = (SOURCE, TARGET, HASH, TOUCHED, LAST, FOUND)
 AMBIGUOUS = "LOOKUP_AMBIGUOUS"
 NA_SENTENCE = (
@@ -70,7 +72,8 @@ class Prepared:
     deletes: list[pl.DataFrame] = field(default_factory=list)
     #: links that need no write: LINK_SCHEMA
     links: list[pl.DataFrame] = field(default_factory=list)
-    #: rows with lookups that wait: engine columns but #target, the source's ids by target field
+    #: rows with lookups that wait: engine columns but #target, `CLEARS`, the source's ids by target
+    #: field
     waiting: list[pl.DataFrame] = field(default_factory=list)
     #: rows whose parent was known ahead of its turn, likewise, with the id that was used (`WAS`)
     rechecks: list[pl.DataFrame] = field(default_factory=list)
@@ -360,6 +363,7 @@ class _Page:
         if known.any():
             ours = pl.Series(self.matches.ours[known])
             rows = _sendable_update(self.step, self._whole(frame, known), ours)
+            rows = self._but_waiting(rows, pl.Series(known))
             made.updates.append(self._fitting(rows, pl.Series(known)))
         self._note_waiting(made, hashes, unchanged)
         return made
@@ -367,6 +371,16 @@ class _Page:
     def _whole(self, frame: pl.DataFrame, mask: Mask) -> pl.DataFrame:
         """The target's columns of some rows beside the engine's; hashes are those of the frame."""
         return self._engine_columns(mask).drop(HASH).hstack(frame.filter(pl.Series(mask)))
+
+    def _but_waiting(self, rows: pl.DataFrame, chosen: pl.Series) -> pl.DataFrame:
+        """Without the cells of lookups that wait: what leads somewhere now is not emptied only to
+        be filled again, and stays should nobody come to fill it."""
+        waits = {name: ids.filter(chosen).is_not_null() for name, ids in self.waits.items()}
+        return rows.with_columns(
+            pl.when(~waits[name]).then(pl.col(name)).alias(name)
+            for name in rows.columns
+            if name in waits
+        )
 
     def _fitting(self, rows: pl.DataFrame, chosen: pl.Series) -> pl.DataFrame:
         """Without fields that the row's kind of account does not have (rule 3.6)."""
@@ -400,7 +414,11 @@ class _Page:
         chosen = pl.Series(waits)
         asks = pl.col(TOUCHED) & pl.Series(unchanged[waits])
         waiting = self._engine_columns(waits).with_columns(hashes.filter(chosen).alias(HASH))
-        waiting = waiting.select(SOURCE, HASH, LAST, FOUND, asks.alias(TOUCHED))
+        ours = pl.Series(CLEARS, self.matches.ours[waits])
+        clears = _clears(self.step, ours) & pl.Series((self.open & self.found())[waits])
+        waiting = waiting.select(
+            SOURCE, HASH, LAST, FOUND, asks.alias(TOUCHED), clears.alias(CLEARS)
+        )
         waiting = waiting.hstack(pl.DataFrame(self.waits).filter(chosen))
         if self.postponed:  # their hash has no place for a lookup that comes later: none is kept
             whole = pl.all_horizontal(pl.col(self.postponed).is_null())
@@ -471,11 +489,16 @@ def _sendable(step: Step, rows: pl.DataFrame) -> pl.DataFrame:
     return rows.select(*ENGINE_COLUMNS, *kept).with_columns(blanks)
 
 
+def _clears(step: Step, ours: pl.Series) -> pl.Expr:
+    """Whether a blank empties a field of a row: by policy, or because we made the row."""
+    policy = step.mapping.blanks
+    return pl.lit(policy is Blanks.CLEAR) if policy is not Blanks.DEFAULT else pl.lit(ours)
+
+
 def _sendable_update(step: Step, rows: pl.DataFrame, ours: pl.Series) -> pl.DataFrame:
     """Update columns with Id; a blank clears a field by policy, or on a row that we made."""
     kept = [name for name in step.columns if name in step.update_fields]
-    policy = step.mapping.blanks
-    clears = pl.lit(policy is Blanks.CLEAR) if policy is not Blanks.DEFAULT else pl.lit(ours)
+    clears = _clears(step, ours)
     blanks = [
         pl.when(pl.col(name).is_null() & clears)
         .then(pl.lit(BLANK))

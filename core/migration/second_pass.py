@@ -23,6 +23,8 @@ from core.migration.context import RunContext
 from core.migration.idmap import NONE
 from core.migration.load import Lane
 from core.migration.prepare import (
+    BLANK,
+    CLEARS,
     ENGINE_COLUMNS,
     FOUND,
     HASH,
@@ -96,9 +98,12 @@ def _updates(run: RunContext, step: Step, waiting: pl.DataFrame) -> Prepared:
     there = pl.Series(codes != NONE)
     if TOUCHED not in waiting.columns:  # a page of a version that asked nothing of such rows
         waiting = waiting.with_columns(_nothing_said(waiting.height))
+    if CLEARS not in waiting.columns:  # a page of a version whose load emptied them itself
+        waiting = waiting.with_columns(pl.lit(value=False).alias(CLEARS))
     waiting, targets = waiting.filter(there), run.ids.decode(codes[codes != NONE])
     hashes = waiting.get_column(HASH)
-    names = [n for n in waiting.columns if n not in ENGINE_COLUMNS]
+    clears = waiting.get_column(CLEARS)
+    names = [n for n in waiting.columns if n not in (*ENGINE_COLUMNS, CLEARS)]
     columns: dict[str, pl.Series] = {}
     for name in names:
         lookup = next(entry for entry in step.lookups if entry.field.name == name)
@@ -109,7 +114,8 @@ def _updates(run: RunContext, step: Step, waiting: pl.DataFrame) -> Prepared:
             ids = pl.select(pl.when(missing).then(pl.lit(stand_in)).otherwise(ids)).to_series()
         elif found.unresolved.any():
             _report(made, waiting, name, found.unresolved)
-        columns[name] = ids
+        empty = ids.is_null() & pl.Series(found.unresolved) & clears & lookup.field.nillable
+        columns[name] = pl.select(pl.when(empty).then(pl.lit(BLANK)).otherwise(ids)).to_series()
         hashes = hashes + lookup_hash(name, ids)
     frame = _frame(waiting.get_column(SOURCE), targets, hashes, columns)
     frame = frame.with_columns(waiting.select(TOUCHED, LAST, FOUND))

@@ -32,7 +32,9 @@ objects:
     key: {source: Id, target: Legacy_Id__c}
     on_target_missing: recreate
 """
-LAST = PLAN.replace("defer: [Main__c]", "defer: [Main__c]\n    finally: {Phone: {constant: set last}}")
+LAST = PLAN.replace(
+    "defer: [Main__c]", "defer: [Main__c]\n    finally: {Phone: {constant: set last}}"
+)
 
 
 @pytest.fixture
@@ -115,3 +117,29 @@ def test_rule_4_1_lookups_that_lead_there_already_are_not_sent_again(pair: Pair)
     assert leads_home(pair)
     phones = {row["Id"]: row["Phone"] for row in live(pair.target, "Account")}
     assert phones == {stray: "set last", **dict.fromkeys(others)}
+
+
+def test_rule_4_1_a_lookup_that_waits_is_not_emptied_meanwhile(pair: Pair) -> None:
+    """Also where blanks empty fields: what leads home stays, what nobody comes for is emptied."""
+    pair.run(PLAN)
+    stray, other, _ = live(pair.target, "Account")
+    gone = next(r for r in live(pair.target, "Contact") if r["Id"] == stray["Main__c"])
+    with pair.bridge.owner_session() as session:
+        session.execute(text("DELETE FROM record_link"))
+    for account, change in ((stray, {"Main__c": other["Main__c"]}), (other, {"Phone": "by hand"})):
+        pair.target.json("PATCH", f"sobjects/Account/{account['Id']}", change)
+    pair.target.json("DELETE", f"sobjects/Contact/{gone['Id']}")
+    clearing = PLAN.replace("defer: [Main__c]", "defer: [Main__c]\n    blanks: clear").replace(
+        "on_target_missing: recreate", f"where: LastName != '{gone['LastName']}'"
+    )
+
+    document = pair.run(clearing)
+
+    now = {row["Id"]: row for row in live(pair.target, "Account")}
+    figures = line(document, "account")
+    assert (figures["updated"], figures["unchanged"], figures["second_pass"]) == (1, 2, 1)
+    assert figures["lookups_left_blank"] == 1
+    assert now[stray["Id"]]["Main__c"] is None
+    assert now[other["Id"]]["Main__c"] == other["Main__c"]
+    assert now[other["Id"]]["Phone"] is None
+    check_identity(document)
