@@ -172,7 +172,7 @@ class Forward:
                 for other in self.case.objects for one in self.before[other]}  # fmt: skip
         return any(
             self.pairs.token[row[f]] != held.get(there[f])
-            if row[f] is not None
+            if self.exists(row[f])  # a parent that does not arrive is as good as none
             else self._clears() and there[f] is not None
             for f in self.case.lookups[name]
             if not SHAPES[name].lookup(f).once
