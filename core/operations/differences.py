@@ -7,7 +7,7 @@ Pure: works on describes, asks nobody. How many rows are concerned is asked by `
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -84,6 +84,9 @@ class ObjectPair:
     target: SObject | None
     #: source field → target field of a plan: only these are compared, renamed ones with each other
     fields: Mapping[str, str] | None = None
+    #: target fields that the plan fills in another way (a constant, an expression, a key): that the
+    #: source has none such keeps no row from being written
+    filled: Collection[str] = ()
 
 
 def compare(pairs: Iterable[ObjectPair]) -> list[ObjectDifference]:
@@ -133,7 +136,7 @@ def _compared(pair: ObjectPair) -> ObjectDifference:
     if pair.source is None or pair.target is None:
         return _one_sided(pair)
     fields = sorted(
-        _field_differences(pair.source, pair.target, pair.fields),
+        _field_differences(pair, pair.source, pair.target),
         key=lambda item: (-item.severity, item.field),
     )
     own = (*_record_types(pair.source, pair.target), *_object_rules(pair.target))
@@ -165,8 +168,9 @@ def _one_sided(pair: ObjectPair) -> ObjectDifference:
 
 
 def _field_differences(
-    source: SObject, target: SObject, scope: Mapping[str, str] | None
+    pair: ObjectPair, source: SObject, target: SObject
 ) -> Iterable[FieldDifference]:
+    scope = pair.fields
     names = scope if scope is not None else {name: name for name in source.fields}
     for name, other in names.items():
         mine, theirs = source.fields.get(name), target.fields.get(other)
@@ -174,7 +178,7 @@ def _field_differences(
             yield _both(source, target, (mine, theirs))
         elif mine is not None:
             yield _only_source(source, target, mine)
-    taken = {other.lower() for other in names.values()}
+    taken = {other.lower() for other in (*names.values(), *pair.filled)}
     for theirs in target.fields.values():
         if theirs.name.lower() not in taken and (scope is None or theirs.required_on_create):
             yield _only_target(source, target, theirs)

@@ -94,7 +94,8 @@ def _pairs(
     pairs = [ObjectPair(mine.get(a.lower()), theirs.get(b.lower())) for a, b in wanted]
     for at, mapping in enumerate(mappings):
         if pairs[at].source is not None and pairs[at].target is not None:
-            pairs[at] = replace(pairs[at], fields=_scope(mapping, pairs[at]))
+            scope = _scope(mapping, pairs[at])
+            pairs[at] = replace(pairs[at], fields=scope, filled=_filled(mapping))
     return [pair for pair in pairs if pair.source is not None or pair.target is not None]
 
 
@@ -127,6 +128,12 @@ def _scope(mapping: ObjectMapping, pair: ObjectPair) -> Mapping[str, str]:
             if name.lower() not in taken and field.is_writeable and name in pair.target.fields:
                 fields.setdefault(name, pair.target.fields[name].name)
     return fields
+
+
+def _filled(mapping: ObjectMapping) -> set[str]:
+    """Target fields that a plan fills by its rules, its key or what is set last."""
+    applied = {name for name, rule in mapping.fields.items() if rule.is_applied}
+    return applied | set(mapping.final_fields) | set(mapping.key.target)
 
 
 def _custom_only(item: ObjectDifference) -> ObjectDifference:

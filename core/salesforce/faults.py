@@ -228,7 +228,7 @@ def never_arrived(reason: str, **facts: Any) -> TransientError:
     return TransientError(
         f"The org could not be reached: {reason}.",
         state="Nothing was sent.",
-        next_step="Check the network and the org's address; it is tried again by itself.",
+        next_step="Check network and address of the org, then try again; a run goes on by itself.",
         **facts,
     )
 

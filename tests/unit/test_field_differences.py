@@ -138,6 +138,18 @@ def test_a_plan_compares_renamed_fields_and_nothing_else() -> None:
     assert [(one.field, one.target_field) for one in found.fields] == [("A__c", "B__c")]
 
 
+def test_a_required_field_that_a_plan_fills_refuses_no_row() -> None:
+    """By a constant, say: the source need not have it."""
+    needed = replace(TEXT, name="New__c", nillable=False)
+    pair = ObjectPair(sobject("X", TEXT), sobject("X", TEXT, needed), {TEXT.name: TEXT.name})
+
+    bare, filled = compare([pair, replace(pair, filled={"New__c"})])
+
+    assert bare.severity is Severity.REFUSAL
+    assert [one.field for one in bare.fields] == ["New__c", TEXT.name]
+    assert filled.severity is Severity.NONE
+
+
 def test_values_in_a_usage_query_are_escaped() -> None:
     values = (PicklistValue("it's"), PicklistValue("a\\b"))
     source = sobject("X", replace(CHOICE, picklist_values=values))
