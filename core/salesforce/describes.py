@@ -174,7 +174,22 @@ class Describes:
             facts={"sobject": sobject} if sobject else {},
             accept=frozenset({304}),
         )
-        return self._wire.fetch(request, _checked)
+        try:
+            return self._wire.fetch(request, _checked)
+        except RefusedError as refusal:
+            if not sobject or refusal.fact("status") != 404:
+                raise
+            raise _no_object(sobject, refusal) from refusal
+
+
+def _no_object(sobject: str, refusal: RefusedError) -> RefusedError:
+    """The org's own words for this name no object."""
+    named = RefusedError(
+        f"The org has no object {sobject}, or the connected user may not see it.",
+        next_step="Check the API name and the user's permissions on the object.",
+    )
+    named.facts.update(refusal.facts)
+    return named
 
 
 def _answer_of(done: Future[SObject]) -> SObject | RefusedError:

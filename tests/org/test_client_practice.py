@@ -169,5 +169,6 @@ def test_a_graph_is_written_wholly_or_not_at_all(client: OrgClient) -> None:
 def test_what_the_org_refuses_comes_as_a_sentence(client: OrgClient) -> None:
     with pytest.raises(RefusedError, match="No such column 'Foo'"):
         list(client.query("SELECT Foo FROM Account"))
-    with pytest.raises(RefusedError):
+    with pytest.raises(RefusedError, match="no object Nope__c") as refused:
         client.describe("Nope__c")
+    assert refused.value.fact("status") == 404
