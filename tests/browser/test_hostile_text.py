@@ -41,6 +41,7 @@ from tests.org.connected import connect, insert
 from tests.orgs import PracticeOrg, PracticeOrgs, module_practice_org, wait_for
 
 from .conftest import PASSWORD, Context, settled
+from .test_door import violations
 
 __all__ = ["module_practice_org"]
 
@@ -241,6 +242,7 @@ def test_text_of_others_stays_text_on_every_page(
     }  # fmt: skip
     wrong: dict[str, object] = {}
     for number, (address, is_shown) in enumerate(PAGES.items()):
+        page.emulate_media(color_scheme="dark" if number % 2 else "light")
         page.goto(server.url + address.format(**told))
         settled(page)
         if is_shown:  # parts of a page come after its title
@@ -251,6 +253,8 @@ def test_text_of_others_stays_text_on_every_page(
         text = page.locator("[data-testid=stMain]").inner_text()
         if "Something went wrong" in text or "Traceback" in text:
             wrong[f"{address} failed"] = text[:300]
+        if barred := violations(page):
+            wrong[f"{address} is barred to some"] = barred
         page.screenshot(path=tmp_path / f"{number:02}.png")
     assert not wrong, pformat(wrong)
     assert (alerts, outside) == ([], [])
