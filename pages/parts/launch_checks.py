@@ -104,8 +104,7 @@ def light(row: plans.PlanRow, findings: Sequence[Finding], *, key: str) -> None:
         told = f"{len(passed)} passed checks"
         with st.expander(told, type="compact", key=f"{key}.passed"):
             for finding in passed:
-                place = f"{escaped(finding.place)}: " if finding.place else ""
-                st.caption(f":green[:material/check_circle:] {place}{escaped(finding.sentence)}")
+                st.caption(f":green[:material/check_circle:] {_told(finding)}")
 
 
 def counts(findings: Sequence[Finding]) -> list[str]:
@@ -130,11 +129,8 @@ def line(row: plans.PlanRow, finding: Finding, *, key: str) -> None:
     is_told = finding.rows is None or told in finding.sentence
     effect = "" if is_told else f" :gray[— {told}{sampled}]"
     with st.container(horizontal=True, vertical_alignment="center", wrap=False):
-        place = f"**{escaped(finding.place)}**: " if finding.place else ""
-        st.markdown(
-            f":{kind.color}[:material/{kind.icon}:] {place}{escaped(finding.sentence)}{effect}",
-            width="stretch",
-        )
+        sentence = _told(finding, strong=True)
+        st.markdown(f":{kind.color}[:material/{kind.icon}:] {sentence}{effect}", width="stretch")
         if finding.sample_ids:
             _samples(finding, key=key)
         if finding.fix in (None, Fix.DATA):
@@ -147,6 +143,14 @@ def line(row: plans.PlanRow, finding: Finding, *, key: str) -> None:
             key=key,
         ):
             to_fix(row, finding)
+
+
+def _told(finding: Finding, *, strong: bool = False) -> str:
+    """A finding's sentence, after its place where it does not name it itself."""
+    if finding.place.lower() in finding.sentence.lower():
+        return escaped(finding.sentence)
+    place = f"**{escaped(finding.place)}**" if strong else escaped(finding.place)
+    return f"{place}: {escaped(finding.sentence)}"
 
 
 def _samples(finding: Finding, *, key: str) -> None:

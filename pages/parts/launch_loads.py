@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from core.domain.plan import Api, Plan
-from pages.parts import state, tables
+from pages.parts import figures, state, tables
 
 APIS = {
     Api.AUTO.value: "By cost",
@@ -35,7 +35,8 @@ def dialog(plan_id: str, plan: Plan) -> None:
         "all objects."
     )
     names = [entry.name for entry in plan.objects]
-    edited = _table(names, chosen(plan_id))
+    told = [figures.object_name(entry.name, entry.target) for entry in plan.objects]
+    edited = _table(names, told, now=chosen(plan_id))
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Clear all", key="loads.clear"):
             _keep(plan_id, {})
@@ -43,11 +44,13 @@ def dialog(plan_id: str, plan: Plan) -> None:
             _keep(plan_id, _options(names, edited))
 
 
-def _table(names: Sequence[str], now: dict[str, dict[str, Any]]) -> pd.DataFrame:
+def _table(
+    names: Sequence[str], told: Sequence[str], *, now: dict[str, dict[str, Any]]
+) -> pd.DataFrame:
     given = [now.get(name, {}) for name in names]
     frame = pd.DataFrame(
         {
-            "object": pd.Series(names, dtype="string"),
+            "object": pd.Series(told, dtype="string"),
             "api": pd.Series([each.get("api") for each in given], dtype="string"),
             "batch": pd.Series([each.get("batch") for each in given], dtype="Int64"),
             "serial": pd.Series([each.get("serial", False) for each in given], dtype="bool"),

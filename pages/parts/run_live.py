@@ -6,7 +6,7 @@ One fragment redraws it every two seconds while the run can change; the page aro
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pandas as pd
@@ -22,6 +22,8 @@ from pages.parts import figures, palette, tables, visit, words
 TICK = "2s"
 #: while it waits for a person
 SLOW_TICK = "10s"
+#: the least time that a chart of a run spans
+SHORT_CHART = timedelta(seconds=20)
 #: how the passes after the load are told apart
 PASSES = {
     "extract": " (read)",
@@ -273,4 +275,6 @@ def _throughput(
     )
     figure.update_layout(title={"text": "Throughput", "font": {"size": 13}, "x": 0})
     figure.update_yaxes(rangemode="tozero")
+    if at[-1] - at[0] < SHORT_CHART:  # it would be ticked by milliseconds
+        figure.update_xaxes(range=[at[0] - SHORT_CHART / 2, at[0] + SHORT_CHART])
     return palette.shaped(figure, height=300)
