@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import codecs
+import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from core.access import audit, roles
@@ -33,6 +34,8 @@ CSV_COLUMNS = (
     "origin",
     "run_id",
 )
+#: the act that an export of the trail is
+EXPORTED = "trail.export"
 #: rows per piece of the CSV
 CSV_ROWS = 1_000
 
@@ -94,9 +97,29 @@ def choices(bridge: Orgbridge, actor: Actor) -> TrailChoices:
 
 
 def trail_csv(bridge: Orgbridge, actor: Actor, chosen: TrailFilter) -> Iterator[bytes]:
-    """The whole filter as CSV in pieces: UTF-8 with byte order mark, formulas defused."""
+    """The whole filter as CSV in pieces: UTF-8 with byte order mark, formulas defused.
+
+    Once the last piece is taken, the trail notes the export with the SHA-256 of the file, so that
+    whoever is shown the file later can tell whether it is the one that was made.
+    """
     roles.require(actor, Role.VIEWER, to="read the audit trail")
-    return _pieces(bridge, actor, chosen)
+    return _noted(bridge, actor, chosen)
+
+
+def _noted(bridge: Orgbridge, actor: Actor, chosen: TrailFilter) -> Iterator[bytes]:
+    digest = hashlib.sha256()
+    for piece in _pieces(bridge, actor, chosen):
+        digest.update(piece)
+        yield piece
+    asked = {name: str(value) for name, value in asdict(chosen).items() if value}
+    with bridge.session(actor.workspace_id) as session:
+        audit.record(
+            session,
+            actor,
+            EXPORTED,
+            subject_kind="audit trail",
+            after={"sha256": digest.hexdigest(), "filter": asked},
+        )
 
 
 def _pieces(bridge: Orgbridge, actor: Actor, chosen: TrailFilter) -> Iterator[bytes]:

@@ -49,7 +49,9 @@ def draw() -> None:
         )
         return
     told = log_filter.entries(found.total, is_at_least=found.is_at_least)
-    st.caption(f"{told}, newest first. Nobody can change or delete one.")
+    st.caption(
+        f"{told}, newest first. Nobody can change or delete one; a CSV's SHA-256 is noted here."
+    )
     tables.show(
         audit_frame.frame(found.rows), audit_frame.COLUMNS, key="audit.table", alt="Audit trail"
     )

@@ -74,6 +74,7 @@ ACTIONS: dict[str, str] = {
     "session.revoked": "Ended a session",
     "session.told_out": "Signed out by the identity provider",
     "settings.changed": "Changed settings",
+    "trail.export": "Exported the trail",
     "workspace.made": "Made a workspace",
 }
 

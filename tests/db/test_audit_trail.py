@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import hashlib
 
 import pytest
 import sqlalchemy as sa
@@ -102,3 +103,21 @@ def test_a_word_is_sought_in_the_newest_entries_first(
     assert 190 <= audit.trail(bridge, actor, near, page_rows=500).total <= 201
     plain = dataclasses.replace(word, text="")
     assert audit.searched(bridge, actor, plain) == plain
+
+
+def test_an_export_is_noted_with_the_hash_of_its_file(bridge: Orgbridge, actor: Actor) -> None:
+    """The noted hash is that of the bytes which the browser got; a broken-off export has none."""
+    asked = TrailFilter(actor="ann 1", action="plan.act_1")
+    exports = TrailFilter(action=audit.EXPORTED)
+
+    next(audit.trail_csv(bridge, actor, asked))
+    broken_off = audit.trail(bridge, actor, exports).total
+    file = b"".join(audit.trail_csv(bridge, actor, asked))
+
+    (noted,) = audit.trail(bridge, actor, exports).rows
+    assert broken_off == 0
+    assert len(file.splitlines()) - 1 == audit.trail(bridge, actor, asked).total > 0
+    assert noted.after == {
+        "sha256": hashlib.sha256(file).hexdigest(),
+        "filter": {"actor": "ann 1", "action": "plan.act_1"},
+    }
