@@ -245,6 +245,17 @@ def test_a_name_that_no_org_has_is_a_blocker_wherever_it_stands(pair: Pair, code
     assert "Nope" in told[code][0].sentence
 
 
+def test_a_field_to_skip_that_is_not_there_is_a_warning(pair: Pair) -> None:
+    """Perhaps another one was meant, which is written now."""
+    create(pair.source, "Account", {"Name": "A"})
+
+    told = findings(pair, plan(f"source: Account, {KEYED}, skip: [Phone, Fone]"))
+
+    (missing,) = told["skip_missing"]
+    assert missing.severity is Severity.WARNING
+    assert "Fone" in missing.sentence
+
+
 def test_a_run_that_has_ended_holds_nobody_up(pair: Pair) -> None:
     """Also one that failed, and that may be resumed."""
     with pytest.raises(OrgbridgeError):

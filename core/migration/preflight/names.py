@@ -8,6 +8,7 @@ both sides, expressions, lookups, and what orders or narrows the rows. No org is
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from core.domain.describe import SObject
 from core.domain.findings import Finding, Fix, Severity
@@ -23,12 +24,20 @@ _WHO = {
     "scope": "The scope",
     "load": "The order of loading",
     "lookup": "A lookup",
+    "skip": "What is skipped",
 }
-_FIXES = {"key": Fix.KEY, "scope": Fix.FILTER, "load": Fix.LOAD, "lookup": Fix.LOOKUP}
+_FIXES = {
+    "key": Fix.KEY,
+    "scope": Fix.FILTER,
+    "load": Fix.LOAD,
+    "lookup": Fix.LOOKUP,
+    "skip": Fix.FIELD,
+}
 
 
 def name_findings(given: PreflightInput, resolved: Resolved) -> Iterator[Finding]:
-    """A blocker for every name that no org has: the run would end at it."""
+    """A blocker for every name that no org has: the run would end at it. A field to skip that is
+    not there is a warning: perhaps another one was meant, which is written now."""
     source, target = given.plan.source, given.plan.target
     for step in resolved.steps:
         mapping = step.mapping
@@ -41,6 +50,8 @@ def name_findings(given: PreflightInput, resolved: Resolved) -> Iterator[Finding
         yield from _missing(step, "load", order, of=here)
         yield from _missing(step, "lookup", [each.source for each in step.lookups], of=here)
         yield from _missing(step, "lookup", mapping.lookups, of=there)
+        for finding in _missing(step, "skip", mapping.skip, of=there):
+            yield replace(finding, severity=Severity.WARNING)
         yield from _rules(step)
 
 
