@@ -246,7 +246,8 @@ def test_text_of_others_stays_text_on_every_page(
         page.goto(server.url + address.format(**told))
         settled(page)
         if is_shown:  # parts of a page come after its title
-            page.locator("[data-testid=stMain]").get_by_text(SIGN).first.wait_for()
+            shown = page.locator("[data-testid=stMain]").get_by_text(SIGN)
+            shown.filter(visible=True).first.wait_for()
         found = page.evaluate(LOOK)
         if found != NOTHING:
             wrong[address] = {k: v for k, v in found.items() if v != NOTHING[k]}

@@ -103,11 +103,12 @@ def test_a_script_reads_what_became_of_a_run_that_was_stopped_before_it_sent_any
     create(pair.source, {"Name": "A"})
     name = pair.launch(UNFILLED)
 
-    with pytest.raises(UserError, match="Region__c is required"):
-        carried(pair.bridge, pair.actor, name, as_json=True)
+    status = carried(pair.bridge, pair.actor, name, as_json=True)
 
     said = capsys.readouterr()
+    assert status == Exit.FAILED
     assert json.loads(said.out)["status"] == "Failed"
+    assert said.err.count("Preflight stops the run: Account.Region__c is required") == 1
     # the last words of a run's story are told, however short it was
     assert "run is failed" in said.err
 
