@@ -209,21 +209,18 @@ def entries(
 
 
 def latest(
-    bridge: Orgbridge, actor: Actor, kind: str, *, given: Mapping[str, Any]
+    bridge: Orgbridge,
+    actor: Actor,
+    kind: str,
+    *,
+    given: Mapping[str, Any],
+    with_result: bool = True,
 ) -> LogEntry | None:
-    """The newest launch of one kind with these parameters that has a result."""
-    roles.require(actor, Role.VIEWER)
-    operation = registry.operation(kind)
-    with bridge.session(actor.workspace_id) as session:
-        return operation_logs.latest(
-            session, operation.log_table, given=given, names=_names(operation)
-        )
+    """The newest launch of one kind with these parameters.
 
-
-def newest(
-    bridge: Orgbridge, actor: Actor, kind: str, *, given: Mapping[str, Any]
-) -> LogEntry | None:
-    """The newest launch of one kind with these parameters, however it stands."""
+    Args:
+        with_result: leaves out what is under way, failed or was stopped.
+    """
     roles.require(actor, Role.VIEWER)
     operation = registry.operation(kind)
     with bridge.session(actor.workspace_id) as session:
@@ -232,7 +229,7 @@ def newest(
             operation.log_table,
             given=given,
             names=_names(operation),
-            with_result=False,
+            with_result=with_result,
         )
 
 

@@ -32,7 +32,7 @@ def launch(kind: str, given: Mapping[str, Any]) -> None:
 
 def newest(kind: str, about: Mapping[str, Any]) -> operations.LogEntry | None:
     """The newest launch about this, however it stands."""
-    return operations.newest(visit.bridge(), visit.actor(), kind, given=about)
+    return operations.latest(visit.bridge(), visit.actor(), kind, given=about, with_result=False)
 
 
 def is_moving(entry: operations.LogEntry | None) -> bool:
