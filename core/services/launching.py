@@ -151,10 +151,8 @@ def make_run(
     name = runs.new_name(plan.name, bridge.clock())
     with bridge.session(actor.workspace_id) as session:
         run_id = runs.add_run(session, new, name=name)
-        facts = {"mode": request.mode, "target": target.name, "plan": plan.name}
-        if request.email_answer:  # rule 8.3: the audit row says who answered
-            facts["email"] = request.email_answer
-        _audit_launch(session, actor, run_id, name=name, after=facts, reason=new.reason)
+        told = _launched(plan, target, request)
+        _audit_launch(session, actor, run_id, name=name, after=told, reason=new.reason)
         if idempotency_key is not None:
             runs.remember_answer(session, idempotency_key, run_id)
         if enqueue and needs is None:
@@ -165,6 +163,14 @@ def make_run(
         asked = {"plan_version_id": version, "target_org_id": target.id, "run_id": run_id}
         approvals.ask(bridge, actor, **asked, mode=request.mode, facts=facts, reason=request.reason)
     return name
+
+
+def _launched(plan: Plan, target: orgs.OrgRow, request: LaunchRequest) -> dict[str, str]:
+    """What the audit row says of a launch."""
+    told = {"mode": request.mode, "target": target.name, "plan": plan.name}
+    if request.email_answer:  # rule 8.3: the audit row says who answered
+        told["email"] = request.email_answer
+    return told
 
 
 def undo(
