@@ -89,10 +89,7 @@ def verify(
         if differences.height:
             run.spool.write(f"diff/{step.name}/{number:06d}", differences)
         _remember(run, step, both)
-    kinds: Counter[str] = Counter()
-    for counts in fields.values():
-        kinds.update(counts)
-    kinds[Difference.LOST.value] += counted["missing"]
+    kinds = sum(fields.values(), Counter({Difference.LOST.value: counted["missing"]}))
     return {
         **{name: counted[name] for name in ("rows", "missing")},
         "values": compared.total(),
