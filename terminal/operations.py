@@ -75,11 +75,15 @@ def duplicates(
     if as_json:
         show_json(entry.result)
         return Exit.OK
+    compared = entry.result["fields"]  # a stored document forgets the order of its members' values
     for number, cluster in enumerate(entry.result["clusters"], start=1):
         likely = cluster["probability"]
         say(f"Group {number}" + (f", {likely:.1%} likely" if likely is not None else ""))
-        rows = [(one["id"], *one["values"].values()) for one in cluster["members"]]
-        show_table(("Id", *entry.result["fields"]), rows, empty="")
+        rows = [
+            (one["id"], *(one["values"].get(name) for name in compared))
+            for one in cluster["members"]
+        ]
+        show_table(("Id", *compared), rows, empty="")
         say()
     note(entry.message)
     return Exit.OK

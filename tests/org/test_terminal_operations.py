@@ -17,6 +17,7 @@ from core.secret import Secret
 from core.services import orgs
 from core.services.connecting import ConnectRequest
 from tests.conftest import PROJECT, TEST_KEY
+from tests.org.connected import connect, insert
 from tests.orgs import PracticeOrg, PracticeOrgs
 
 
@@ -98,6 +99,22 @@ def test_counts_fields_duplicates_and_exports_are_said_and_written(
     assert b"is no day" in wrong.stderr
     listed = json.loads(run(terminal, "operations", "list", "--json").stdout)
     assert "record_counts" in {one["kind"] for one in listed}
+
+
+def test_values_of_likely_duplicates_stand_under_their_own_names(
+    bridge: Orgbridge, settings: Settings, practice_org: PracticeOrgs
+) -> None:
+    """A stored document gives names in an order of its own."""
+    org = practice_org()
+    connect(bridge, "Legacy", org)
+    twin = {"LastName": "Oosterhuis", "FirstName": "Wilhelmina", "Email": "w@twin.example"}
+    insert(org, "Contact", twin, twin)
+
+    said = run(settings, "duplicates", "Legacy", "Contact", "--fields", ",".join(twin)).stdout
+
+    _, head, *rows = said.decode().split("\n\n")[0].splitlines()
+    assert head.split() == ["Id", *twin]
+    assert [row.split()[1:] for row in rows] == [list(twin.values())] * 2
 
 
 def test_what_is_wrong_is_one_sentence_and_status_one(terminal: Settings) -> None:
