@@ -51,6 +51,14 @@ class ObjectChoice:
 
 
 @dataclass(frozen=True, slots=True)
+class TargetChoice:
+    """One object of the target that rows can be written to."""
+
+    name: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
 class Relative:
     """An object that another one looks up to, or that looks up to it."""
 
@@ -101,6 +109,24 @@ def object_choices(bridge: Orgbridge, actor: Actor, plan_id: UUID) -> tuple[Obje
         for summary in source.describe_global()
     ]
     return tuple(sorted(choices, key=lambda choice: (bool(choice.reason), choice.label.lower())))
+
+
+def target_choices(bridge: Orgbridge, actor: Actor, plan_id: UUID) -> tuple[TargetChoice, ...]:
+    """The objects of the plan's target that the connected user can write, by label.
+
+    Cost: one call, or none while the list is cached.
+
+    Raises:
+        UserError: an org of the plan is not connected.
+    """
+    roles.require(actor, Role.VIEWER)
+    _, target, _ = _orgs_of(bridge, actor, plan_id)
+    found = [
+        TargetChoice(summary.name, summary.label)
+        for summary in target.describe_global()
+        if (summary.createable or summary.updateable) and not _reason_against(summary, None)
+    ]
+    return tuple(sorted(found, key=lambda choice: (choice.label.lower(), choice.name)))
 
 
 def relatives(bridge: Orgbridge, actor: Actor, plan_id: UUID, *, sobject: str) -> Relatives:

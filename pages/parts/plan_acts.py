@@ -10,7 +10,7 @@ import streamlit as st
 from core.domain.plan import Plan
 from core.errors import OrgbridgeError
 from core.plans import editing
-from core.services import editor, orgs, plans
+from core.services import editor, orgs, plan_start, plans
 from pages import registry
 from pages.parts import boxes, confirm, plan_grid, plan_owners, plan_versions, state, visit
 from pages.parts.boxes import escaped
@@ -106,10 +106,7 @@ def new_dialog() -> None:
 def _create(document: dict[str, object]) -> UUID:
     from core.domain.plan import plan_from_document
 
-    plan_id = plans.create(visit.bridge(), visit.actor(), plan_from_document(document))
-    row = plans.plan(visit.bridge(), visit.actor(), plan_id).row
-    editor.suggest(visit.bridge(), visit.actor(), plan_id, revision=row.revision)
-    return plan_id
+    return plan_start.start(visit.bridge(), visit.actor(), plan_from_document(document))
 
 
 def _from_plan(names: list[str]) -> None:

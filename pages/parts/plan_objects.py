@@ -9,7 +9,7 @@ import streamlit as st
 from core.domain.plan import Operation, Plan, plan_document
 from core.errors import OrgbridgeError
 from core.plans import editing
-from core.services import editor, previews
+from core.services import editor, object_picker, previews
 from pages.parts import (
     boxes,
     figures,
@@ -138,6 +138,7 @@ def settings_drawer(view: editor.EditorView, name: str) -> None:
         for each in plan_document(view.plan)["objects"]
         if each["source"] == entry.source and each.get("as", entry.name) == name
     )
+    target = _target_object(view, entry.target)
     operation = (
         st.selectbox(
             "Operation",
@@ -188,7 +189,31 @@ def settings_drawer(view: editor.EditorView, name: str) -> None:
             }
             if entry.key.source == entry.key.target and entry.key.value is None:
                 settings["key"] = _key(key or "ledger")
+            if target != entry.target:  # its name stays: links and other objects know it by that
+                settings |= {"target": target, "as": name}
             _save(view, partial(_change, name=name, settings=settings))
+
+
+def _target_object(view: editor.EditorView, current: str) -> str:
+    """Which object of the target the rows become; the current one while the org is away."""
+    try:
+        found = object_picker.target_choices(visit.bridge(), visit.actor(), view.row.id)
+    except OrgbridgeError as problem:
+        boxes.error(problem)
+        return current
+    labels = {choice.name: f"{choice.label} · {choice.name}" for choice in found}
+    names = list(labels)
+    at = next((n for n, name in enumerate(names) if name.lower() == current.lower()), None)
+    chosen = st.selectbox(
+        "Target object",
+        names,
+        index=at,
+        format_func=labels.__getitem__,
+        key="drawer.target",
+        placeholder=f"{current} is not in the target",
+        help="Fields keep their rules; Auto-map fits the suggested ones to the other object.",
+    )
+    return current if chosen is None or at == names.index(chosen) else chosen
 
 
 def _test_filter(view: editor.EditorView, name: str, where: str) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from itertools import chain, count
 
 import streamlit as st
 
@@ -50,7 +51,7 @@ def dialog(view: editor.EditorView) -> None:
                 {
                     "label": c.label,
                     "name": c.name,
-                    "target": "same name" if c.is_in_target else "choose later",
+                    "target": "same name" if c.is_in_target else "other name",
                     "reason": c.reason,
                 }
                 for c in kept
@@ -72,7 +73,26 @@ def dialog(view: editor.EditorView) -> None:
                 f":orange[{escaped(choice.name)} cannot be chosen: {escaped(choice.reason)}]"
             )
     names += _neighbours(view, names[-1]) if names else []
-    _add(view, list(dict.fromkeys(names)))
+    twins = {choice.name for choice in found if choice.is_in_target}
+    _add(view, {name: name if name in twins else _becomes(view, name) for name in names})
+
+
+def _becomes(view: editor.EditorView, sobject: str) -> str | None:
+    """The object of the target that rows of one become which the target does not have."""
+    try:
+        found = object_picker.target_choices(visit.bridge(), visit.actor(), view.row.id)
+    except OrgbridgeError as problem:
+        boxes.error(problem)
+        return None
+    labels = {choice.name: f"{choice.label} · {choice.name}" for choice in found}
+    return st.selectbox(
+        f"{escaped(sobject)} becomes",
+        list(labels),
+        index=None,
+        format_func=labels.__getitem__,
+        key=f"picker.target.{sobject}",
+        placeholder=f"The target has no {sobject}: choose the object its rows become",
+    )
 
 
 def _neighbours(view: editor.EditorView, sobject: str) -> list[str]:
@@ -149,24 +169,47 @@ def _edges(title: str, edges: Sequence[Relative], *, sobject: str, is_up: bool) 
     ]
 
 
-def _add(view: editor.EditorView, names: list[str]) -> None:
-    label = f"Add {len(names)} objects" if len(names) != 1 else f"Add {names[0]}"
+def _add(view: editor.EditorView, targets: dict[str, str | None]) -> None:
+    """The button; ``targets``: the target object of each object, None where it is not chosen."""
+    label = f"Add {len(targets)} objects" if len(targets) != 1 else f"Add {next(iter(targets))}"
+    entries = named_entries(
+        {each.name for each in view.plan.objects},
+        {name: target for name, target in targets.items() if target},
+    )
+    is_open = len(entries) < len(targets)
     with st.container(horizontal=True, horizontal_alignment="right"):
-        if not st.button(label, type="primary", disabled=not names, key="picker.add"):
+        if not st.button(label, type="primary", disabled=is_open or not entries, key="picker.add"):
             return
-    if plan_grid.save(view.row.id, partial(_added, names=names)):
+    if plan_grid.save(view.row.id, partial(_added, entries=entries)):
         plan_grid.refresh()
-        for name in names:
+        for entry in entries:
             boxes.acted(
                 editor.suggest,
                 visit.bridge(),
                 visit.actor(),
                 view.row.id,
                 revision=plans.plan(visit.bridge(), visit.actor(), view.row.id).row.revision,
-                mapping=name.lower(),
+                mapping=entry["as"],
             )
     st.rerun()
 
 
-def _added(plan: Plan, *, names: list[str]) -> Plan:
-    return editing.add_objects(plan, [{"source": name} for name in names])
+def named_entries(taken: Iterable[str], targets: Mapping[str, str]) -> list[dict[str, str]]:
+    """Objects as they stand in a plan file, each under a name that no other one has.
+
+    >>> named_entries(["contact"], {"Lead": "Contact", "Account": "Account"})
+    [{'source': 'Lead', 'target': 'Contact', 'as': 'lead'},
+     {'source': 'Account', 'target': 'Account', 'as': 'account'}]
+    """
+    known, entries = set(taken), []
+    for source, target in targets.items():
+        usual = [target.lower(), source.lower()]
+        numbered = (f"{target.lower()}{number}" for number in count(2))
+        name = next(each for each in chain(usual, numbered) if each not in known)
+        known.add(name)
+        entries.append({"source": source, "target": target, "as": name})
+    return entries
+
+
+def _added(plan: Plan, *, entries: list[dict[str, str]]) -> Plan:
+    return editing.add_objects(plan, entries)

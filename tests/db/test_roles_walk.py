@@ -45,7 +45,7 @@ LEAST: dict[Role, dict[str, str]] = {
         "logs": "entry error_days error_groups failed_rows logs logs_csv per_day per_object"
         " searched",
         "missing": "rows rows_csv",
-        "object_picker": "object_choices relatives",
+        "object_picker": "object_choices relatives target_choices",
         "orgs": "described fields objects org org_named orgs sources users_of",
         "people": "change_password",
         "plans": "compare_versions copy export plan plans version_plan versions",
@@ -78,6 +78,7 @@ LEAST: dict[Role, dict[str, str]] = {
         "logs": "note_error",
         "missing": "launch",
         "orgs": "check_health describe_soon refresh_metadata",
+        "plan_start": "start",
         "planned_runs": "launch",
         "plans": "create cut_version import_file import_plan put remove rename restore save",
         "retrying": "retry",

@@ -9,13 +9,13 @@ from uuid import UUID
 import pytest
 
 from core.bootstrap import Orgbridge
-from core.domain.plan import Plan, ReviewState, ValueMapRule
+from core.domain.plan import Plan, ReviewState, ValueMapRule, plan_from_document
 from core.domain.roles import Actor
-from core.errors import ConflictError, OrgbridgeError
+from core.errors import ConflictError, OrgbridgeError, UserError
 from core.plans import editing
 from core.plans.editing import FieldPlace
 from core.plans.field_rows import FieldState
-from core.services import editor, object_picker, plans, previews
+from core.services import editor, object_picker, plan_start, plans, previews
 from core.services.previews import Pick
 from tests.org.connected import admin, connect, insert
 from tests.orgs import PracticeOrgs
@@ -210,3 +210,47 @@ def test_auto_map_adds_suggestions_and_leaves_what_people_said(
     assert fields["Phone"].confidence == 1.0
     assert fields["Name"].review is ReviewState.APPROVED
     assert "Fax" not in fields
+
+
+def started(*names: str) -> Plan:
+    """A new plan as the dialog makes it."""
+    objects = [{"source": name} for name in names]
+    return plan_from_document(
+        {"orgbridge": 1, "name": "fresh", "source": "old", "target": "new", "objects": objects}
+    )
+
+
+def test_a_new_plan_with_an_object_that_is_not_there_leaves_nothing_behind(
+    bridge: Orgbridge, ada: Actor, plan_id: UUID
+) -> None:
+    """The same name can be tried again at once, with the spelling that was offered."""
+    with pytest.raises(UserError, match=r"old has no object Acount.*Did you mean Account\?"):
+        plan_start.start(bridge, ada, started("Contact", "Acount"))
+    assert [row.name for row in plans.plans(bridge, ada)] == ["sales"]
+
+    made = plan_start.start(bridge, ada, started("contact", "ACCOUNT"))
+
+    plan = plans.plan(bridge, ada, made).plan
+    assert [(e.source, e.target) for e in plan.objects] == [
+        ("Contact", "Contact"),
+        ("Account", "Account"),
+    ]
+    assert plan.mapping("account").fields["Name"].review is ReviewState.SUGGESTED
+    with pytest.raises(UserError, match="exists already"):
+        plan_start.start(bridge, ada, started("Account"))
+
+
+def test_an_object_gets_another_target_and_keeps_its_name(
+    bridge: Orgbridge, ada: Actor, plan_id: UUID
+) -> None:
+    """Links of earlier runs and other objects of the plan know it by that name."""
+    choices = {each.name for each in object_picker.target_choices(bridge, ada, plan_id)}
+    assert {"Account", "Contact"} <= choices
+    assert not {name for name in choices if name.endswith(("History", "Share"))}
+    to_contact = {"target": "Contact", "as": "account"}
+
+    change = partial(editing.change_settings, mapping="account", settings=to_contact)
+    editor.edit(bridge, ada, plan_id, revision=1, change=change)
+
+    entry = plans.plan(bridge, ada, plan_id).plan.mapping("account")
+    assert (entry.source, entry.target) == ("Account", "Contact")
