@@ -6,7 +6,7 @@ asked of the source live, 25 to a request.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -164,6 +164,35 @@ def relatives(bridge: Orgbridge, actor: Actor, plan_id: UUID, *, sobject: str) -
         )
 
     return Relatives(described.name, rows[described.name], drawn(up), drawn(down))
+
+
+def needed_parents(
+    bridge: Orgbridge, actor: Actor, plan_id: UUID, *, sobjects: Sequence[str]
+) -> tuple[str, ...]:
+    """Objects without which an insert of the given ones is refused, and what those need in turn.
+
+    Those of the plan, the given ones and those that cannot be chosen are left out.
+
+    Cost: one describe per object that is looked at, from the cache when fresh.
+
+    Raises:
+        UserError: an org of the plan is not connected.
+    """
+    roles.require(actor, Role.VIEWER)
+    source, target, chosen = _orgs_of(bridge, actor, plan_id)
+    listed = {summary.name.lower(): summary for summary in source.describe_global()}
+    in_target = {summary.name.lower(): summary for summary in target.describe_global()}
+    seen, found, waiting = {name.lower() for name in sobjects} | chosen, [], list(sobjects)
+    while waiting:
+        for edge in _parents(source.describe(waiting.pop(0)), listed):
+            parent = edge.sobject.lower()
+            if not edge.is_required or parent in seen:
+                continue
+            seen.add(parent)
+            if not _reason_against(listed[parent], in_target.get(parent)):
+                found.append(edge.sobject)
+                waiting.append(edge.sobject)
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)

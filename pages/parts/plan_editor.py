@@ -139,7 +139,8 @@ def _fields(
     """The bar, the filter row and the table of one object; the row that the inspector shows."""
     plan_objects.bar(view, chosen, may_edit=may_edit)
     if chosen.problem:
-        boxes.error(UserError(chosen.problem, next_step="Test the org under Orgs."))
+        way_on = "Test the org under Orgs, or open Object settings to take another object."
+        boxes.error(UserError(chosen.problem, next_step=way_on))
         return None
     found = editor.rows(
         visit.bridge(),

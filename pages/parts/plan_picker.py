@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain, count
 
@@ -72,7 +73,11 @@ def dialog(view: editor.EditorView) -> None:
             st.caption(
                 f":orange[{escaped(choice.name)} cannot be chosen: {escaped(choice.reason)}]"
             )
-    names += _neighbours(view, names[-1]) if names else []
+    if names:
+        near = _neighbours(view, names[-1])
+        names += near.ticked
+        names += _needed(view, list(dict.fromkeys(names)), decided=near.parents)
+    names = list(dict.fromkeys(names))
     twins = {choice.name for choice in found if choice.is_in_target}
     _add(view, {name: name if name in twins else _becomes(view, name) for name in names})
 
@@ -95,8 +100,16 @@ def _becomes(view: editor.EditorView, sobject: str) -> str | None:
     )
 
 
-def _neighbours(view: editor.EditorView, sobject: str) -> list[str]:
-    """Parents and children of the object picked last, with row counts; what was ticked of them."""
+@dataclass(frozen=True, slots=True)
+class _Near:
+    """What was ticked beside one object, and the parents that were offered with it."""
+
+    ticked: tuple[str, ...] = ()
+    parents: tuple[str, ...] = ()
+
+
+def _neighbours(view: editor.EditorView, sobject: str) -> _Near:
+    """Parents and children of the object picked last, with row counts."""
     try:
         with st.skeleton(height=60):
             near = object_picker.relatives(
@@ -104,7 +117,7 @@ def _neighbours(view: editor.EditorView, sobject: str) -> list[str]:
             )
     except OrgbridgeError as problem:
         boxes.error(problem)
-        return []
+        return _Near()
     st.caption(
         f"**{escaped(near.sobject)}**: {figures.count(near.row_count)} rows in the source. Parents "
         "that an insert needs are ticked."
@@ -117,7 +130,28 @@ def _neighbours(view: editor.EditorView, sobject: str) -> list[str]:
     ):
         with place:
             ticked += _edges(title, edges, sobject=sobject, is_up=edges is near.parents)
-    return ticked
+    return _Near(tuple(ticked), tuple(edge.sobject for edge in near.parents))
+
+
+def _needed(view: editor.EditorView, names: list[str], *, decided: tuple[str, ...]) -> list[str]:
+    """What the other picked objects, and all their parents, cannot be inserted without."""
+    try:
+        found = object_picker.needed_parents(
+            visit.bridge(), visit.actor(), view.row.id, sobjects=names
+        )
+    except OrgbridgeError as problem:
+        boxes.error(problem)
+        return []
+    offered = [name for name in found if name not in decided]
+    if not offered:
+        return []
+    return st.multiselect(
+        "Parents that these need as well",
+        offered,
+        default=offered,
+        key=f"picker.needed.{','.join(offered)}",
+        help="An insert without them is refused.",
+    )
 
 
 def _edges(title: str, edges: Sequence[Relative], *, sobject: str, is_up: bool) -> list[str]:
@@ -146,12 +180,12 @@ def _edges(title: str, edges: Sequence[Relative], *, sobject: str, is_up: bool) 
         column_config={
             "add": st.column_config.CheckboxColumn("Add", width=58),
             "object": st.column_config.TextColumn(title, width=110),
-            "field": st.column_config.TextColumn("Through", width=120),
+            "field": st.column_config.TextColumn("Through", width=150),
             "linked": tables.rows_column(
                 "Linked", width=65, help="Rows that this lookup links in the source now"
             ),
             "rows": tables.rows_column("Rows", width=65),
-            "reason": st.column_config.TextColumn("Cannot be chosen because", width=200),
+            "reason": st.column_config.TextColumn("Why not", width=110),
         },
         disabled=["object", "field", "linked", "rows", "reason"],
         num_rows="fixed",

@@ -45,7 +45,7 @@ LEAST: dict[Role, dict[str, str]] = {
         "logs": "entry error_days error_groups failed_rows logs logs_csv per_day per_object"
         " searched",
         "missing": "rows rows_csv",
-        "object_picker": "object_choices relatives target_choices",
+        "object_picker": "needed_parents object_choices relatives target_choices",
         "orgs": "described fields objects org org_named orgs sources users_of",
         "people": "change_password",
         "plans": "compare_versions copy export plan plans version_plan versions",

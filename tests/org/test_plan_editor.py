@@ -254,3 +254,24 @@ def test_an_object_gets_another_target_and_keeps_its_name(
 
     entry = plans.plan(bridge, ada, plan_id).plan.mapping("account")
     assert (entry.source, entry.target) == ("Account", "Contact")
+
+
+def test_parents_that_an_insert_needs_are_found_all_the_way_up(
+    bridge: Orgbridge, ada: Actor, practice_org: PracticeOrgs
+) -> None:
+    """Those of every object that was picked, not of the last one alone."""
+    up = """
+objects:
+  Region__c: {fields: {}}
+  Site__c: {fields: {Region__c: {type: lookup, to: Region__c, required: true}}}
+  Visit__c: {fields: {Site__c: {type: lookup, to: Site__c, required: true}}}
+"""
+    for name in ("old", "new"):
+        connect(bridge, name, practice_org(schema=SOURCE + up.replace("\nobjects:\n", "")))
+    made = plans.import_plan(bridge, ada, PLAN)
+
+    found = object_picker.needed_parents(bridge, ada, made, sobjects=["Visit__c", "Contact"])
+
+    assert found == ("Site__c", "Region__c")
+    kept = object_picker.needed_parents(bridge, ada, made, sobjects=["Visit__c", "Site__c"])
+    assert kept == ("Region__c",)
