@@ -13,6 +13,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -222,18 +223,23 @@ class Orgbridge:
 
 @contextmanager
 def build(
-    settings: Settings, *, clock: Clock | None = None, sleep: Sleep = time.sleep
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    sleep: Sleep = time.sleep,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> Iterator[Orgbridge]:
     """Everything, ready to use: database up, schema at its revision, workspace ``main`` there.
 
     Args:
         clock: the product's time; tests move it.
         sleep: waits of org clients between two looks at a job and before a request goes again.
+        meanwhile: what the caller has to do anyway; done while the embedded server starts.
     Raises:
         ConfigError: database, role, schema or key is not as it must be; the message says how to
             mend it. Nothing is left running.
     """
-    server = ensure_server(settings.home) if settings.database_url is None else None
+    server = _server(settings, meanwhile)
     try:
         with _opened(settings, server) as database:
             bridge = Orgbridge(settings, database, clock=clock or utc_now, sleep=sleep)
@@ -243,6 +249,21 @@ def build(
     finally:
         if server is not None:
             server.close()
+
+
+def _server(settings: Settings, meanwhile: Callable[[], object]) -> EmbeddedServer | None:
+    """The embedded server, held, if it is ours; it starts while the caller does something else."""
+    if settings.database_url is not None:
+        meanwhile()
+        return None
+    with ThreadPoolExecutor(1, thread_name_prefix="database") as pool:
+        starting = pool.submit(ensure_server, settings.home)
+        try:
+            meanwhile()
+        except BaseException:
+            starting.result().close()
+            raise
+        return starting.result()
 
 
 def utc_now() -> datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 from collections.abc import Iterator
@@ -34,22 +35,23 @@ def run(  # the options of a launch
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> int:
     """Run a plan and wait for its end."""
-    from core.services import launching, plans
     from terminal.session import opened
 
-    request = launching.LaunchRequest(
-        mode="canary" if canary is not None and mode == "full" else mode,
-        canary_percent=canary or launching.CANARY_PERCENT,
-        only=tuple(part.strip() for part in only.split(",") if part.strip()),
-        version=version,
-        api=api,
-        batch=batch,
-        stop_at_failed_percent=stop_at,
-        confirm=confirm,
-        reason=reason,
-        verify=verify,
-    )
-    with opened() as (bridge, actor):
+    with opened(service="launching") as (bridge, actor):
+        from core.services import launching, plans
+
+        request = launching.LaunchRequest(
+            mode="canary" if canary is not None and mode == "full" else mode,
+            canary_percent=canary or launching.CANARY_PERCENT,
+            only=tuple(part.strip() for part in only.split(",") if part.strip()),
+            version=version,
+            api=api,
+            batch=batch,
+            stop_at_failed_percent=stop_at,
+            confirm=confirm,
+            reason=reason,
+            verify=verify,
+        )
         view = plans.plan(bridge, actor, name=name)
         made = launching.launch(bridge, actor, view.row.id, request, enqueue=False)
         return carried(bridge, actor, made, as_json=as_json)
@@ -60,6 +62,7 @@ def carried(bridge: object, actor: object, name: str, *, as_json: bool) -> int:
     from core.errors import OrgbridgeError
     from core.services import running
 
+    gc.freeze()  # what was imported stays: no collection need walk it
     told: list[str] = []
     try:
         with following(bridge, actor, name) as told, interruptible() as stop:

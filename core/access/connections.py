@@ -21,8 +21,6 @@ from core import notices
 from core.db import file_sets, orgs
 from core.db.orgs import OrgRow, StoredDescribe, StoredSecrets
 from core.errors import SessionLostError, UserError
-from core.files.source import FileSource
-from core.files.tables import TableSpec
 from core.notices.events import Notice, NoticeEvent
 from core.salesforce.client import OrgClient
 from core.salesforce.credentials import NOTHING, Credentials
@@ -32,6 +30,7 @@ from core.secret import Secret
 if TYPE_CHECKING:
     from core.access.secrets import Vault
     from core.bootstrap import Orgbridge
+    from core.files.source import FileSource
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +83,9 @@ def open_files(bridge: Orgbridge, workspace_id: UUID, org_id: UUID) -> FileSourc
             f"The files {row.name} have not been read yet.",
             next_step="Read them on the page CSV import, or wait until that is done.",
         )
+    from core.files.source import FileSource  # with the first files: orgs need not wait for it
+    from core.files.tables import TableSpec
+
     kept = row.document
     return FileSource(
         bridge.spool.run(row.id, row.wrapped_key),

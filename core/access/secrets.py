@@ -23,7 +23,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from core.config import Settings
-from core.db.models import Base, VaultCanary
+from core.db import models
+from core.db.models import VaultCanary
 from core.errors import BugError, ConfigError
 from core.secret import Secret
 
@@ -166,7 +167,7 @@ def encrypted_columns() -> list[Column[str]]:
     """Every column whose text is a secret; the mark is on the column."""
     return [
         column
-        for table in Base.metadata.sorted_tables
+        for table in models.Base.metadata.sorted_tables
         for column in table.columns
         if column.info.get("encrypted")
     ]

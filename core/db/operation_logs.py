@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
-from core.db.models import Base
+from core.db import models
 from core.errors import BugError, NotFoundError
 
 #: rows of a history that are read at most
@@ -158,7 +158,7 @@ def _columns(logs: Table) -> list[Any]:
 
 
 def _table(name: str) -> Table:
-    found = Base.metadata.tables.get(name)
+    found = models.Base.metadata.tables.get(name)
     if found is None or not name.endswith("_log"):
         raise BugError(f"There is no log table {name}.")
     return found

@@ -1,4 +1,4 @@
-"""The checks before a run sends anything, and the load options that its launch asked for.
+"""The checks before a run sends anything.
 
 Whoever carries a run checks it first: the data may have changed since somebody looked. A blocker
 ends a run that would write before it has written; a dry run and a trial keep what was found and go
@@ -7,15 +7,12 @@ on, since finding out is what they are for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-
-from pydantic import ValidationError
 
 from core.db import late, runs
 from core.db.run_state import RunStore
 from core.domain.findings import Finding, Severity
-from core.domain.plan import LoadOptions, ObjectMapping, Plan
+from core.domain.plan import Plan
 from core.domain.states import RunState
 from core.errors import UserError
 from core.migration.preflight import PreflightInput, preflight
@@ -86,44 +83,6 @@ def document(finding: Finding) -> dict[str, Any]:
         "sampled": finding.is_sampled,
         "fix": str(finding.fix) if finding.fix else None,
     }
-
-
-def with_load_options(plan: Plan, options: Mapping[str, Any]) -> Plan:
-    """The plan as a launch wants its rows sent: per mapping, else for all, else as it says itself.
-
-    Args:
-        options: a run's options; ``api`` and ``batch`` for every mapping, ``loads`` by name.
-    Raises:
-        UserError: an unknown name or value; the message says which.
-    """
-    for_all = {name: options[name] for name in ("api", "batch") if options.get(name) is not None}
-    single: Mapping[str, Mapping[str, Any]] = options.get("loads") or {}
-    unknown = sorted(set(single) - {entry.name for entry in plan.objects})
-    if unknown:
-        raise UserError(
-            f"Load options name {unknown[0]!r}, which is no mapping of the plan.",
-            state="Nothing was sent.",
-        )
-    entries = tuple(
-        _loaded(entry, {**for_all, **single.get(entry.name, {})}) for entry in plan.objects
-    )
-    return plan.model_copy(update={"objects": entries})
-
-
-def _loaded(entry: ObjectMapping, wanted: Mapping[str, Any]) -> ObjectMapping:
-    if not wanted:
-        return entry
-    try:
-        load = LoadOptions.model_validate({**entry.load.model_dump(mode="json"), **wanted})
-    except ValidationError as wrong:
-        first = wrong.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise UserError(
-            f"The load option {entry.name}.{place} cannot be used: {first['msg']}.",
-            state="Nothing was sent.",
-            next_step=f"There are {', '.join(LoadOptions.model_fields)}.",
-        ) from wrong
-    return entry.model_copy(update={"load": load})
 
 
 def _blocked(blockers: list[Finding]) -> BlockedError:

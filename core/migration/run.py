@@ -40,7 +40,7 @@ from core.errors import (
 )
 from core.migration import canary, delta, survivors
 from core.migration.adopt import link_adopted
-from core.migration.checking import check, stopped_runs, with_load_options
+from core.migration.checking import check, stopped_runs
 from core.migration.comparing import compared
 from core.migration.context import Pulse, RunContext, StopRequested
 from core.migration.deciding import CANARY, DecisionNeeded, told_to_stop
@@ -50,6 +50,7 @@ from core.migration.extract import source_folder
 from core.migration.finally_ import set_finally
 from core.migration.late import hold_unknown, settle_late
 from core.migration.load import load_step
+from core.migration.load_options import with_load_options
 from core.migration.match import match
 from core.migration.opening import Given, clock_of, iso, opened, writes
 from core.migration.parents import Parents

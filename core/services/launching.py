@@ -21,7 +21,7 @@ from core.domain.roles import Actor, Role
 from core.domain.states import CARRIED_RUNS, FINISHED_RUNS, RunState
 from core.errors import ConflictError, UserError
 from core.jobs import queue
-from core.migration.checking import with_load_options
+from core.migration.load_options import with_load_options
 from core.services import approvals, plans, undoing
 from core.services.confirming import Confirmation, check_confirmation
 

@@ -18,15 +18,14 @@ from core.domain.plan import Plan, dump_plan, parse_plan, plan_document, plan_fr
 from core.domain.roles import Role
 from core.errors import UserError
 from core.plans.compare import PlanChange, compare_plans
-from core.plans.importers import Note, read_any
 from core.services import plan_memory
-from core.services.import_fitting import fit_import
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from core.bootstrap import Orgbridge
     from core.domain.roles import Actor
+    from core.plans.importers import Note
 
 __all__ = ["PlanRow", "PlanView", "VersionRow"]
 
@@ -142,6 +141,9 @@ def import_file(bridge: Orgbridge, actor: Actor, file: ForeignFile) -> ImportOut
         UserError: the file is wrong or names no orgs; its message names the place. Nothing was
             saved.
     """
+    from core.plans.importers import read_any  # with the first file: a launch needs neither
+    from core.services.import_fitting import fit_import
+
     roles.require(actor, Role.ANALYST)
     said = read_any(
         file.content,

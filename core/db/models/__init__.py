@@ -1,6 +1,10 @@
-"""All tables, imported in one place so that the metadata is complete."""
+"""All tables. Those of logs are a third of them and a run needs none: they are imported when one of
+their names is asked for, or `Base`, whose metadata is complete for whoever has it from here."""
 
 from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from core.db.models.access import (
     ApiKey,
@@ -13,37 +17,8 @@ from core.db.models.access import (
     VaultCanary,
     Workspace,
 )
-from core.db.models.base import (
-    Base,
-    UtcDateTime,
-    WorkspaceScoped,
-)
+from core.db.models.base import UtcDateTime, WorkspaceScoped
 from core.db.models.files import FileSet, KeptFile
-from core.db.models.logs import (
-    ALL_LOGS,
-    LOG_STATES,
-    LOG_TABLES,
-    CreateCustomFieldLog,
-    CsvDataLog,
-    DeleteCustomFieldLog,
-    DeployFromFieldDiffLog,
-    DiffViewerLog,
-    DuplicateRecordsLog,
-    ErrorLog,
-    ErrorNote,
-    ExtraChildRecordsLog,
-    FieldDifferenceLog,
-    LogDay,
-    LogMixin,
-    MetadataDeployLog,
-    MigrateDataLog,
-    MigrationLog,
-    PermitObjectsAndFieldsLog,
-    RecordCountLog,
-    SyncLog,
-    SyncRecordsLog,
-    UpdateExtIdValueLog,
-)
 from core.db.models.notices import (
     NotificationLog,
     NotificationRule,
@@ -77,6 +52,34 @@ from core.db.models.sync import (
     ScheduleFiring,
     SyncState,
 )
+
+if TYPE_CHECKING:
+    from core.db.models.base import Base
+    from core.db.models.logs import (
+        ALL_LOGS,
+        LOG_STATES,
+        LOG_TABLES,
+        CreateCustomFieldLog,
+        CsvDataLog,
+        DeleteCustomFieldLog,
+        DeployFromFieldDiffLog,
+        DiffViewerLog,
+        DuplicateRecordsLog,
+        ErrorLog,
+        ErrorNote,
+        ExtraChildRecordsLog,
+        FieldDifferenceLog,
+        LogDay,
+        LogMixin,
+        MetadataDeployLog,
+        MigrateDataLog,
+        MigrationLog,
+        PermitObjectsAndFieldsLog,
+        RecordCountLog,
+        SyncLog,
+        SyncRecordsLog,
+        UpdateExtIdValueLog,
+    )
 
 __all__ = [
     "ALL_LOGS",
@@ -140,3 +143,12 @@ __all__ = [
     "Workspace",
     "WorkspaceScoped",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The tables of logs, and with them the complete `Base` (PEP 562: asked once for a name)."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(f"{__name__}.logs"), name)
+    globals()[name] = found
+    return found
