@@ -21,6 +21,15 @@ from core.db.models import DuplicateDecision
 
 
 @dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """The members of a cluster that a second org holds."""
+
+    org_id: UUID
+    sobject: str
+    record_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DecisionRow:
     """One decision."""
 
@@ -33,6 +42,8 @@ class DecisionRow:
     values: Mapping[str, str]
     decided_by: str
     decided_at: dt.datetime
+    #: where some of the records are another org's; None: all are of the one
+    elsewhere: Elsewhere | None = None
 
 
 def cluster_key(record_ids: Iterable[str]) -> str:
@@ -48,7 +59,7 @@ def keep_decision(session: Session, row: DecisionRow, *, org_id: UUID, sobject: 
         "cluster_key": row.cluster_key,
         "decision": row.decision,
         "survivor_id": row.survivor_id,
-        "details": {"record_ids": list(row.record_ids), "values": dict(row.values)},
+        "details": _details(row),
         "decided_by": row.decided_by,
     }
     changed = {name: values[name] for name in ("decision", "survivor_id", "details", "decided_by")}
@@ -91,14 +102,26 @@ def survivors(session: Session, *, org_id: UUID, sobject: str) -> dict[str, str]
     return {
         record_id: row.survivor_id
         for row in decisions(session, org_id=org_id, sobject=sobject).values()
-        if row.decision == "keep" and row.survivor_id is not None
+        if row.decision == "keep" and row.survivor_id is not None and row.elsewhere is None
         for record_id in row.record_ids
         if record_id != row.survivor_id
     }
 
 
+def _details(row: DecisionRow) -> dict[str, Any]:
+    plain: dict[str, Any] = {"record_ids": list(row.record_ids), "values": dict(row.values)}
+    if row.elsewhere is not None:
+        plain["elsewhere"] = {
+            "org_id": str(row.elsewhere.org_id),
+            "sobject": row.elsewhere.sobject,
+            "record_ids": list(row.elsewhere.record_ids),
+        }
+    return plain
+
+
 def _row(row: DuplicateDecision) -> DecisionRow:
     details = row.details
+    there = details.get("elsewhere")
     return DecisionRow(
         row.cluster_key,
         row.decision,
@@ -107,4 +130,5 @@ def _row(row: DuplicateDecision) -> DecisionRow:
         dict(details.get("values", {})),
         row.decided_by,
         row.updated_at,
+        there and Elsewhere(UUID(there["org_id"]), there["sobject"], tuple(there["record_ids"])),
     )

@@ -3,6 +3,7 @@
     source rows that lose ─▶ are not sent; their links lead to the survivor's record
     survivor's row        ─▶ has the values that were chosen of the others
     links to a target record that lost there ─▶ lead to the one that survives
+    source rows that lose to a target record  ─▶ are not sent; their links lead to it
 
 Children find their parent by the links, so those of a loser hang on the survivor afterwards.
 Nothing is merged or deleted in an org. A loser whose survivor is not read in this run is sent as
@@ -39,6 +40,8 @@ class Survivors:
     target: Mapping[str, str] = field(default_factory=dict)
     #: surviving source record → field → the record whose value it takes
     values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    #: losing source record → the target record that survives in its place
+    across: Mapping[str, str] = field(default_factory=dict)
 
 
 def decided(
@@ -48,11 +51,17 @@ def decided(
     here = _kept(session, source_org, step.source.name)
     there = _kept(session, target_org, step.target.name)
     values = {row.survivor_id: row.values for row in here if row.survivor_id and row.values}
-    return Survivors(_losers(here), _losers(there), values)
+    across = _across(here, (target_org, step.target.name)) | _across(
+        there, (source_org, step.source.name), survivor_is_here=True
+    )
+    return Survivors(_losers(here), _losers(there), values, across)
 
 
 def stand_aside(run: RunContext, matches: Matches, chosen: Survivors) -> None:
     """Takes losing source rows out of what is sent."""
+    if chosen.across:
+        there = run.ids.encode(pl.Series(list(chosen.across), dtype=pl.String))
+        matches.states[np.isin(matches.sources, there)] = Match.NOT_SURVIVOR
     if not chosen.source:
         return
     losers = run.ids.encode(pl.Series(list(chosen.source), dtype=pl.String))
@@ -64,7 +73,11 @@ def stand_aside(run: RunContext, matches: Matches, chosen: Survivors) -> None:
 def redirect(run: RunContext, step: Step, chosen: Survivors) -> int:
     """Lets the links of losers lead to their survivors' records; how many were changed."""
     known = run.maps[step.name]
-    changed = [*_losing_sources(run, step, chosen), *_losing_targets(run, step, chosen)]
+    changed = [
+        *_losing_sources(run, step, chosen),
+        *_losing_targets(run, step, chosen),
+        *_lost_across(run, step, chosen),
+    ]
     if not changed:
         return 0
     frame = pl.DataFrame(changed, schema=["source_id", "target_id"], orient="row")
@@ -123,6 +136,7 @@ def _losers(rows: list[duplicates.DecisionRow]) -> dict[str, str]:
     direct = {
         one: str(row.survivor_id)
         for row in rows
+        if row.elsewhere is None
         for one in row.record_ids
         if one != row.survivor_id
     }
@@ -135,6 +149,32 @@ def _losers(rows: list[duplicates.DecisionRow]) -> dict[str, str]:
             last = direct[last]
         if last != loser:
             found[loser] = last
+    return found
+
+
+def _across(
+    rows: list[duplicates.DecisionRow],
+    other: tuple[UUID | None, str],
+    *,
+    survivor_is_here: bool = False,
+) -> dict[str, str]:
+    """Source record → target record, of decisions that were kept with one of both orgs.
+
+    Args:
+        other: the org that the decisions are not kept with, and its object.
+        survivor_is_here: they are kept with the target; else with the source.
+    """
+    found: dict[str, str] = {}
+    for row in rows:
+        there = row.elsewhere
+        if there is None or (there.org_id, there.sobject.lower()) != (other[0], other[1].lower()):
+            continue
+        here = set(row.record_ids) - set(there.record_ids)
+        losers, survivors = (
+            (there.record_ids, here) if survivor_is_here else (here, there.record_ids)
+        )
+        if row.survivor_id in survivors:
+            found |= dict.fromkeys(losers, str(row.survivor_id))
     return found
 
 
@@ -160,3 +200,13 @@ def _losing_targets(run: RunContext, step: Step, chosen: Survivors) -> list[tupl
     lost = run.ids.decode(targets[hit])
     kept = [chosen.target[one] for one in lost]
     return list(zip(run.ids.decode(sources[hit]), kept, strict=True))
+
+
+def _lost_across(run: RunContext, step: Step, chosen: Survivors) -> list[tuple[str, str]]:
+    if not chosen.across:
+        return []
+    losers = list(chosen.across)
+    codes = run.ids.encode(pl.Series(losers, dtype=pl.String))
+    wanted = run.ids.encode(pl.Series(list(chosen.across.values()), dtype=pl.String))
+    moved = run.maps[step.name].look_up(codes) != wanted
+    return [(one, chosen.across[one]) for one, is_new in zip(losers, moved, strict=True) if is_new]

@@ -14,20 +14,24 @@ from uuid import UUID
 from core.access import audit, roles
 from core.db import duplicates as rows
 from core.db import operation_logs, orgs
-from core.db.duplicates import DecisionRow
+from core.db.duplicates import DecisionRow, Elsewhere
 from core.domain.ids import to18
 from core.domain.roles import Role
-from core.errors import UserError
+from core.errors import RefusedError, UserError
 from core.operations import registry
 
 if TYPE_CHECKING:
     from core.bootstrap import Orgbridge
+    from core.domain.describe import SObject
     from core.domain.roles import Actor
+    from core.salesforce.client import OrgClient
 
 __all__ = ["DecisionRow"]
 
 #: child objects that are counted for a comparison
 MOST_CHILD_COUNTS = 50
+#: an org and the name of one of its objects
+Place = tuple[UUID, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +46,34 @@ class Cluster:
     #: why the first two are taken as the same: field → likeness and bits
     why: Mapping[str, Any]
     decision: DecisionRow | None
+    #: which of the search's orgs holds each record, in order of the ids: 0, or 1 for the second
+    sides: tuple[int, ...] = ()
+
+    @property
+    def suggested(self) -> str:
+        """Who survives unless somebody chooses another: of two orgs, the second's first record."""
+        there = zip(self.record_ids, self.sides, strict=False)
+        return next((one for one, side in there if side), self.record_ids[0])
 
 
 @dataclass(frozen=True, slots=True)
 class Board:
     """The clusters of one search."""
 
-    org_id: UUID
-    sobject: str
+    #: where it searched: one place, or two that were compared with each other
+    places: tuple[Place, ...]
+    #: names of their orgs
+    orgs: tuple[str, ...]
     fields: tuple[str, ...]
     clusters: tuple[Cluster, ...]
+
+    def elsewhere(self, cluster: Cluster) -> Elsewhere | None:
+        """Which of a cluster's records the second org holds; None where only one was searched."""
+        if len(self.places) < 2:
+            return None
+        org_id, sobject = self.places[1]
+        there = zip(cluster.record_ids, cluster.sides, strict=True)
+        return Elsewhere(org_id, sobject, tuple(str(to18(one)) for one, side in there if side))
 
     @property
     def open(self) -> tuple[Cluster, ...]:
@@ -68,6 +90,8 @@ class Comparison:
     fields: tuple[tuple[str, tuple[Any, ...], bool], ...]
     #: child object and lookup → number of children, in order of the ids
     children: Mapping[str, tuple[int | None, ...]] = field(default_factory=dict)
+    #: what the records are called that lookups lead to, by id
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 def board(bridge: Orgbridge, actor: Actor, *, log_id: UUID) -> Board:
@@ -82,26 +106,37 @@ def board(bridge: Orgbridge, actor: Actor, *, log_id: UUID) -> Board:
         if entry.source_org_id is None:
             raise UserError("The org of this search has been removed.")
         sobject = str(entry.parameters["sobject"])
+        places = [(entry.source_org_id, sobject)]
+        names = tuple(map(str, entry.result.get("orgs", ())))
+        if len(names) > 1:
+            other = orgs.org_named(session, names[1])
+            if other is None:
+                raise UserError(
+                    "The second org of this search has been removed.", next_step="Search again."
+                )
+            places.append((other.id, str(entry.parameters.get("across_object") or sobject)))
         decided = rows.decisions(session, org_id=entry.source_org_id, sobject=sobject)
     fields = tuple(entry.result.get("fields", ()))
     clusters = tuple(_cluster(one, decided, fields) for one in entry.result.get("clusters", ()))
-    return Board(entry.source_org_id, sobject, fields, clusters)
+    return Board(tuple(places), names, fields, clusters)
 
 
 def decide(
     bridge: Orgbridge,
     actor: Actor,
-    place: tuple[UUID, str],
+    place: Place,
     *,
     record_ids: Sequence[str],
     decision: Literal["keep", "not_duplicates", "skip"],
     survivor_id: str | None = None,
     values: Mapping[str, str] | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> DecisionRow:
     """Keep a decision on one cluster; ``place`` is org and object.
 
     Args:
         values: field → id of the record whose value the survivor is to have.
+        elsewhere: which of the records a second org holds.
 
     Raises:
         UserError: fewer than two records, or a survivor or value from outside the cluster.
@@ -113,7 +148,14 @@ def decide(
     survivor = str(to18(survivor_id)) if survivor_id else None
     _check(ids, decision, survivor, chosen=chosen)
     made = DecisionRow(
-        rows.cluster_key(ids), decision, survivor, ids, chosen, actor.name, bridge.clock()
+        rows.cluster_key(ids),
+        decision,
+        survivor,
+        ids,
+        chosen,
+        actor.name,
+        bridge.clock(),
+        elsewhere,
     )
     with bridge.session(actor.workspace_id) as session:
         org = orgs.org_row(session, org_id)
@@ -130,7 +172,7 @@ def decide(
     return made
 
 
-def reopen(bridge: Orgbridge, actor: Actor, place: tuple[UUID, str], *, key: str) -> bool:
+def reopen(bridge: Orgbridge, actor: Actor, place: Place, *, key: str) -> bool:
     """Forget the decision on a cluster; False when there was none."""
     roles.require(actor, Role.ANALYST, to="decide about duplicates")
     org_id, sobject = place
@@ -151,23 +193,64 @@ def reopen(bridge: Orgbridge, actor: Actor, place: tuple[UUID, str], *, key: str
 
 
 def compared(
-    bridge: Orgbridge, actor: Actor, place: tuple[UUID, str], *, record_ids: Sequence[str]
+    bridge: Orgbridge, actor: Actor, places: Sequence[Place], *, cluster: Cluster
 ) -> Comparison:
-    """The records as they are in the org now, field by field, with their children counted.
+    """The records as they are in their orgs now, field by field, with their children counted.
 
-    Cost: one call for the records, one per 25 counts of children.
+    Args:
+        places: those of the search; the cluster's ``sides`` are positions among them.
+
+    Cost: per org one call for the records, one per 25 counts of children, one per object that
+    lookups lead to.
     """
     roles.require(actor, Role.VIEWER)
-    org_id, sobject = place
-    client = bridge.org_client(actor.workspace_id, org_id)
+    ids = [str(to18(one)) for one in cluster.record_ids]
+    sides = cluster.sides or (0,) * len(ids)
+    told: list[_Side] = []
+    for number, (org_id, sobject) in enumerate(places):
+        mine = [one for one, side in zip(ids, sides, strict=True) if side == number]
+        if mine:
+            told.append(_side(bridge.org_client(actor.workspace_id, org_id), sobject, mine))
+    rows_ = {one: row for side in told for one, row in side.rows.items()}
+    names = {one: name for side in told for one, name in side.names.items()}
+    lines = []
+    for name in dict.fromkeys(name for side in told for name in side.fields):
+        values = tuple(rows_.get(one, {}).get(name) for one in ids)
+        # ids of two orgs differ always: what they are called tells
+        shown = values if len(told) == 1 else [names.get(str(one), one) for one in values]
+        lines.append((name, values, len({str(value) for value in shown}) > 1))
+    side_of = {one: side for side in told for one in side.ids}
+    children = {
+        name: tuple(side_of[one].children[name].get(one) for one in ids)
+        for name in told[0].children
+        if all(name in side.children for side in told)
+    }
+    return Comparison(tuple(ids), tuple(lines), children, names)
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """What one org says of its members of a cluster."""
+
+    ids: Sequence[str]
+    fields: Sequence[str]
+    rows: Mapping[str, Mapping[str, Any]]
+    #: child object and lookup → id → number
+    children: Mapping[str, Mapping[str, int | None]]
+    names: Mapping[str, str]
+
+
+def _side(client: OrgClient, sobject: str, ids: Sequence[str]) -> _Side:
     described = client.describe(sobject)
     names = [one.name for one in described.fields.values() if one.type != "base64"]
-    ids = [str(to18(one)) for one in record_ids]
     found = client.retrieve(sobject, ids, names)
-    lines = []
-    for name in names:
-        values = tuple(found.get(one, {}).get(name) for one in ids)
-        lines.append((name, values, len({str(value) for value in values}) > 1))
+    children = _children(client, described, ids)
+    return _Side(ids, names, found, children, _called(client, described, found))
+
+
+def _children(
+    client: OrgClient, described: SObject, ids: Sequence[str]
+) -> dict[str, dict[str, int | None]]:
     known = {one.name for one in client.describe_global() if one.queryable}
     lookups = [
         (one.child_sobject, one.field)
@@ -179,15 +262,39 @@ def compared(
         for child, lookup in lookups
         for one in ids
     ]
-    counted = client.counts(soqls)
-    children = {
-        f"{child}.{lookup}": tuple(
-            number if isinstance(number, int) else None
-            for number in counted[at * len(ids) : (at + 1) * len(ids)]
-        )
-        for at, (child, lookup) in enumerate(lookups)
+    counted = iter(client.counts(soqls))
+    return {
+        f"{child}.{lookup}": {
+            one: number if isinstance(number, int) else None
+            for one, number in zip(ids, counted, strict=False)
+        }
+        for child, lookup in lookups
     }
-    return Comparison(tuple(ids), tuple(lines), children)
+
+
+def _called(
+    client: OrgClient, described: SObject, found: Mapping[str, Mapping[str, Any]]
+) -> dict[str, str]:
+    """What the records are called that the rows' lookups lead to; those that cannot be read are
+    left out."""
+    prefixes = {one.key_prefix: one.name for one in client.describe_global() if one.key_prefix}
+    wanted: dict[str, set[str]] = {}
+    for name in (one.name for one in described.fields.values() if one.is_reference):
+        for value in (row.get(name) for row in found.values()):
+            if value and (sobject := prefixes.get(str(value)[:3])):
+                wanted.setdefault(sobject, set()).add(str(value))
+    names: dict[str, str] = {}
+    for sobject, ids in wanted.items():
+        try:
+            fields = client.describe(sobject).fields.values()
+            named = next((one.name for one in fields if one.name_field), None)
+            if named is None:
+                continue
+            called = client.retrieve(sobject, sorted(ids), ["Id", named])
+        except RefusedError:  # the comparison is worth more than these names
+            continue
+        names |= {one: str(row[named]) for one, row in called.items() if row.get(named)}
+    return names
 
 
 def _cluster(
@@ -204,6 +311,7 @@ def _cluster(
         tuple({name: one["values"].get(name) for name in fields} for one in members),
         {name: given["why"][name] for name in fields if name in given["why"]},
         decided.get(key) or _told_apart(ids, decided),
+        tuple(int(one.get("side") or 0) for one in members),
     )
 
 

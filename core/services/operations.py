@@ -399,7 +399,7 @@ def _parsed(operation: Operation, given: Mapping[str, Any]) -> Parameters:
 def _orgs(session: Session, parameters: Parameters) -> tuple[UUID | None, UUID | None]:
     """The orgs that a launch concerns: those it names, else its plan's."""
     source = _org_id(session, parameters, "source", "org")
-    target = _org_id(session, parameters, "target")
+    target = _org_id(session, parameters, "target", "across")
     plan = getattr(parameters, "plan", None)
     if not plan or (source and target):
         return source, target

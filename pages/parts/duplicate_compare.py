@@ -13,6 +13,7 @@ import streamlit as st
 
 from core.services.duplicates import Cluster, Comparison
 from pages.parts import figures, tables
+from pages.parts.boxes import escaped
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 SUM = "sum"
@@ -31,17 +32,26 @@ _VALUE_WIDTH = 128
 _RESULT = "background-color: rgba(18, 128, 92, .14); font-weight: 600"
 
 
-def side_by_side(cluster: Cluster, found: Comparison) -> tuple[str, dict[str, str]]:
-    """Draws the choice and the table; the survivor's id, and field → id whose value it takes."""
+def side_by_side(
+    cluster: Cluster, found: Comparison, *, orgs: Sequence[str] = ()
+) -> tuple[str, dict[str, str]]:
+    """Draws the choice and the table; the survivor's id, and field → id whose value it takes.
+
+    Args:
+        orgs: the two orgs that were compared: no value is taken from one into the other here.
+    """
     letters = dict(zip(found.record_ids, LETTERS, strict=False))
     decided = cluster.decision
+    # a label of others, in which nothing may format
+    sides = dict(zip(found.record_ids, cluster.sides, strict=False)) if orgs else {}
+    held = {one: f"{escaped(orgs[side])} · " for one, side in sides.items()}
     survivor = str(
         st.segmented_control(
             "Survivor",
             list(letters),
-            default=(decided and decided.survivor_id) or found.record_ids[0],
+            default=(decided and decided.survivor_id) or cluster.suggested,
             required=True,
-            format_func=lambda one: f"{letters[one]} · …{one[9:15]}",
+            format_func=lambda one: f"{letters[one]} · {held.get(one, '')}…{one[9:15]}",
             help="The record that stays; a later run redirects the others' children to it.",
             key=f"duplicates.survivor.{cluster.key}",
         )
@@ -49,8 +59,11 @@ def side_by_side(cluster: Cluster, found: Comparison) -> tuple[str, dict[str, st
     kept = {
         name: letters.get(one, "A") for name, one in (decided.values if decided else {}).items()
     }
-    lines = _lines(found, letters, kept, survivor=letters.get(survivor, "A"))
+    lines = _lines(found, letters, kept, survivor=letters.get(survivor, "A"), is_across=bool(orgs))
     if not lines:
+        return survivor, {}
+    if orgs:
+        _only_shown(lines, letters, sides=sides, orgs=orgs)
         return survivor, {}
     key = f"duplicates.values.{cluster.key}.{survivor}"
     _take_edits(lines, key)
@@ -66,7 +79,12 @@ def side_by_side(cluster: Cluster, found: Comparison) -> tuple[str, dict[str, st
 
 
 def _lines(
-    found: Comparison, letters: Mapping[str, str], kept: Mapping[str, str], *, survivor: str
+    found: Comparison,
+    letters: Mapping[str, str],
+    kept: Mapping[str, str],
+    *,
+    survivor: str,
+    is_across: bool,
 ) -> list[dict[str, Any]]:
     """Differing fields first, then equal ones that hold something, then children."""
     lines: list[dict[str, Any]] = []
@@ -75,7 +93,7 @@ def _lines(
         is_whole = any(isinstance(value, dict) for value in values)
         if name in _OWN or is_whole or all(value in (None, "") for value in values):
             continue
-        shown = _by_letter(letters, values)
+        shown = _by_letter(letters, _called(values, found.names, is_across=is_across))
         keep = kept.get(name, survivor) if differs else None
         if keep is None and lines and lines[-1]["Keep"] is not None:
             lines.append({"Field": SAME, "Result": None, "Keep": None})
@@ -87,6 +105,47 @@ def _lines(
             shown = _by_letter(letters, numbers)
             lines.append({"Field": name, **shown, "Result": total, "Keep": SUM})
     return lines
+
+
+def _called(values: Sequence[Any], names: Mapping[str, str], *, is_across: bool) -> list[Any]:
+    """Ids of lookups by name; in one org, those that share one keep what tells them apart."""
+    known = {str(value): names[str(value)] for value in values if str(value) in names}
+    if not is_across and len(set(known.values())) < len(known):
+        known = {one: f"…{one[11:15]} · {name}" for one, name in known.items()}
+    return [known.get(str(value), value) for value in values]
+
+
+def _only_shown(
+    lines: Sequence[Mapping[str, Any]],
+    letters: Mapping[str, str],
+    *,
+    sides: Mapping[str, int],
+    orgs: Sequence[str],
+) -> None:
+    """The table without a choice of values."""
+    columns = ["Field", *letters.values()]
+    config = {name: st.column_config.TextColumn(name, width=_VALUE_WIDTH) for name in columns}
+    for one, letter in letters.items():
+        told = f"{letter} · {orgs[sides[one]]}"
+        config[letter] = st.column_config.TextColumn(told, width=_VALUE_WIDTH)
+    data = pd.DataFrame(list(lines), columns=columns)
+    differs = {line["Field"] for line in lines if line["Keep"] not in (None, SUM)}
+
+    def tinted(line: pd.Series) -> list[str]:
+        if line["Field"] == SAME:
+            return [_RULE] * len(line)
+        return ["", *[_DIFFERS if line["Field"] in differs else ""] * (len(line) - 1)]
+
+    st.dataframe(
+        data.style.apply(tinted, axis=1),
+        column_config=config,
+        hide_index=True,
+        row_height=tables.ROW_HEIGHT,
+        height=tables.height(len(data)),
+        placeholder=figures.MISSING,
+        key=f"duplicates.across.{'.'.join(letters)}",
+        alt="The records of both orgs side by side",
+    )
 
 
 def _by_letter(letters: Mapping[str, str], values: Sequence[Any]) -> dict[str, str | None]:

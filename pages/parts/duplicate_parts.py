@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from uuid import UUID
 
 import pandas as pd
 import streamlit as st
 
 from core.services import duplicates
-from core.services.duplicates import Cluster
+from core.services.duplicates import Board, Cluster
 from pages.parts import boxes, confirm, export, figures, tables, visit
 from pages.parts.boxes import escaped
 from pages.parts.duplicate_compare import LETTERS
@@ -26,10 +25,10 @@ LEVELS = ("same", "close", "similar", "different")
 SURE_FROM = 0.97
 STATES = {"open": "Open", "decided": "Decided", "not_duplicates": "Not duplicates"}
 COLUMNS = {
-    "name": st.column_config.TextColumn("Cluster", pinned=True, width=150),
-    "records": tables.rows_column("Rec.", width=60),
+    "name": st.column_config.TextColumn("Cluster", pinned=True, width=118),
+    "records": tables.rows_column("Rec.", width=46),
     "score": st.column_config.ProgressColumn(
-        "Score", min_value=0, max_value=100, format="%.1f%%", width=110
+        "Score", min_value=0, max_value=100, format="%.1f%%", width=106
     ),
 }
 Decide = Callable[[str, str | None], None]
@@ -167,19 +166,21 @@ def weights(bits: Mapping[str, Sequence[float]]) -> None:
         )
 
 
-def sure_button(kept: Sequence[Cluster], place: tuple[UUID, str]) -> None:
+def sure_button(kept: Sequence[Cluster], board: Board) -> None:
     """Accepts every sure cluster of the list at once, after a look at their number."""
     sure = [one for one in kept if (one.probability or 0) >= SURE_FROM]
     if len(sure) > 1 and st.button(f"Accept {len(sure)} sure ones…", key="duplicates.sure"):
-        sure_dialog(sure, place)
+        sure_dialog(sure, board)
 
 
 @st.dialog("Accept the sure ones", icon=":material/done_all:")
-def sure_dialog(sure: Sequence[Cluster], place: tuple[UUID, str]) -> None:
-    """Keeps the first record of every cluster that is sure enough."""
+def sure_dialog(sure: Sequence[Cluster], board: Board) -> None:
+    """Keeps one record of every cluster that is sure enough."""
+    place = board.places[0]
+    stays = "the first record" if len(board.places) == 1 else f"the record of {board.orgs[1]}"
     st.markdown(
         f"In **{figures.count(len(sure))}** groups of {escaped(place[1])} that are at least "
-        f"{SURE_FROM:.0%} likely the same, the first record survives. Each can be opened again."
+        f"{SURE_FROM:.0%} likely the same, {escaped(stays)} survives. Each can be opened again."
     )
     ready = confirm.typed(str(len(sure)), key="duplicates.sure.count", what="the number")
     if not confirm.buttons(f"Accept {len(sure)}", key="duplicates.sure.all", ready=ready):
@@ -192,7 +193,8 @@ def sure_dialog(sure: Sequence[Cluster], place: tuple[UUID, str]) -> None:
             place,
             record_ids=cluster.record_ids,
             decision="keep",
-            survivor_id=cluster.record_ids[0],
+            survivor_id=cluster.suggested,
+            elsewhere=board.elsewhere(cluster),
         ):
             return
     st.rerun()
@@ -202,6 +204,8 @@ def decision_buttons(cluster: Cluster, survivor: str, act: Decide) -> None:
     """Not duplicates, skip, keep; each acts in a callback, so that the next cluster is drawn."""
     letter = LETTERS[cluster.record_ids.index(survivor)] if survivor in cluster.record_ids else "A"
     with st.container(horizontal=True):
+        if cluster.decision is not None:
+            st.button("Open again", key="duplicates.reopen", on_click=act, args=("open", None))
         st.button(
             "Not duplicates",
             shortcut="N",

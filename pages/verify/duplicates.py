@@ -24,14 +24,25 @@ from pages.parts.boxes import escaped
 KIND = "duplicates"
 
 
-def searched() -> tuple[str, str] | None:
-    """Org and object; the address names them."""
+def searched() -> dict[str, str | None] | None:
+    """Org, object and the org it is compared with; the address names them."""
     names = [card.name for card in orgs.orgs(visit.bridge(), visit.actor())]
     if not names:
         return None  # a select box without options is drawn too pale to read (axe, 4.5:1)
     org = st.selectbox("Org", names, key="org", bind="query-params", width=200)
     sobject = st.text_input("Object", "Contact", key="object", bind="query-params", width=160)
-    return (org, sobject.strip()) if org and sobject.strip() else None
+    across = st.selectbox(
+        "Compared with",
+        ["", *(name for name in names if name != org)],
+        format_func=lambda name: name or "itself",
+        key="across",
+        bind="query-params",
+        width=200,
+        help="Another org: only records of different orgs are compared.",
+    )
+    if not org or not sobject.strip():
+        return None
+    return {"org": org, "sobject": sobject.strip(), "across": across or None}
 
 
 def draw() -> None:
@@ -39,13 +50,12 @@ def draw() -> None:
     with rows.head("Duplicates"):
         place = st.container(horizontal=True, width="content", vertical_alignment="bottom")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        chosen = searched()
-    if chosen is None:
+        wanted = searched()
+    if wanted is None:
         boxes.empty("No org yet", "A search reads one object of a connected org.")
         if st.button("Open orgs", type="primary", key="duplicates.orgs"):
             registry.go("orgs")
         return
-    wanted = {"org": chosen[0], "sobject": chosen[1]}
     entry = operations.latest(visit.bridge(), visit.actor(), KIND, given=wanted)
     newest = under_way.newest(KIND, wanted)
     is_moving = under_way.is_moving(newest)
@@ -58,7 +68,8 @@ def draw() -> None:
             key="duplicates.act",
             disabled=is_moving,
         )
-        about = {"org": chosen[0], "object": chosen[1], **given}
+        about = {"org": wanted["org"], "object": wanted["sobject"], "across": wanted["across"]}
+        about |= given
         operation_form.button(KIND, given=about, key="duplicates.more")
     if asked:
         under_way.launch(KIND, about)
@@ -76,7 +87,7 @@ def result(entry: operations.LogEntry) -> None:
     found = entry.result
     cards = {card.name: card.environment for card in orgs.orgs(visit.bridge(), visit.actor())}
     rows.facts(
-        words.org_badge(found["orgs"][0], cards.get(found["orgs"][0], "")),
+        " ".join(words.org_badge(name, cards.get(name, "")) for name in found["orgs"]),
         f"searched {figures.when(entry.finished_at)}",
         escaped(entry.message.rstrip(".")),
         "compared " + escaped(", ".join(found["fields"])),
@@ -90,10 +101,10 @@ def result(entry: operations.LogEntry) -> None:
             export.button("duplicates", lambda: duplicate_parts.csv_of(kept), key="duplicates.csv")
             duplicate_parts.weights(found.get("weights", {}))
             if visit.may(Role.ANALYST):
-                duplicate_parts.sure_button(kept, (board.org_id, board.sobject))
+                duplicate_parts.sure_button(kept, board)
     if cluster is not None:
         with right, st.container(border=True):
-            duplicate_cluster.draw(cluster, (board.org_id, board.sobject))
+            duplicate_cluster.draw(cluster, board)
 
 
 boxes.acted(draw)

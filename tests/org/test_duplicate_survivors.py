@@ -6,7 +6,7 @@ import pytest
 
 from core.bootstrap import Orgbridge
 from core.db import orgs as org_rows
-from core.services import duplicates
+from core.services import duplicates, operations
 from tests.org.engine import SCHEMA, Pair, check_identity, connect, line
 from tests.org.test_engine_rules import create, live
 from tests.orgs import PracticeOrgs
@@ -99,5 +99,44 @@ def test_decisions_after_a_run_move_children_at_the_next(pair: Pair) -> None:
     check_identity(document)
     assert line(document, "contact")["updated"] == 2
     assert parents(pair) == {"B": "Acme", "C": "Acme"}
+    again = pair.run(PLAN)
+    assert line(again, "contact")["unchanged"] == 2
+
+
+@pytest.mark.parametrize("kept_with", ["legacy", "new"])
+def test_a_record_that_the_target_has_already_takes_the_children(
+    pair: Pair, kept_with: str
+) -> None:
+    """Found by a search across both orgs, begun from either side; nothing is sent twice."""
+    one, other = create(pair.source, "Account", {"Name": "ACME Inc"}, {"Name": "Other"})
+    (there,) = create(pair.target, "Account", {"Name": "Acme"})
+    children = [{"LastName": "A", "AccountId": one}, {"LastName": "B", "AccountId": other}]
+    create(pair.source, "Contact", *children)
+    across = "new" if kept_with == "legacy" else "legacy"
+    given = {"org": kept_with, "object": "Account", "across": across, "fields": ["Name"]}
+    entry = operations.launch(pair.bridge, pair.actor, "duplicates", given=given)
+    board = duplicates.board(pair.bridge, pair.actor, log_id=entry.id)
+    ids = (one, there) if kept_with == "legacy" else (there, one)
+    cluster = duplicates.Cluster("k", None, ids, ({}, {}), {}, None, (0, 1))
+
+    shown = duplicates.compared(pair.bridge, pair.actor, board.places, cluster=cluster)
+    duplicates.decide(
+        pair.bridge,
+        pair.actor,
+        board.places[0],
+        record_ids=ids,
+        decision="keep",
+        survivor_id=there,
+        elsewhere=board.elsewhere(cluster),
+    )
+    document = pair.run(PLAN)
+
+    names = {name: values for name, values, _ in shown.fields}["Name"]
+    assert set(names) == {"ACME Inc", "Acme"}
+    assert {len(numbers) for numbers in shown.children.values()} == {2}
+    assert shown.children["Contact.AccountId"] == ((1, 0) if kept_with == "legacy" else (0, 1))
+    check_identity(document)
+    assert (line(document, "account")["inserted"], line(document, "account")["skipped"]) == (1, 1)
+    assert parents(pair) == {"A": "Acme", "B": "Other"}
     again = pair.run(PLAN)
     assert line(again, "contact")["unchanged"] == 2

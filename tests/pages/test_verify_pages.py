@@ -16,6 +16,7 @@ from core.operations.carrying import carry
 from core.services import duplicates, operations, plans
 from pages.parts import duplicate_compare
 from tests.org.scripted_data import ScriptedData, described
+from tests.org.scripted_org import Reply
 
 Opened = Callable[..., AppTest]
 TEXT = {"name": "LastName", "type": "string", "length": 80}
@@ -38,8 +39,6 @@ def pair(bridge: Orgbridge, actor: Actor) -> Iterator[tuple[ScriptedData, Script
 
 
 def _retrieved(people):  # type: ignore[no-untyped-def]
-    from tests.org.scripted_org import Reply
-
     by_id = {row["Id"]: row for row in people}
     return lambda seen: Reply(body=[by_id.get(one) for one in seen.json()["ids"]])
 
@@ -195,6 +194,68 @@ def test_a_decision_takes_the_cluster_off_the_open_list(
         "003000000000000AAA"
     ]
     assert page.dataframe[0].value["records"].to_list() == [2]
+
+
+def test_records_of_two_orgs_stand_side_by_side_and_a_decision_is_opened_again(
+    opened: Opened, bridge: Orgbridge, actor: Actor, pair: tuple[ScriptedData, ScriptedData]
+) -> None:
+    """Each record is read in its own org, and lookups are told by name."""
+    source, target = pair
+    lookup = {"name": "AccountId", "type": "reference", "referenceTo": ["Account"]}
+    firm = described("Account", {"name": "Name", "type": "string", "nameField": True})
+    for org, own in ((source, "1"), (target, "2")):
+        org.describes = {
+            "Contact": described("Contact", TEXT, lookup),
+            "Account": firm | {"keyPrefix": "001"},
+        }
+        person = {
+            "Id": f"00300000000000{own}AAA",
+            "LastName": "L1",
+            "AccountId": f"00100000000000{own}AAA",
+        }
+        org.rows = {"Contact": [person]}
+        org.http.on("POST", "/composite/sobjects/Contact", _retrieved([person]))
+        firms = [{"Id": person["AccountId"], "Name": f"Firm {own}"}]
+        org.http.on("POST", "/composite/sobjects/Account", _retrieved(firms))
+    given = {"org": "Legacy", "object": "Contact", "method": "exact", "fields": ["LastName"]}
+    entry = operations.launch(bridge, actor, "duplicates", given=given | {"across": "New"})
+    page = opened(
+        "verify/duplicates.py", role=Role.ANALYST, org="Legacy", object="Contact", across="New"
+    )
+
+    assert not page.exception and not page.error
+    compared = page.dataframe[-1].value
+    assert compared.loc[compared["Field"] == "AccountId", ["A", "B"]].to_numpy().tolist() == [
+        ["Firm 1", "Firm 2"]
+    ]
+    page.button(key="duplicates.keep").click().run()
+    (cluster,) = duplicates.board(bridge, actor, log_id=entry.id).clusters
+    assert cluster.decision is not None and cluster.decision.elsewhere is not None
+    assert cluster.decision.survivor_id == "003000000000002AAA"
+    assert cluster.decision.elsewhere.record_ids == ("003000000000002AAA",)
+
+    page.segmented_control(key="show").set_value("decided").run()
+    page.button(key="duplicates.reopen").click().run()
+    assert not page.exception and not page.error
+    (cluster,) = duplicates.board(bridge, actor, log_id=entry.id).clusters
+    assert cluster.decision is None
+
+
+def test_an_org_that_refuses_leaves_what_the_search_read_and_the_decision(
+    opened: Opened, bridge: Orgbridge, actor: Actor, pair: tuple[ScriptedData, ScriptedData]
+) -> None:
+    given = {"org": "Legacy", "object": "Contact", "method": "exact", "fields": ["LastName"]}
+    operations.launch(bridge, actor, "duplicates", given=given)
+    refusal = [{"errorCode": "API_DISABLED_FOR_ORG", "message": "The API is switched off."}]
+    away = Reply(status=403, body=refusal)
+    pair[0].http.on("POST", "/composite/sobjects/Contact", away)
+
+    page = opened("verify/duplicates.py", role=Role.ANALYST, org="Legacy", object="Contact")
+
+    assert not page.exception
+    assert len(page.error) == 1
+    assert any("what the search read" in box.value for box in page.caption)
+    assert page.button(key="duplicates.keep")
 
 
 def test_values_of_records_are_told_as_people_read_them() -> None:
