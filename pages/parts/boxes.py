@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
 import streamlit as st
 
@@ -87,6 +87,11 @@ def acted(act: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> bool:
         error(problem)
         return False
     return True
+
+
+def remark(text: str, *, icon: str = "warning", color: str = "orange", width: Any = "auto") -> None:
+    """A small coloured line of markdown; a caption would draw it too faint to be read."""
+    st.markdown(f":small[:{color}[:material/{icon}: {text}]]", width=width)
 
 
 def empty(title: str, body: str, *, icon: str = ":material/inbox:") -> None:

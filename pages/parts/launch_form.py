@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.domain.plan import Plan
 from core.services import launching, plans
-from pages.parts import choice, figures, launch_loads
+from pages.parts import boxes, choice, figures, launch_loads
 
 MODES = {
     "dry-run": "Dry run",
@@ -139,7 +139,7 @@ def _start() -> tuple[str, datetime | None]:
         return start, None
     moment = given.replace(tzinfo=here).astimezone(UTC)
     if moment < datetime.now(UTC):
-        st.caption(":orange[:material/alarm: This time has passed: it would start at once.]")
+        boxes.remark("This time has passed: it would start at once.", icon="alarm")
     return start, moment
 
 

@@ -182,7 +182,7 @@ def _confirm(
     plan = plans.plan(visit.bridge(), visit.actor(), row.id).plan
     kept = undoing.kept_objects(visit.bridge(), visit.actor(), plan, target_org_id=target.id)
     for sentence in undoing.irreversible(plan, steps.only, kept=kept):
-        st.caption(f":orange[:material/history_off: {escaped(sentence)}]")
+        boxes.remark(escaped(sentence), icon="history_off")
     if approval:
         st.caption(f":material/approval: {escaped(approval)} The run starts when they approve.")
     needs_name = target.protected or target.environment == "production" or steps.deletes

@@ -13,7 +13,7 @@ from core.domain.ordering import LoadOrder
 from core.domain.plan import Plan
 from core.services import launch_outlook, plans, preflight
 from core.services.launch_outlook import Outlook
-from pages.parts import choice, export, figures, plan_keys, state, tables, visit, words
+from pages.parts import boxes, choice, export, figures, plan_keys, state, tables, visit, words
 from pages.parts.boxes import escaped
 
 COLUMNS: dict[str, Any] = {
@@ -91,9 +91,10 @@ def _graph(
     st.mermaid_chart(mermaid(order, told), alt="Objects of the plan, parents left of children")
     left_out = [name for name in names if name in _unticked(row)["now"]]
     if left_out:
-        st.caption(
-            f":orange[:material/check_box_outline_blank: Not ticked in the table, so not part of "
-            f"this launch: {escaped(', '.join(told[name] for name in left_out))}]"
+        boxes.remark(
+            "Not ticked in the table, so not part of this launch: "
+            f"{escaped(', '.join(told[name] for name in left_out))}",
+            icon="check_box_outline_blank",
         )
     return tuple(name for name in names if name not in left_out)
 

@@ -91,7 +91,7 @@ def _card(card: orgs.OrgCard, *, can_change: bool) -> None:
     _usage(card)
     org_describing.line(card)
     if card.status != "connected" and card.status_reason:
-        st.caption(f":orange[:material/warning: {escaped(card.status_reason)}]")
+        boxes.remark(escaped(card.status_reason))
     if chosen is not None:
         _choose(card, chosen)
 

@@ -12,7 +12,7 @@ from core.errors import OrgbridgeError
 from core.plans import editing
 from core.services import editor, orgs, plan_start, plans
 from pages import registry
-from pages.parts import boxes, confirm, plan_grid, plan_owners, plan_versions, state, visit
+from pages.parts import boxes, confirm, figures, plan_grid, plan_owners, plan_versions, state, visit
 from pages.parts.boxes import escaped
 
 AUTO, OTHER, FILE = "Auto-map by name", "Another plan", "Plan file"
@@ -213,7 +213,11 @@ def auto_map(plan_id: UUID, revision: int) -> None:
         made = suggested(plan_id, revision)
     if made is not None:
         plan_grid.refresh()
-        st.session_state[state.TOAST] = f"{made} fields were matched; review what is open."
+        st.session_state[state.TOAST] = (
+            f"{figures.plural(made, 'field')} matched; review what is open."
+            if made
+            else "Nothing new to match."
+        )
         st.rerun()
 
 

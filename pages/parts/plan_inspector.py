@@ -55,7 +55,7 @@ def draw(
             st.markdown(f":blue-badge[{sure}] :gray[{escaped(' · '.join(row.reasons))}]")
         _who(view, chosen.name, row)
         if row.issue:
-            st.caption(f":orange[:material/warning: {escaped(row.issue)}]")
+            boxes.remark(escaped(row.issue))
         if may_edit:
             boxes.acted(_form, view, chosen, row)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from uuid import UUID
 
 import streamlit as st
 
@@ -63,9 +64,9 @@ def draw(view: editor.EditorView, *, may_edit: bool) -> editor.ObjectView:
             ["name", "mapped", "todo"],
         ),
         {
-            "name": config.TextColumn("Object", width=80),
+            "name": config.TextColumn("Object", width=70),
             "mapped": config.ProgressColumn(
-                "Mapped", min_value=0, max_value=100, format="%d%%", width=62
+                "Mapped", min_value=0, max_value=100, format="%d%%", width=58
             ),
             "todo": config.MultiselectColumn(
                 "To do", options=todo, color=[todo_color(word) for word in todo], width=64
@@ -104,6 +105,10 @@ def bar(view: editor.EditorView, chosen: editor.ObjectView, *, may_edit: bool) -
     key = plan_keys.name_of(entry.key)
     operation = words.word(words.OPERATIONS, entry.operation)
     marks = [f":{operation.color}-badge[{operation.label} on {escaped(key)}]"]
+    asked = (str(visit.actor().workspace_id), str(view.row.id), str(view.row.source_org_id))
+    rows = None if chosen.problem else _row_count(asked, mapping=chosen.name, where=entry.where)
+    if rows is not None:
+        marks.append(f":gray-badge[{figures.plural(rows, 'row')}]")
     if chosen.progress and chosen.progress.required_unmapped:
         missing = figures.count(chosen.progress.required_unmapped)
         marks.append(f":orange-badge[:material/warning: {missing} required unmapped]")
@@ -127,6 +132,18 @@ def bar(view: editor.EditorView, chosen: editor.ObjectView, *, may_edit: bool) -
             "Object settings", type="tertiary", icon=":material/tune:", key="plan.object.settings"
         ):
             settings_drawer(view, chosen.name)
+
+
+@st.cache_data(ttl="5m", max_entries=256, show_spinner=False)
+def _row_count(asked: tuple[str, str, str], *, mapping: str, where: str | None) -> int | None:
+    """Rows of the source that the object's filter lets through; None where it did not say."""
+    plan_id = UUID(asked[1])
+    try:
+        return previews.matching(
+            visit.bridge(), visit.actor(), plan_id, mapping=mapping, where=where
+        )
+    except OrgbridgeError:
+        return None
 
 
 @st.dialog("Object settings", position="right", width=520, icon=":material/tune:")

@@ -43,7 +43,7 @@ def _owners(view: editor.EditorView) -> None:
         asked = (str(visit.actor().workspace_id), view.row.revision)
         found = _cached_owners(asked, str(view.row.id))
     for problem in found.problems:
-        st.caption(f":orange[:material/warning: {escaped(problem)}]")
+        boxes.remark(escaped(problem))
     if not found.lines:
         boxes.empty("No owner to map", "No row in scope of this plan has an owner.")
         return

@@ -70,9 +70,7 @@ def dialog(view: editor.EditorView) -> None:
     names = [choice.name for choice in picked if not choice.reason]
     for choice in picked:
         if choice.reason:
-            st.caption(
-                f":orange[{escaped(choice.name)} cannot be chosen: {escaped(choice.reason)}]"
-            )
+            boxes.remark(f"{escaped(choice.name)} cannot be chosen: {escaped(choice.reason)}")
     if names:
         near = _neighbours(view, names[-1])
         names += near.ticked

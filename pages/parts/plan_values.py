@@ -15,7 +15,7 @@ import streamlit as st
 from core.domain.describe import SObject
 from core.plans.value_lists import ListedValue, likely_values, listed_values
 from core.services import editor, previews
-from pages.parts import figures, tables, visit
+from pages.parts import boxes, figures, tables, visit
 
 TABLE_HEIGHT = 220
 OTHERWISE = {
@@ -171,13 +171,12 @@ def _foot(
         [ListedValue(value, label) for value, label in listed.items()],
     )
     with st.container(horizontal=True, vertical_alignment="center", wrap=False):
-        told = (
-            f":orange[{figures.plural(len(lost), 'value')} not in the target's list "
-            f"({figures.plural(rows, 'row')})]"
-            if lost
-            else ":green[Every value is in the target's list]"
-        )
-        st.caption(told, width="stretch")
+        if lost:
+            told = f"{figures.plural(len(lost), 'value')} not in the target's list"
+            boxes.remark(f"{told} ({figures.plural(rows, 'row')})", width="stretch")
+        else:
+            done = "Every value is in the target's list"
+            boxes.remark(done, icon="check", color="green", width="stretch")
         if likely:
             st.button(
                 f"Fill in {len(likely)}",

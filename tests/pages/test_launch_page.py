@@ -94,7 +94,7 @@ def test_an_object_without_a_tick_stays_out_while_the_graph_is_looked_at(
 
     app.session_state["choice.view"] = "graph"
     app.run()
-    assert any("not part of this launch: Contact" in each.value for each in app.caption)
+    assert any("not part of this launch: Contact" in each.value for each in app.markdown)
     app.session_state["choice.view"] = "table"
     app.run()
     assert app.data_editor[0].value["run"].tolist() == [True, False]

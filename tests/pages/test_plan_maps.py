@@ -177,7 +177,7 @@ def test_countries_and_states_are_filled_in_from_the_targets_list(
     app = opened("prepare/plans.py", role=Role.ANALYST, plan=str(plan_id), field=field)
     at = f"inspect.account.{field}"
     app.selectbox(key=f"{at}.kind").set_value("values").run()
-    assert any(lost in each.value for each in app.caption), [each.value for each in app.caption]
+    assert any(lost in each.value for each in app.markdown), [each.value for each in app.markdown]
 
     app.button(key=f"{at}.fill").click().run()
 
