@@ -7,11 +7,14 @@ session on the person's next click, although their WebSocket is still open.
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections.abc import Callable
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TypeVar
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core.api import process
 from core.api.cookies import SESSION_COOKIE
@@ -24,6 +27,22 @@ from pages.parts import state
 T = TypeVar("T")
 #: the session token of whoever asked for a file, while it is made
 _LENT: ContextVar[str] = ContextVar("lent", default="")
+#: an answer counts for one run of a script, and for no longer than this within a long one
+_SEEN_FOR_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """Who was found, for which run of a script and which token."""
+
+    #: Streamlit 1.67 makes a new one for every run: clicks, fragments and callbacks alike
+    run: object
+    token: str
+    visitor: people.Visitor
+    until: float
+
+
+_SEEN: ContextVar[_Seen | None] = ContextVar("seen", default=None)
 
 
 def bridge() -> Orgbridge:
@@ -68,9 +87,20 @@ def kept(act: Callable[[], T]) -> Callable[[], T]:
 
 
 def visitor() -> people.Visitor | None:
-    """The person, or None when the session has ended."""
+    """The person, or None when the session has ended; looked up once in a run of a script."""
     shown = token()
-    return people.who(bridge(), shown) if shown else None
+    if not shown:
+        return None
+    running = None if _LENT.get() else get_script_run_ctx(suppress_warning=True)
+    run = None if running is None else running.parallel_coordinator
+    seen, now_s = _SEEN.get(), time.monotonic()
+    if run is not None and seen is not None and seen.run is run:
+        if seen.token == shown and now_s < seen.until:
+            return seen.visitor
+    found = people.who(bridge(), shown)
+    if found is not None and run is not None:
+        _SEEN.set(_Seen(run, shown, found, now_s + _SEEN_FOR_S))
+    return found
 
 
 def actor() -> Actor:
