@@ -5,6 +5,7 @@ POST /login, /setup, /logout   the act, then 303 to where the person wanted to g
 GET  /oauth/callback           the org sends the browser back here with a code
 GET  /health                   for supervisors
 GET  /door/<file>              style, fonts and icon of these screens
+GET  /home                     the home page, which answers at /
 """
 
 from __future__ import annotations
@@ -177,6 +178,11 @@ async def door_file(request: Request) -> Response:
     return FileResponse(found, headers={"cache-control": "public, max-age=3600"})
 
 
+async def home(_: Request) -> Response:
+    """Lead home: Streamlit answers the default page at ``/`` and knows no address of it."""
+    return RedirectResponse("/", status_code=303)
+
+
 def routes() -> list[BaseRoute]:
     """All routes of the door, to be matched before the pages'."""
     return [
@@ -191,6 +197,7 @@ def routes() -> list[BaseRoute]:
         Route("/oauth/callback", oauth_callback, methods=["GET"]),
         Route("/health", health, methods=["GET"]),
         Route("/door/{name}", door_file, methods=["GET"]),
+        Route("/home", home, methods=["GET"]),
     ]
 
 

@@ -218,3 +218,14 @@ def test_health_tells_whether_a_newer_version_has_overtaken_this_one(
         (200, {"status": "outdated"}),
         (503, {"status": "unavailable"}),
     ]
+
+
+def test_home_by_its_name_leads_home(browser: TestClient, bridge: Orgbridge) -> None:
+    """Streamlit knows the default page at / only; a stranger signs in first."""
+    set_up(browser, bridge)
+    within = browser.get("/home")
+    browser.cookies.clear()
+    outside = browser.get("/home")
+
+    assert (within.status_code, within.headers["location"]) == (303, "/")
+    assert outside.headers["location"] == "/login?next=%2Fhome"
