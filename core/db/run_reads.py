@@ -378,8 +378,8 @@ def rows_resolved(session: Session, run_id: UUID) -> int:
     return int(
         session.scalar(
             text(
-                "SELECT count(DISTINCT (step_id, source_id)) FROM row_failure WHERE run_id = :id"
-                " AND resolved_by_run IS NOT NULL AND kind <> 'left_blank'"
+                "SELECT count(*) FROM (SELECT DISTINCT step_id, source_id FROM row_failure"
+                " WHERE run_id = :id AND resolved_by_run IS NOT NULL AND kind <> 'left_blank') one"
             ),
             {"id": run_id},
         )
@@ -392,9 +392,10 @@ def rows_to_retry(session: Session, run_id: UUID) -> int:
     return int(
         session.scalar(
             text(
-                "SELECT count(DISTINCT (step_id, source_id)) FROM row_failure WHERE run_id = :id"
-                " AND source_id IS NOT NULL AND resolved_by_run IS NULL"
-                " AND kind IN ('blocked', 'failed', 'not_processed') AND code <> 'ANSWER_LOST'"
+                "SELECT count(*) FROM (SELECT DISTINCT step_id, source_id FROM row_failure"
+                " WHERE run_id = :id AND source_id IS NOT NULL AND resolved_by_run IS NULL"
+                " AND kind IN ('blocked', 'failed', 'not_processed')"
+                " AND code <> 'ANSWER_LOST') one"
             ),
             {"id": run_id},
         )
@@ -406,11 +407,11 @@ def relatives(session: Session, run_id: UUID) -> list[Relative]:
     """The run that this one undoes or retries, then those that undo or retry this one."""
     found = session.execute(
         text(
-            "SELECT o.data_schedule_id, o.mode, o.status, o.id = m.parent_run_id,"
-            " coalesce((o.options ->> 'preview')::boolean, false)"
-            " FROM data_migration m JOIN data_migration o"
-            " ON o.id = m.parent_run_id OR o.parent_run_id = m.id"
-            " WHERE m.id = :id ORDER BY o.created_at LIMIT 20"
+            "SELECT data_schedule_id, mode, status, parent_run_id IS DISTINCT FROM :id,"
+            " coalesce((options ->> 'preview')::boolean, false) FROM data_migration"
+            " WHERE parent_run_id = :id"
+            " OR id = (SELECT parent_run_id FROM data_migration WHERE id = :id)"
+            " ORDER BY created_at LIMIT 20"
         ),
         {"id": run_id},
     )

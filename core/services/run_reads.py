@@ -84,6 +84,8 @@ class RunView:
     #: an estimate from the speed so far; None when nothing moves
     seconds_left: float | None
     rows_per_s: int
+    #: the run that it undoes or retries, then those that undo or retry it
+    relatives: tuple[Relative, ...] = ()
 
     @property
     def api_calls(self) -> int:
@@ -130,7 +132,7 @@ def listed(
 
 
 def shown(bridge: Orgbridge, actor: Actor, name: str) -> RunView:
-    """One run as it stands; three indexed reads, polled by the live page.
+    """One run as it stands; four small reads, polled by the live page.
 
     Raises:
         NotFoundError: the workspace has no such run.
@@ -140,12 +142,13 @@ def shown(bridge: Orgbridge, actor: Actor, name: str) -> RunView:
         row = runs.run_named(session, name)
         steps = tuple(run_reads.steps(session, row.id))
         totals = run_reads.totals(session, row.id)
+        relatives = tuple(run_reads.relatives(session, row.id))
     seconds = _seconds(row, bridge.clock())
     speed = totals.done / seconds if seconds else 0.0
     left = None
     if row.status is RunState.RUNNING and speed:
         left = (totals.planned - totals.done) / speed
-    return RunView(row, steps, totals, seconds, left, round(speed))
+    return RunView(row, steps, totals, seconds, left, round(speed), relatives)
 
 
 def throughput(bridge: Orgbridge, actor: Actor, name: str) -> tuple[Tick, ...]:
@@ -200,13 +203,6 @@ def rows_to_retry(bridge: Orgbridge, actor: Actor, name: str) -> int:
     roles.require(actor, Role.VIEWER)
     with bridge.session(actor.workspace_id) as session:
         return run_reads.rows_to_retry(session, runs.run_named(session, name).id)
-
-
-def relatives(bridge: Orgbridge, actor: Actor, name: str) -> tuple[Relative, ...]:
-    """Runs that this one undoes or retries, and those that undo or retry this one."""
-    roles.require(actor, Role.VIEWER)
-    with bridge.session(actor.workspace_id) as session:
-        return tuple(run_reads.relatives(session, runs.run_named(session, name).id))
 
 
 def asks_for_name(bridge: Orgbridge, actor: Actor, row: RunRow) -> bool:

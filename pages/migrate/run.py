@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from core.errors import NotFoundError
 from core.services import run_reads
 from pages import registry
 from pages.parts import (
@@ -42,9 +43,8 @@ TAB_WORDS = {
 }
 
 
-def draw(name: str) -> None:
+def draw(view: run_reads.RunView) -> None:
     """The page of one run."""
-    view = run_reads.shown(visit.bridge(), visit.actor(), name)
     row = view.row
     with rows.head(
         f"{row.plan_name or 'Deleted plan'} · {'undo' if row.mode == 'undo' else 'run'}",
@@ -64,7 +64,7 @@ def draw(name: str) -> None:
     )
     run_waits.relatives(view)
     run_waits.draw(view)
-    run_live.draw(row)
+    run_live.draw(view)
     tabs(view)
 
 
@@ -101,10 +101,34 @@ def moving(body: Callable[[run_reads.RunView], None], view: run_reads.RunView) -
     boxes.acted(body, run_live.now(visit.bridge(), visit.actor(), view.row.name, workspace=here))
 
 
-asked = st.query_params.get("run")
-if asked:
-    boxes.acted(draw, asked)
-else:
-    boxes.empty("No run chosen", "Open one from the list of runs.")
+def nothing_to_draw(*, asked: str) -> None:
+    """No run was asked for, or none of that name is here: the way back to the list."""
+    with rows.head("Run"):
+        pass
+    if asked:
+        boxes.empty(
+            f"There is no run {asked} in this workspace",
+            "It may have been deleted with its plan's history, or the address is cut.",
+            icon=":material/search_off:",
+        )
+    else:
+        boxes.empty("No run chosen", "Open one from the list of runs.")
     if st.button("Runs", icon=":material/arrow_back:", key="run.none"):
         registry.go("runs")
+
+
+def draw_asked(name: str) -> None:
+    """The run of that name, or that there is none."""
+    try:
+        view = run_reads.shown(visit.bridge(), visit.actor(), name)
+    except NotFoundError:
+        nothing_to_draw(asked=name)
+        return
+    draw(view)
+
+
+asked = st.query_params.get("run")
+if asked:
+    boxes.acted(draw_asked, asked)
+else:
+    nothing_to_draw(asked="")

@@ -11,7 +11,7 @@ from core.domain.states import FINISHED_RUNS, RunState
 from core.errors import OrgbridgeError
 from core.services import launching, plans, retrying, run_reads, undoing
 from pages import registry
-from pages.parts import boxes, confirm, figures, state, visit, words
+from pages.parts import boxes, confirm, figures, settled, state, visit, words
 from pages.parts.boxes import escaped
 
 #: beyond, a table in a dialog scrolls
@@ -30,7 +30,7 @@ def rows_left(view: run_reads.RunView) -> int:
     """Rows that did not arrive and have not since; 0 where none may be tried again."""
     if not can_retry(view) or not view.totals.failed:
         return 0
-    return run_reads.rows_to_retry(visit.bridge(), visit.actor(), view.row.name)
+    return settled.rows_to_retry(view)
 
 
 def can_undo(view: run_reads.RunView) -> bool:

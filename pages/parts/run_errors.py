@@ -9,10 +9,11 @@ import pandas as pd
 import streamlit as st
 
 from core.domain.roles import Role
+from core.domain.states import RunState
 from core.errors import OrgbridgeError
 from core.services import retrying, run_files, run_reads, running
 from pages import registry
-from pages.parts import boxes, export, figures, run_again, tables, visit, words
+from pages.parts import boxes, export, figures, run_again, settled, tables, visit, words
 from pages.parts.boxes import escaped
 
 #: where one goes to mend it; violet and gray stay readable on a selected row
@@ -40,7 +41,7 @@ GROUP_ROWS = 100_000
 
 def draw(view: run_reads.RunView) -> None:
     """The groups left, the chosen one right."""
-    groups = run_reads.failure_groups(visit.bridge(), visit.actor(), view.row.name)
+    groups = settled.failure_groups(view)
     if not groups:
         _none_failed(view)
         return
@@ -76,6 +77,16 @@ def _none_failed(view: run_reads.RunView) -> None:
             told = "Every row was taken back."
         title = "No row would fail" if only_read else "No row failed"
         boxes.empty(title, told, icon=":material/task_alt:")
+        return
+    if view.row.status is RunState.SUCCEEDED:
+        is_undo = view.row.mode == "undo"
+        boxes.empty(
+            "Nothing to take back" if is_undo else "No row to send",
+            "The run had left nothing in the target."
+            if is_undo
+            else "No record of the source matched the plan and its filters.",
+            icon=":material/task_alt:",
+        )
         return
     is_over = view.row.finished_at is not None
     told = "It ended before the first row." if is_over else "Rows that fail appear here with why."

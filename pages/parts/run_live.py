@@ -33,9 +33,9 @@ PASSES = {
     "undo": " (undo)",
 }
 COLUMNS = {
-    "object": st.column_config.TextColumn("Object", pinned=True, width=150),
+    "object": st.column_config.TextColumn("Object", width=160),
     "status": words.pills("Status", words.STATUSES.values(), width=90),
-    "done": tables.share_column("Progress", width=90),
+    "done": tables.share_column("Progress", width=80),
     "written": tables.rows_column("Written", width=62),
     "failed": tables.rows_column("Failed", width=50),
     "rows": tables.rows_column("Rows", width=65),
@@ -44,7 +44,7 @@ COLUMNS = {
 #: while it moves: how fast, and how long still, in place of how long it took
 MOVING_COLUMNS = {
     **{name: column for name, column in COLUMNS.items() if name != "took"},
-    "object": st.column_config.TextColumn("Object", pinned=True, width=135),
+    "object": st.column_config.TextColumn("Object", width=145),
     "done": tables.share_column("Progress", width=70),
     "speed": tables.rows_column("Rows/s", width=50),
     "left": st.column_config.TextColumn("Left", width=60),
@@ -56,31 +56,33 @@ def moves(row: run_reads.RunRow) -> bool:
     return row.status not in FINISHED_RUNS and row.status not in run_reads.WAITING
 
 
-def draw(row: run_reads.RunRow) -> None:
+def draw(first: run_reads.RunView) -> None:
     """Draw the live part; polls only while the run can move, and redraws the page when its state
     is another one."""
-    known = row.status
+    row = first.row
+    known, is_over = row.status, row.status in FINISHED_RUNS
     tick = None if known in FINISHED_RUNS else SLOW_TICK if known in run_reads.WAITING else TICK
 
     @st.fragment(run_every=tick, key="run.live")
     def part() -> None:
         here = str(row.workspace_id)
-        view = now(visit.bridge(), visit.actor(), row.name, workspace=here)
+        view = first
+        if not is_over:
+            view = now(visit.bridge(), visit.actor(), row.name, workspace=here)
         if view.row.status is not known:
             st.rerun()
         _progress(view)
         _figures(view)
         steps = shown_steps(view)
         if not steps:
-            if known not in FINISHED_RUNS:
+            if not is_over:
                 st.caption("Objects and throughput appear when the first rows are read.")
             return
         left, right = st.columns([0.6, 0.4], gap="medium")
         with left:
-            is_over = known in FINISHED_RUNS
             columns = COLUMNS if is_over else MOVING_COLUMNS
             tables.show(
-                steps_frame(steps, list(columns), of=known),
+                steps_frame(steps, list(columns), of=view.row),
                 columns,
                 key=f"run.steps.{'over' if is_over else 'moving'}",
                 alt="Progress of every object of this run",
@@ -107,24 +109,32 @@ def now(_bridge: Orgbridge, _actor: Actor, name: str, *, workspace: str) -> run_
 
 
 def steps_frame(
-    steps: Sequence[run_reads.StepLine], columns: Sequence[str], *, of: RunState
+    steps: Sequence[run_reads.StepLine], columns: Sequence[str], *, of: run_reads.RunRow
 ) -> pd.DataFrame:
     """One row per object and pass."""
+    waits = of.status in run_reads.WAITING
     lines = [
         {
             "object": told_name(step),
-            "status": [words.word(words.STATUSES, status_of(step, of)).label],
+            "status": [words.word(words.STATUSES, status_of(step, of.status)).label],
             "done": share_done(step),
             "written": step.written,
             "failed": step.not_ok,
-            "rows": step.planned,
-            "took": figures.duration(took_s(step)),
-            "speed": speed(step),
-            "left": left(step),
+            "rows": planned(step),
+            "took": figures.duration(took_s(step, until=of.finished_at)),
+            "speed": None if waits else speed(step),
+            "left": figures.MISSING if waits and step.finished_at is None else left(step),
         }
         for step in steps
     ]
     return tables.frame([{name: line[name] for name in columns} for line in lines], list(columns))
+
+
+def planned(step: run_reads.StepLine) -> int | None:
+    """Rows that the step is about; of a later pass it is known only once it has ended."""
+    if step.planned or step.phase in ("load", "undo"):
+        return step.planned
+    return step.written or None
 
 
 def told_name(step: run_reads.StepLine) -> str:
@@ -141,9 +151,12 @@ def shown_steps(view: run_reads.RunView) -> list[run_reads.StepLine]:
 
 def status_of(step: run_reads.StepLine, of: RunState) -> str:
     """A step that ended with rows that are not ok is partial, never green; one that its run left in
-    the middle is what became of the run."""
-    if of in FINISHED_RUNS and step.status == StepState.RUNNING:
-        return of.value
+    the middle is what became of the run, or waits as it does."""
+    if step.status == StepState.RUNNING:
+        if of in FINISHED_RUNS:
+            return of.value
+        if of in run_reads.WAITING:
+            return StepState.PAUSED
     is_partial = step.status == StepState.SUCCEEDED and step.not_ok
     return StepState.PARTIAL if is_partial else step.status
 
@@ -155,11 +168,12 @@ def share_done(step: run_reads.StepLine) -> float:
     return figures.share(step.done, step.planned)
 
 
-def took_s(step: run_reads.StepLine) -> float | None:
-    """Seconds that a step took, or has taken so far."""
+def took_s(step: run_reads.StepLine, *, until: datetime | None = None) -> float | None:
+    """Seconds that a step took, or has taken so far; ``until`` is when its run ended."""
     if step.started_at is None:
         return None
-    return ((step.finished_at or datetime.now(UTC)) - step.started_at).total_seconds()
+    end = step.finished_at or until or datetime.now(UTC)
+    return max(0.0, (end - step.started_at).total_seconds())
 
 
 def speed(step: run_reads.StepLine) -> int | None:
@@ -224,7 +238,13 @@ def _figures(view: run_reads.RunView) -> None:
         delta_arrow="off",
         border=True,
     )
-    speed.metric("Throughput", f"{figures.count(view.rows_per_s)} rows/s", "average", **plain)
+    waits = row.status in run_reads.WAITING
+    speed.metric(
+        "Throughput",
+        figures.MISSING if waits else f"{figures.count(view.rows_per_s)} rows/s",
+        "waits" if waits else "average",
+        **plain,
+    )
     is_counted = bool(view.row.summary.get("api_calls"))
     calls.metric(
         "API calls",
@@ -232,7 +252,7 @@ def _figures(view: run_reads.RunView) -> None:
         "source and target" if is_counted else "none yet",
         **plain,
     )
-    elapsed.metric("Elapsed", figures.duration(view.seconds), _ends(row), **plain)
+    elapsed.metric("Elapsed", figures.duration(view.seconds), _ends(view), **plain)
 
 
 def _written_word(row: run_reads.RunRow) -> str:
@@ -241,9 +261,13 @@ def _written_word(row: run_reads.RunRow) -> str:
     return "Would be written" if row.mode == "dry-run" else "Rows written"
 
 
-def _ends(row: run_reads.RunRow) -> str:
+def _ends(view: run_reads.RunView) -> str:
+    row = view.row
     if row.finished_at is not None:
         return f"finished {figures.when(row.finished_at)}"
+    if view.seconds_left is not None:
+        end = visit.now() + timedelta(seconds=view.seconds_left)
+        return f"finish ≈ {figures.ahead(end)}"
     return "not started" if row.started_at is None else f"since {figures.when(row.started_at)}"
 
 
@@ -265,13 +289,17 @@ def _throughput(
         x=at,
         y=[tick.rows for tick in ticks],
         name="rows/s",
-        mode="lines",
+        mode="lines" if len(at) > 1 else "markers",
         fill="tozeroy",
         line={"color": shades["blue"], "width": 2},
         fillcolor=shades["blue_area"],
     )
     figure.add_bar(
-        x=at, y=[tick.failed for tick in ticks], name="failed/s", marker_color=shades["red"]
+        x=at,
+        y=[tick.failed for tick in ticks],
+        name="failed/s",
+        marker_color=shades["red"],
+        width=None if len(at) > 1 else 1_000,  # milliseconds: one bar alone would be a hair
     )
     figure.update_layout(title={"text": "Throughput", "font": {"size": 13}, "x": 0})
     figure.update_yaxes(rangemode="tozero")

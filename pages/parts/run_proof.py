@@ -10,7 +10,7 @@ import streamlit as st
 from core.errors import OrgbridgeError
 from core.services import proof, run_reads
 from pages import registry
-from pages.parts import export, figures, tables, visit, words
+from pages.parts import export, figures, settled, tables, visit, words
 from pages.parts.boxes import escaped
 
 VERDICTS = {
@@ -71,7 +71,7 @@ SHOWN_DIFFERENCES = 200
 def draw(view: run_reads.RunView) -> None:
     """The whole tab."""
     name = view.row.name
-    found = proof.shown(visit.bridge(), visit.actor(), name)
+    found = settled.proved(view)
     _head(found)
     tables.show(
         tables.frame(

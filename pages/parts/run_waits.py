@@ -58,7 +58,7 @@ def draw(view: run_reads.RunView) -> None:
 
 def relatives(view: run_reads.RunView) -> None:
     """Runs that this one retries or undoes, and those that retry or undo it, a click away."""
-    found = run_reads.relatives(visit.bridge(), visit.actor(), view.row.name)
+    found = view.relatives
     if not found:
         return
     with st.container(horizontal=True, vertical_alignment="center"):

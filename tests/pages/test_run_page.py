@@ -161,3 +161,88 @@ def test_rows_that_wait_their_turn_count_as_planned(
 
 _HALF_WAY = """UPDATE run_step SET status = 'running', finished_at = NULL,
     cursor = '{"sizes": [25, 15]}'"""
+
+
+def test_a_run_that_stopped_counts_no_time_after_its_end(
+    bridge: Orgbridge, actor: Actor, opened: Opened
+) -> None:
+    """Its object was under way when it was cancelled."""
+    _plant(bridge, actor, "Cancelled")
+    with bridge.session(actor.workspace_id) as session:
+        session.execute(text(_HALF_WAY))
+        session.execute(text(_LONG_AGO))
+
+    app = opened("migrate/run.py", run=RUN)
+
+    assert app.dataframe[0].value["took"].tolist() == ["20 s"]
+
+
+_LONG_AGO = """WITH moved AS (UPDATE data_migration SET started_at = now() - interval '3 hours',
+      finished_at = now() - interval '3 hours' + interval '30 s')
+    UPDATE run_step SET started_at = now() - interval '3 hours' + interval '10 s'"""
+
+
+@pytest.mark.parametrize("status", ["Paused", "Waiting for decision"])
+def test_a_run_that_waits_foretells_nothing(
+    bridge: Orgbridge, actor: Actor, opened: Opened, status: str
+) -> None:
+    """Its pace would fall, and the time left would grow, for as long as nobody comes."""
+    _plant(bridge, actor, status)
+    with bridge.session(actor.workspace_id) as session:
+        session.execute(text(_HALF_WAY))
+        session.execute(text("UPDATE data_migration SET finished_at = NULL"))
+
+    app = opened("migrate/run.py", run=RUN)
+
+    (line,) = app.dataframe[0].value.to_dict("records")
+    assert (line["status"], line["left"]) == (["Paused"], "—")
+    assert line["speed"] is None
+    assert {"Throughput": "—"}.items() <= {each.label: each.value for each in app.metric}.items()
+
+
+def test_a_run_that_found_nothing_says_so_and_not_that_it_broke_off(
+    bridge: Orgbridge, actor: Actor, opened: Opened
+) -> None:
+    _plant(bridge, actor, "Succeeded")
+    with bridge.session(actor.workspace_id) as session:
+        session.execute(text("DELETE FROM row_failure"))
+        session.execute(text("UPDATE run_step SET read_rows = 0, inserted = 0, failed = 0"))
+
+    app = opened("migrate/run.py", run=RUN)
+
+    told = "\n".join(str(part.value) for part in (*app.markdown, *app.caption))
+    assert "No row to send" in told
+    assert "before the first row" not in told
+
+
+@pytest.mark.parametrize("asked", ["nobody-1121-knows", ""])
+def test_an_address_without_a_run_leads_back_to_the_list(opened: Opened, asked: str) -> None:
+    app = opened("migrate/run.py", run=asked)
+
+    assert [title.value for title in app.title] == ["Run"]
+    assert "run.none" in [str(button.key) for button in app.button]
+    assert not app.error
+
+
+def test_what_a_retry_brought_is_seen_although_the_run_is_over(
+    bridge: Orgbridge, actor: Actor, finished: str, opened: Opened
+) -> None:
+    """Answers about a run that is over are kept; a retry of it makes them new."""
+    before = opened("migrate/run.py", run=finished)
+    with bridge.session(actor.workspace_id) as session:
+        session.execute(text(_RETRIED))
+        session.execute(text(_RESOLVED))
+
+    after = before.run()
+
+    assert "Retry 1 row…" in [button.label for button in after.button]
+    assert any("arrived in a later run" in str(each.value) for each in after.caption)
+
+
+_RETRIED = """INSERT INTO data_migration (id, data_schedule_id, status, mode, plan_id,
+     source_org_id, target_org_id, requested_by, started_at, finished_at, parent_run_id)
+   SELECT gen_random_uuid(), 'again-1', 'Succeeded', 'retry', plan_id, source_org_id,
+     target_org_id, 'mira@acme.example', now(), now(), id FROM data_migration"""
+_RESOLVED = """UPDATE row_failure SET resolved_by_run =
+     (SELECT id FROM data_migration WHERE data_schedule_id = 'again-1')
+   WHERE source_id IN (SELECT source_id FROM row_failure ORDER BY source_id LIMIT 2)"""
