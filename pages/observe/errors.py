@@ -11,14 +11,14 @@ from core.services import logs
 from pages.parts import boxes, choice, error_card, export, rows, tables, visit, words
 
 COLUMNS = {
-    "count": tables.rows_column("Rows", width=75),
-    "code": st.column_config.TextColumn("Reason", pinned=True, width=190),
-    "message": st.column_config.TextColumn("Message", width=280),
+    "count": tables.rows_column("Rows", width=58),
+    "code": st.column_config.TextColumn("Reason", pinned=True, width=185),
+    "message": st.column_config.TextColumn("Message", width=225),
     "objects": st.column_config.TextColumn("Objects", width=120),
-    "runs": tables.rows_column("Runs", width=65),
-    "days": st.column_config.BarChartColumn("Last 30 days", width=110, y_min=0),
-    "last": tables.time_column("Last seen", width=170),
-    "state": words.pills("State", error_card.STATES.values(), width=90),
+    "runs": tables.rows_column("Runs", width=52),
+    "days": st.column_config.BarChartColumn("Last 30 days", width=96, y_min=0),
+    "last": tables.time_column("Last seen", width=155),
+    "state": words.pills("State", error_card.STATES.values(), width=80),
 }
 
 

@@ -7,7 +7,6 @@ from dataclasses import asdict
 import streamlit as st
 
 from core.services import audit, logs, orgs
-from pages import registry
 from pages.parts import boxes, log_filter, log_parts, operation_form, rows, tables, visit
 
 #: what of the filter the link to the CSV carries
@@ -22,7 +21,7 @@ def asked() -> logs.LogFilter:
     chosen = kinds.multiselect(
         "Kind",
         logs.KINDS,
-        format_func=lambda kind: kind.replace("_", " ").capitalize(),
+        format_func=log_parts.kind_name,
         key="kind_of_log",
         bind="query-params",
         placeholder="Every kind",
@@ -67,12 +66,8 @@ def draw() -> None:
     )
     tables.page_of(found.total, key="logs.page")
     position = tables.picked(chosen)
-    if position is None:
-        return
-    row = found.rows[position]
-    if row.run_name and st.button(f"Open run {row.run_name}", key="logs.run"):
-        registry.go("run", run=row.run_name)
-    log_parts.entry(row)
+    there = position is not None and position < len(found.rows)
+    log_parts.opened(found.rows[position] if there else None)
 
 
 boxes.acted(draw)

@@ -13,15 +13,15 @@ from pages.parts import audit_words, tables
 
 COLUMNS = {
     "at": st.column_config.DatetimeColumn(
-        "When (UTC)", format="YYYY-MM-DD HH:mm:ss", timezone="UTC", pinned=True, width=160
+        "When (UTC)", format="YYYY-MM-DD HH:mm:ss", timezone="UTC", pinned=True, width=150
     ),
-    "actor": st.column_config.TextColumn("Who", width=150),
-    "action": st.column_config.TextColumn("Action", width=180),
-    "subject": st.column_config.TextColumn("On", width=190),
-    "reason": st.column_config.TextColumn("Reason", width=120),
-    "before": st.column_config.JsonColumn("Before", width=105),
-    "after": st.column_config.JsonColumn("After", width=110),
-    "origin": st.column_config.TextColumn("From", width=90),
+    "actor": st.column_config.TextColumn("Who", width=140),
+    "action": st.column_config.TextColumn("Action", width=165),
+    "subject": st.column_config.TextColumn("On", width=175),
+    "reason": st.column_config.TextColumn("Reason", width=100),
+    "before": st.column_config.JsonColumn("Before", width=95),
+    "after": st.column_config.JsonColumn("After", width=100),
+    "origin": st.column_config.TextColumn("From", width=80),
 }
 
 

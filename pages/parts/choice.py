@@ -39,6 +39,32 @@ def segmented(
     return chosen
 
 
+def pills(
+    label: str,
+    options: Sequence[str],
+    *,
+    key: str,
+    default: Sequence[str],
+    format_func: Callable[[Any], str],
+    **look: Any,
+) -> list[str]:
+    """The chosen options, in their order; ``key`` names them in the address, in any case of
+    letters, and is absent while they are the default."""
+    held = f"choice.{key}"
+    if held not in st.session_state:
+        asked = {text.lower() for text in st.query_params.get_all(key)}
+        st.session_state[held] = [one for one in options if one.lower() in asked] or list(default)
+    picked = st.pills(
+        label, options, selection_mode="multi", format_func=format_func, key=held, **look
+    )
+    chosen = [one for one in options if one in picked]
+    if set(chosen) == set(default):
+        st.query_params.pop(key, None)
+    elif chosen != st.query_params.get_all(key):
+        st.query_params[key] = chosen
+    return chosen
+
+
 def tabs(titles: Mapping[str, str], *, key: str) -> tuple[str, Any]:
     """Tabs by name; the open one's name and its container, the others are not computed.
 

@@ -28,6 +28,8 @@ COLUMNS = {
 }
 #: rows that a table tints; beyond, the styling costs more than it shows
 STYLED_ROWS = 200
+#: per cent from which the axis of shares may begin, where every object has more
+AXIS_FROM = 70
 REASONS = {
     "filtered": "Left out by the plan's filter",
     "deleted_since": "Was there, deleted in the target since",
@@ -85,7 +87,8 @@ def frame(found: Sequence[Row]) -> pd.DataFrame:
     return tables.frame(
         [
             {
-                **{name: row[name] for name in ("name", "source", "target", "missing", "extra")},
+                **{name: row[name] for name in ("source", "target", "missing", "extra")},
+                "name": label(row),
                 "verdict": [VERDICTS[row["verdict"]].label],
                 "share": share_there(row),
             }
@@ -136,9 +139,9 @@ def _chart(found: Sequence[Row]) -> None:
     known = [row for row in found if row["source"] is not None and row["target"] is not None]
     worst_last = sorted(known, key=lambda row: -(share_there(row) or 0))
     shades = palette.shades()
-    names = [row["name"] for row in worst_last]
+    names = [label(row) for row in worst_last]
     figure = go.Figure()
-    for label, color, number in (
+    for series, color, number in (
         ("There", shades["green"], lambda row: row["source"] - row["missing"]),
         ("Missing", shades["red"], lambda row: row["missing"]),
         ("Extra", shades["orange"], lambda row: row["extra"]),
@@ -147,11 +150,15 @@ def _chart(found: Sequence[Row]) -> None:
         figures_ = [number(row) for row in worst_last]
         if scale == "share":
             figures_ = [figures.share(a, b) for a, b in zip(figures_, whole, strict=True)]
-        figure.add_bar(y=names, x=figures_, name=label, orientation="h", marker_color=color)
+        figure.add_bar(y=names, x=figures_, name=series, orientation="h", marker_color=color)
     figure.update_layout(
         barmode="stack", bargap=0.35, hovermode="y unified", legend_traceorder="normal"
     )
     figure.update_xaxes(rangemode="tozero", ticksuffix=" %" if scale == "share" else "")
+    least = min((share_there(row) or 0 for row in known), default=0)
+    if scale == "share" and least >= AXIS_FROM:
+        # small shares would not be seen; the ticks say where the axis begins
+        figure.update_xaxes(range=[AXIS_FROM, 100], dtick=10)
     palette.draw(
         figure,
         key="counts.chart",
@@ -169,7 +176,7 @@ def drill_down(row: Row, reasons: Mapping[str, Any] | None, *, source_url: str =
     missing, extra = exact(row, reasons)
     with st.container(border=True):
         st.markdown(
-            f"**{escaped(row['name'])}** :gray[{figures.count(missing)} rows missing, "
+            f"**{escaped(label(row))}** :gray[{figures.count(missing)} rows missing, "
             f"{figures.count(extra)} extra in the target]"
         )
         for note in (row["note"], row["source_error"], row["target_error"]):
@@ -245,6 +252,19 @@ def _marked(data: pd.DataFrame) -> Any:
         return data
     red = f"color: {palette.shades()['red']}; font-weight: 600"
     return data.style.map(lambda number: red if number else "", subset=["missing"])
+
+
+def label(row: Row) -> str:
+    """An object as its org calls it; with the mapping's name where that says more.
+
+    >>> label({"name": "contact", "source_object": "Contact", "target_object": "Contact"})
+    'Contact'
+    >>> label({"name": "people", "source_object": "Lead", "target_object": "Contact"})
+    'Lead → Contact · people'
+    """
+    source, target, name = row["source_object"], row["target_object"], row["name"]
+    pair = source if source == target else f"{source} → {target}"
+    return pair if name.lower() in (source.lower(), target.lower()) else f"{pair} · {name}"
 
 
 def csv_of(found: Sequence[Row]) -> bytes:

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.parts import boxes, export, figures, tables, words
+from pages.parts import boxes, choice, export, figures, tables, words
 from pages.parts.boxes import escaped
 
 Row = Mapping[str, Any]
@@ -32,13 +32,12 @@ VERDICTS = {
     "leave": words.Word("Leave", "gray", "remove"),
 }
 COLUMNS = {
-    "object": st.column_config.TextColumn("Object", pinned=True, width=75),
-    "field": st.column_config.TextColumn("Field", pinned=True, width=110),
-    "kind": words.pills("Difference", KINDS.values(), width=105),
-    "source": st.column_config.TextColumn("Source", width=100),
+    "object": st.column_config.TextColumn("Object", pinned=True, width=100),
+    "field": st.column_config.TextColumn("Field", pinned=True, width=124),
+    "kind": words.pills("Difference", KINDS.values(), width=100),
+    "source": st.column_config.TextColumn("Source", width=118),
     "target": st.column_config.TextColumn("Target", width=118),
-    "effect": words.pills("Effect on data", SEVERITIES.values(), width=108),
-    "deploy": words.pills("Deploy", VERDICTS.values(), width=80),
+    "effect": words.pills("Effect on data", SEVERITIES.values(), width=117),
 }
 #: in place of a field, what concerns its object
 WHOLE = "(whole object)"
@@ -94,14 +93,12 @@ def filters(rows: Sequence[Row]) -> list[Row]:
     """Pills of kinds with counts, objects, a search; the rows that are left."""
     counts = {kind: sum(row["kind"] == kind for row in rows) for kind in KINDS}
     with st.container(horizontal=True, vertical_alignment="center"):
-        kinds = st.pills(
+        kinds = choice.pills(
             "Kinds",
             list(KINDS),
             default=["only_source", "different"],
-            selection_mode="multi",
             format_func=lambda kind: f"{KINDS[kind].label} {figures.count(counts[kind])}",
             key="kind",
-            bind="query-params",
             label_visibility="collapsed",
         )
         objects = st.multiselect(
@@ -145,7 +142,6 @@ def table(rows: Sequence[Row]) -> Row | None:
                 "source": row["source_summary"] or figures.MISSING,
                 "target": row["target_summary"] or figures.MISSING,
                 "effect": [SEVERITIES[row["severity"]].label],
-                "deploy": [VERDICTS[row["verdict"]].label],
             }
             for row in rows
         ],
@@ -172,6 +168,7 @@ def card(row: Row) -> None:
         st.markdown(f"**{escaped(place)}**  {kind.badge}")
         summaries = dict.fromkeys(one for one in (row["source_summary"], row["target_summary"]))
         st.caption(escaped(" → ".join(one for one in summaries if one)))
+        st.markdown(f":gray[To bring the target in line:] {VERDICTS[row['verdict']].badge}")
         properties = row["properties"]
         if properties:
             # no grid: its cells would cut what is to be read

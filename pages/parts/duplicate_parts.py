@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.services import duplicates
 from core.services.duplicates import Board, Cluster
-from pages.parts import boxes, confirm, export, figures, tables, visit
+from pages.parts import boxes, choice, confirm, export, figures, tables, visit
 from pages.parts.boxes import escaped
 from pages.parts.duplicate_compare import LETTERS
 
@@ -65,14 +65,12 @@ def filtered(clusters: Sequence[Cluster]) -> list[Cluster]:
     """Segments with counts and a slider of the score; the clusters that are left."""
     counts = {name: sum(state_of(one) == name for one in clusters) for name in STATES}
     with st.container(horizontal=True, vertical_alignment="center"):
-        shown = st.segmented_control(
+        shown = choice.segmented(
             "Show",
             list(STATES),
             default="open",
-            required=True,
             format_func=lambda name: f"{STATES[name]} {figures.count(counts[name])}",
             key="show",
-            bind="query-params",
             label_visibility="collapsed",
         )
         low, high = st.slider(

@@ -20,12 +20,12 @@ STATES = {
 }
 
 COLUMNS = {
-    "source_id": st.column_config.TextColumn("Source record", pinned=True, width=190),
-    "sobject": st.column_config.TextColumn("Object", width=170),
-    "message": st.column_config.TextColumn("What was said", width=330),
+    "source_id": st.column_config.TextColumn("Source record", pinned=True, width=165),
+    "sobject": st.column_config.TextColumn("Object", width=140),
+    "message": st.column_config.TextColumn("What was said", width=255),
     "run": st.column_config.TextColumn("Run", width=150),
-    "at": tables.time_column("When", width=160),
-    "later": st.column_config.CheckboxColumn("Arrived later", width=90),
+    "at": tables.time_column("When", width=155),
+    "later": st.column_config.CheckboxColumn("Arrived later", width=92),
 }
 
 

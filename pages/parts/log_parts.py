@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
@@ -11,15 +12,17 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from core.services import logs
+from pages import registry
 from pages.parts import audit_words, boxes, figures, palette, tables, visit, words
+from pages.parts.boxes import escaped
 
 COLUMNS = {
-    "at": tables.time_column("When", width=160, pinned=True),
-    "kind": st.column_config.TextColumn("Kind", width=140),
-    "status": words.pills("Status", words.STATUSES.values(), width=110),
-    "who": st.column_config.TextColumn("Who", width=130),
-    "message": st.column_config.TextColumn("What happened", width=300),
-    "orgs": st.column_config.TextColumn("Orgs", width=160),
+    "at": tables.time_column("When", width=155, pinned=True),
+    "kind": st.column_config.TextColumn("Kind", width=130),
+    "status": words.pills("Status", words.STATUSES.values(), width=100),
+    "who": st.column_config.TextColumn("Who", width=125),
+    "message": st.column_config.TextColumn("What happened", width=270),
+    "orgs": st.column_config.TextColumn("Orgs", width=190),
 }
 
 
@@ -33,7 +36,7 @@ def frame(found: Sequence[logs.LogRow]) -> pd.DataFrame:
         [
             {
                 "at": row.created_at,
-                "kind": row.kind.replace("_", " ").capitalize(),
+                "kind": kind_name(row.kind),
                 "status": [words.word(words.STATUSES, row.status).label],
                 "who": row.who,
                 "message": _told(row),
@@ -165,12 +168,37 @@ def _per_day(days: Sequence[logs.DayCount], *, height: int) -> None:
     palette.draw(figure, key="logs.chart", alt="Log entries per day by status", height=height)
 
 
-def entry(row: logs.LogRow) -> None:
-    """All that is kept of one entry."""
-    with st.expander("All columns", expanded=True, key="logs.entry"):
-        boxes.acted(_whole, row)
+def opened(row: logs.LogRow | None) -> None:
+    """Opens the drawer of the row that was just chosen; one that was closed stays closed."""
+    chosen = "" if row is None else str(row.id)
+    before = st.session_state.get("logs.opened")
+    st.session_state["logs.opened"] = chosen
+    if row is not None and chosen != before:
+        drawer(row)
+
+
+@st.dialog("Log entry", position="right", width=560, icon=":material/receipt_long:")
+def drawer(row: logs.LogRow) -> None:
+    """All that is kept of one entry, and the way to its run."""
+    word = words.word(words.STATUSES, row.status)
+    st.markdown(f"**{escaped(kind_name(row.kind))}** {word.badge}")
+    st.caption(escaped(f"{figures.when(row.created_at)} · {row.who} · {_told(row)}"))
+    if row.run_name and st.button(f"Open run {escaped(row.run_name)}", key="logs.run"):
+        registry.go("run", run=row.run_name)
+    boxes.acted(_whole, row)
+
+
+def kind_name(kind: str) -> str:
+    """A kind of entry in words."""
+    return kind.replace("_", " ").capitalize()
 
 
 def _whole(row: logs.LogRow) -> None:
     found = logs.entry(visit.bridge(), visit.actor(), row.kind, entry_id=row.id)
-    st.json({name: value for name, value in found.items() if value is not None}, expanded=1)
+    # as text: the element would show ids and moments the way Python writes them
+    told = {name: value for name, value in found.items() if value is not None}
+    st.json(json.dumps(told, ensure_ascii=False, default=_plain), expanded=1)
+
+
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)

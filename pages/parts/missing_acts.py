@@ -27,8 +27,14 @@ def buttons(plan: str, row: Mapping[str, Any], *, is_told: bool) -> bool:
     name = row["name"]
     wanted = False
     with st.container(horizontal=True):
-        if not is_told and (row["missing"] or count_parts.hides_some(row)):
-            wanted = st.button(f"List the missing rows of {name}", key="counts.explain")
+        if not is_told:
+            some = row["missing"] or count_parts.hides_some(row)
+            told = escaped(count_parts.label(row))
+            # rows of others hide as many that were deleted: only the ids tell
+            wanted = st.button(
+                f"List the missing rows of {told}" if some else f"Look for missing rows of {told}",
+                key="counts.explain",
+            )
         if is_told:
             here = (visit.bridge(), visit.actor())
             export.button(

@@ -26,6 +26,7 @@ from pages.parts import (
 from pages.parts.boxes import escaped
 
 KIND = "record_counts"
+BASELINES = {"filter": "with the plan's filters", "all": "all rows, no filter"}
 
 
 def chosen_plan() -> plans.PlanRow | None:
@@ -98,6 +99,7 @@ def result(row: plans.PlanRow, entry: operations.LogEntry, *, may_count: bool) -
         ),
         f"counted {figures.when(entry.finished_at)} by "
         f"{escaped(figures.person(entry.requested_by))}",
+        BASELINES[entry.parameters.get("baseline", "filter")],
         f"{figures.count(calls['source'] + calls['target'])} API calls",
     )
     count_parts.metrics(found["objects"])

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -68,6 +69,21 @@ def test_acts_among_the_logs_are_told_in_words(opened: Opened) -> None:
     of_trail = told[told["kind"] == "Audit"]["message"].to_list()
     assert "Invited a person" in of_trail
     assert not any("." in one for one in of_trail)
+
+
+def test_an_entry_is_told_whole_as_data(drawn: Opened) -> None:
+    """Ids and moments as text, not as a programming language writes them."""
+    dialog = drawn(
+        "from core.services import logs\n"
+        "from pages.parts import log_parts, visit\n"
+        "here = (visit.bridge(), visit.actor())\n"
+        "log_parts.drawer(logs.logs(*here, logs.LogFilter(kinds=('audit',))).rows[0])"
+    )
+
+    assert not dialog.exception and not dialog.error
+    told = json.loads(dialog.json[0].value)
+    assert dt.datetime.fromisoformat(told["at"]).tzinfo is not None
+    assert str(UUID(told["id"])) == told["id"]
 
 
 def test_days_of_an_address_narrow_the_logs(

@@ -79,6 +79,12 @@ def test_fields_are_compared_and_one_is_told_property_by_property(
     assert table["source"].to_list() == ["Text(10)", "Text(80)"]
     assert any("Its values have nowhere to go" in box.value for box in page.markdown)
 
+    page.button_group(key="choice.kind").set_value(["different"]).run()
+    assert page.dataframe[0].value["field"].to_list() == ["LastName"]
+    assert "different" in page.query_params["kind"]
+    linked = opened("verify/differences.py", a="Legacy", b="New", kind="different")
+    assert linked.dataframe[0].value["field"].to_list() == ["LastName"]
+
 
 VERIFY = {
     "verify/counts.py": ("record_counts", "counts.act", {}),
@@ -234,7 +240,7 @@ def test_records_of_two_orgs_stand_side_by_side_and_a_decision_is_opened_again(
     assert cluster.decision.survivor_id == "003000000000002AAA"
     assert cluster.decision.elsewhere.record_ids == ("003000000000002AAA",)
 
-    page.segmented_control(key="show").set_value("decided").run()
+    page.segmented_control(key="choice.show").set_value("decided").run()
     page.button(key="duplicates.reopen").click().run()
     assert not page.exception and not page.error
     (cluster,) = duplicates.board(bridge, actor, log_id=entry.id).clusters
