@@ -26,6 +26,10 @@ DESCRIBE_ORG: Final = "describe_org"
 LAUNCH_SCHEDULED: Final = "launch_scheduled"
 KEEP_HOUSE: Final = "keep_house"
 
+# Of jobs with one lock procrastinate takes the highest priority, then the oldest, and none while
+# that one waits for its time (3.10, procrastinate_fetch_job_v2). So a later time is a lower
+# priority and no time the highest: a run that is to start tonight holds nobody up today.
+
 #: every worker listens to all queues
 SHARED_QUEUE: Final = "shared"
 
@@ -49,7 +53,6 @@ def defer_run(
     target: str,
     queue: str = SHARED_QUEUE,
     start_at: datetime | None = None,
-    priority: int = 0,
     in_turn: bool = True,
 ) -> bool:
     """Queue a run in the session's transaction; False when it waits in the queue already.
@@ -58,8 +61,7 @@ def defer_run(
         in_turn: after the jobs that wait for the same target; a run that holds the target already
             goes at once, since those wait for it.
         target: organization id of the target org; runs with the same one go one after another.
-        start_at: not before this time.
-        priority: higher goes first.
+        start_at: not before this time; until then it keeps nobody waiting.
     """
     return _defer(
         session,
@@ -69,7 +71,7 @@ def defer_run(
         queueing_lock=f"run:{run_id}",
         queue=queue,
         schedule_at=start_at,
-        priority=priority,
+        priority=0 if start_at is None else -(int(start_at.timestamp()) // 60),
     )
 
 

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -77,12 +78,16 @@ def rows(bridge: Orgbridge, statement: str, **values: Any) -> list[Any]:
         return list(session.execute(text(statement), values).all())
 
 
-def defer(bridge: Orgbridge, *, target: str = "00D000000000001AAA") -> UUID:
+def defer(
+    bridge: Orgbridge, *, target: str = "00D000000000001AAA", start_at: datetime | None = None
+) -> UUID:
     """A new run in the queue."""
     run_id = uuid4()
     workspace_id = bridge.workspace_id()
     with bridge.session(workspace_id) as session:
-        assert queue.defer_run(session, workspace_id=workspace_id, run_id=run_id, target=target)
+        assert queue.defer_run(
+            session, workspace_id=workspace_id, run_id=run_id, target=target, start_at=start_at
+        )
     return run_id
 
 
@@ -212,6 +217,39 @@ def test_runs_on_one_target_go_one_after_another(bridge: Orgbridge, spawn: Spawn
         " ON x.run_id < y.run_id AND x.a < y.z AND y.a < x.z",
     )
     assert overlap == []
+
+
+def test_a_run_that_is_to_start_later_keeps_none_waiting(bridge: Orgbridge) -> None:
+    """Three into one target: for tomorrow, for tonight, at once; the latest was asked for first."""
+    now = bridge.clock()
+    tomorrow = defer(bridge, start_at=now + timedelta(days=1))
+    tonight = defer(bridge, start_at=now + timedelta(hours=5))
+    at_once = defer(bridge)
+
+    assert taken(bridge) == at_once
+    assert taken(bridge) is None
+    rows_changed(bridge, "UPDATE procrastinate_jobs SET status = 'succeeded' WHERE priority = 0")
+    assert taken(bridge) is None
+    for hours, run_id in ((5, tonight), (24, tomorrow)):
+        passed = f"scheduled_at = scheduled_at - interval '{hours} hours 1 second'"
+        mine = f"args ->> 'run_id' = '{run_id}'"
+        rows_changed(bridge, f"UPDATE procrastinate_jobs SET {passed} WHERE {mine}")
+        assert taken(bridge) == run_id
+        rows_changed(bridge, f"UPDATE procrastinate_jobs SET status = 'succeeded' WHERE {mine}")
+
+
+def taken(bridge: Orgbridge) -> UUID | None:
+    """The run whose job a worker that asks now is given."""
+    with bridge.owner_session() as session:
+        asked = text("SELECT args ->> 'run_id' FROM procrastinate_fetch_job_v2(NULL, NULL)")
+        found = session.scalar(asked)
+    return UUID(found) if found else None
+
+
+def rows_changed(bridge: Orgbridge, statement: str) -> None:
+    """Change rows as the owner."""
+    with bridge.owner_session() as session:
+        session.execute(text(statement))
 
 
 def test_runs_on_different_targets_go_side_by_side(bridge: Orgbridge, spawn: Spawn) -> None:
