@@ -114,11 +114,17 @@ _BASELINE = (
 
 
 def links(session: Session, set_id: int, *, run_id: UUID) -> pl.DataFrame:
-    """Every link of a set as a run sees it, in no order; empty frame for none.
+    """`link_parts` in one frame; empty for no links. Memory: about 90 bytes a link."""
+    empty = pl.DataFrame(schema=_READ_SCHEMA)
+    return pl.concat([empty, *link_parts(session, set_id, run_id=run_id)])
+
+
+def link_parts(session: Session, set_id: int, *, run_id: UUID) -> Iterator[pl.DataFrame]:
+    """Every link of a set as a run sees it, in no order, in frames of some ten thousand.
 
     Shape: `LINK_SCHEMA`, ``found_hash``, and ``baseline``: a write to the target after it (ISO to
     the millisecond, the target's clock) is somebody else's; null where none is. Origin and baseline
-    are Categorical: they have few values. Memory: about 90 bytes a link.
+    are Categorical: they have few values.
     """
     baseline = _BASELINE.format(run=UUID(str(run_id)))
     statement = (
@@ -128,10 +134,8 @@ def links(session: Session, set_id: int, *, run_id: UUID) -> pl.DataFrame:
         " LEFT JOIN link_baseline b ON b.link_set_id = l.link_set_id AND b.run_id = l.run_id"
         f" WHERE l.link_set_id = {int(set_id)}) TO STDOUT (FORMAT csv)"
     )
-    parts = [pl.DataFrame(schema=_READ_SCHEMA)]
     with _cursor(session) as cursor, cursor.copy(statement) as copy:
-        parts.extend(_parsed(copy))
-    return pl.concat(parts)
+        yield from _parsed(copy)
 
 
 def _parsed(lines: Iterable[bytes | bytearray | memoryview]) -> Iterator[pl.DataFrame]:
@@ -157,15 +161,7 @@ def write_links(
     """
     if frame.is_empty():
         return
-    rows = frame.select(
-        pl.lit(set_id).alias("link_set_id"),
-        "source_id",
-        pl.lit(str(workspace_id)).alias("workspace_id"),
-        "target_id",
-        "origin",
-        pl.lit(str(run_id)).alias("run_id"),
-        "sent_hash",
-    )
+    rows = _as_copied(frame, set_id=set_id, workspace_id=workspace_id, run_id=run_id)
     with _cursor(session) as cursor:
         cursor.execute(
             "CREATE TEMP TABLE IF NOT EXISTS incoming_link (LIKE record_link INCLUDING DEFAULTS)"
@@ -183,15 +179,7 @@ def add_links(
     `write_links`; falls back to that when one is there after all."""
     if frame.is_empty():
         return
-    rows = frame.select(
-        pl.lit(set_id).alias("link_set_id"),
-        "source_id",
-        pl.lit(str(workspace_id)).alias("workspace_id"),
-        "target_id",
-        "origin",
-        pl.lit(str(run_id)).alias("run_id"),
-        "sent_hash",
-    )
+    rows = _as_copied(frame, set_id=set_id, workspace_id=workspace_id, run_id=run_id)
     with _cursor(session) as cursor:
         cursor.execute("SAVEPOINT new_links")
         try:
@@ -200,6 +188,21 @@ def add_links(
             cursor.execute("ROLLBACK TO SAVEPOINT new_links")
             write_links(session, frame, set_id=set_id, workspace_id=workspace_id, run_id=run_id)
         cursor.execute("RELEASE SAVEPOINT new_links")
+
+
+def _as_copied(
+    frame: pl.DataFrame, *, set_id: int, workspace_id: UUID, run_id: UUID
+) -> pl.DataFrame:
+    """Links in the columns of `_COPY_COLUMNS`."""
+    return frame.select(
+        pl.lit(set_id).alias("link_set_id"),
+        "source_id",
+        pl.lit(str(workspace_id)).alias("workspace_id"),
+        "target_id",
+        "origin",
+        pl.lit(str(run_id)).alias("run_id"),
+        "sent_hash",
+    )
 
 
 def add_known(

@@ -89,7 +89,7 @@ class Matches:
 class Said:
     """What the ledger says of a mapping."""
 
-    #: as `core.db.ledger.links` gives them
+    #: as `core.migration.links.coded` gives them
     links: pl.DataFrame
     #: place of each source in the links
     places: IdMap
@@ -97,11 +97,11 @@ class Said:
     same_scheme: bool
 
     @classmethod
-    def of(cls, links: pl.DataFrame, link_set: LinkSetRow, *, ids: IdCodes, scheme: str) -> Said:
+    def of(cls, links: pl.DataFrame, link_set: LinkSetRow, *, scheme: str) -> Said:
         """The links with their places."""
         places = IdMap()
         if links.height:
-            places.add(ids.encode(links.get_column("source_id")), np.arange(links.height))
+            places.add(links.get_column("source").to_numpy(), np.arange(links.height))
         return cls(links, places, link_set.hash_scheme == scheme)
 
     def baselines(self, rows: pl.Series) -> pl.Series:
@@ -143,7 +143,7 @@ def match(
     Cost: one read of the target's Id, SystemModstamp and key columns when there are links or a key.
     """
     narrow = _narrow(step, spool)
-    said = Said.of(links, link_set, ids=ids, scheme=hash_scheme)
+    said = Said.of(links, link_set, scheme=hash_scheme)
     matches = match_rows(step, narrow, said, target=target, ids=ids, translator=translator)
     matches.depths = depths(step, narrow, ids, matches.sources) + later_rows(step, narrow)
     return matches
@@ -167,7 +167,7 @@ def match_rows(
     matches = fresh(ids.encode(narrow.get_column(ID)))
     linked = np.zeros(narrow.height, dtype=np.bool_)
     if said is not None and said.links.height:
-        linked = _take_links(matches, said, ids)
+        linked = _take_links(matches, said)
     keyed = not step.mapping.key.is_ledger
     if narrow.height and (linked.any() or keyed):
         unknown = keyed and not linked.all()
@@ -216,7 +216,7 @@ def fresh(sources: Codes) -> Matches:
     )
 
 
-def _take_links(matches: Matches, said: Said, ids: IdCodes) -> npt.NDArray[np.bool_]:
+def _take_links(matches: Matches, said: Said) -> npt.NDArray[np.bool_]:
     """Fills in what the ledger says; the mask of rows that have a link."""
     at = said.places.look_up(matches.sources)
     linked: npt.NDArray[np.bool_] = at != NONE
@@ -225,7 +225,7 @@ def _take_links(matches: Matches, said: Said, ids: IdCodes) -> npt.NDArray[np.bo
     def column(name: str) -> pl.Series:  # one at a time: all of them at once are 60 bytes a row
         return said.links.get_column(name).gather(rows)
 
-    matches.targets[linked] = ids.encode(column("target_id"))
+    matches.targets[linked] = column("target").to_numpy()
     hashes = column("sent_hash")
     matches.hashes[linked] = hashes.fill_null(0).to_numpy()
     matches.hashed[linked] = hashes.is_not_null().to_numpy() & said.same_scheme

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import polars as pl
@@ -49,6 +49,7 @@ from core.migration.evidence import readers, target_counts
 from core.migration.extract import source_folder
 from core.migration.finally_ import set_finally
 from core.migration.late import hold_unknown, settle_late
+from core.migration.links import coded, spelt
 from core.migration.load import load_step
 from core.migration.load_options import with_load_options
 from core.migration.match import match
@@ -348,7 +349,7 @@ class _Carrier:
             token=NOBODY,
         )
         for step in reversed(resolved.steps):
-            links = self._known_links(run, step)
+            links = spelt(self._known_links(run, step), run.ids)
             act = partial(undo_step, run, parent=parent, spool=spool, links=links)
             self._phase(run, step, "undo", act)
 
@@ -451,7 +452,7 @@ class _Carrier:
             hash_scheme=HASH_VERSION,
             translator=run.translator,
         )
-        del links  # 140 bytes a row that loading need not hold
+        del links  # 45 bytes a row that loading need not hold
         if self._reading.follows:
             delta.note_new(run, step, matches)
         link_adopted(run, step, matches)
@@ -478,14 +479,12 @@ class _Carrier:
             for name, n in buckets.get("ids_left", {}).items():
                 commit.event(ids_left(step.name, name, n), step=step.name, level="warning")
 
-    def _known_links(self, run: RunContext, step: Step) -> Any:
-        """The ledger's links of a mapping, put into its id map."""
+    def _known_links(self, run: RunContext, step: Step) -> pl.DataFrame:
+        """The ledger's links of a mapping (`coded`), put into its id map."""
         with self._store.commit() as commit:
-            links = ledger.links(commit.session, run.link_sets[step.name], run_id=self._row.id)
-        run.maps[step.name].add(
-            run.ids.encode(links.get_column("source_id")),
-            run.ids.encode(links.get_column("target_id")),
-        )
+            set_id = run.link_sets[step.name]
+            links = coded(ledger.link_parts(commit.session, set_id, run_id=self._row.id), run.ids)
+        run.maps[step.name].add(*(links.get_column(n).to_numpy() for n in ("source", "target")))
         if self._row.mode != "undo":
             survivors.redirect(run, step, self._survivors(step))
         link_contacts(run, step, self._steps)

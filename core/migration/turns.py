@@ -40,7 +40,7 @@ class Turn:
     """One thing to do for one mapping, once others are done."""
 
     name: str
-    act: Callable[[], None]
+    act: Callable[[], object]
     #: names of turns that come first
     after: Collection[str] = ()
     #: it reads the source and is cheap: it has threads of its own
@@ -77,7 +77,7 @@ def go(turns: Sequence[Turn], *, halt: Callable[[], None]) -> None:
         what ended the first turn that failed, after all turns under way have come to their own end.
     """
     left, done = list(turns), set[str]()
-    flying: dict[Future[None], Turn] = {}
+    flying: dict[Future[object], Turn] = {}
     faults: list[BaseException] = []
     with ExitStack() as stack:
         pools = {
@@ -100,7 +100,7 @@ def go(turns: Sequence[Turn], *, halt: Callable[[], None]) -> None:
         raise _weightiest(faults)
 
 
-def _give_up(flying: dict[Future[None], Turn], halt: Callable[[], None]) -> None:
+def _give_up(flying: dict[Future[object], Turn], halt: Callable[[], None]) -> None:
     """Takes back what has not begun; what has begun is told to end."""
     for future in [one for one in flying if one.cancel()]:
         del flying[future]

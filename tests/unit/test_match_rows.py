@@ -12,6 +12,7 @@ import polars as pl
 from core.domain.describe import Field, Fields, SObject
 from core.domain.plan import ObjectMapping
 from core.migration.idmap import IdCodes
+from core.migration.links import coded
 from core.migration.match import Match, Matches, Said, match_rows
 from core.migration.spec import Step
 
@@ -50,17 +51,21 @@ def matched(
         {"source": "Part__c", "key": "Code__c", "duplicates": {"survivors": list(survivors)}}
     )
     step, ids = Step(mapping, TABLE, TABLE, {}, ()), IdCodes()
-    links = pl.DataFrame(
-        {"source_id": list(linked or {}), "target_id": list((linked or {}).values())},
-        schema={"source_id": pl.String, "target_id": pl.String},
-    ).with_columns(
-        origin=pl.lit("inserted"),
-        sent_hash=pl.lit(1, pl.Int64),
-        found_hash=pl.lit(None, pl.Int64),
-        baseline=pl.lit("2026-02-01T00:00:00.000"),
+    links = (
+        pl.DataFrame(
+            {"source_id": list(linked or {}), "target_id": list((linked or {}).values())},
+            schema={"source_id": pl.String, "target_id": pl.String},
+        )
+        .with_columns(
+            origin=pl.lit("inserted"),
+            sent_hash=pl.lit(1, pl.Int64),
+            found_hash=pl.lit(None, pl.Int64),
+            baseline=pl.lit("2026-02-01T00:00:00.000"),
+        )
+        .cast({"origin": pl.Categorical, "baseline": pl.Categorical})
     )
     link_set = cast(Any, SimpleNamespace(hash_scheme="1"))
-    said = Said.of(links, link_set, ids=ids, scheme="1")
+    said = Said.of(coded([links], ids), link_set, scheme="1")
     narrow = pl.DataFrame(
         {"Id": list(source), "Code__c": list(source.values())},
         schema={"Id": pl.String, "Code__c": pl.String},
