@@ -12,8 +12,10 @@ import polars as pl
 
 from core.domain.ids import is_id_expr, to18_expr
 
-# polars' regular expressions have no look-around: what stands on either side is taken along
-_CANDIDATE = r"[A-Za-z0-9]+"
+# polars' regular expressions have no look-around: what stands on either side is taken along. Words
+# shorter than an id are left out at once: most texts hold no other, and a word is a row below
+_CANDIDATE = r"[A-Za-z0-9]{15,}"
+_FOUND = {"row": pl.get_index_type(), "spelt": pl.String, "id": pl.String, "is_sure": pl.Boolean}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +36,13 @@ def ids_in_text(texts: pl.Series) -> pl.DataFrame:
         ``row`` (position), ``spelt`` (as it stands), ``id`` (18 characters), ``is_sure`` (the
         checksum proves it); one line per occurrence.
     """
-    words = texts.str.extract_all(_CANDIDATE).alias("spelt").to_frame().with_row_index("row")
+    held = texts.alias("spelt").to_frame().with_row_index("row")
+    held = held.filter(pl.col("spelt").str.contains(_CANDIDATE))
+    if held.is_empty():
+        return pl.DataFrame(schema=_FOUND)
     return (
-        words.explode("spelt", empty_as_null=True, keep_nulls=True)
+        held.with_columns(pl.col("spelt").str.extract_all(_CANDIDATE))
+        .explode("spelt", empty_as_null=True, keep_nulls=True)
         .drop_nulls("spelt")
         .filter(
             pl.col("spelt").str.len_bytes().is_in([15, 18])

@@ -196,7 +196,7 @@ class Bulk:
         until: datetime | None = None,
         on_poll: Callable[[JobStatus], None] | None = None,
     ) -> JobStatus:
-        """The job when it has ended, or as it stood at ``until``; looks 0.2 s to 5 s apart.
+        """The job when it has ended, or as it stood at ``until``; looks 0.1 s to 5 s apart.
 
         ``on_poll`` sees every look; what it raises ends the waiting (the job goes on).
 
@@ -387,7 +387,7 @@ class Bulk:
                 failures += 1
                 if failures > _STREAM_ATTEMPTS:
                     raise
-                self.sleep(next(iter(self.poll.delays())) * 2**failures)
+                self.sleep(next(iter(self.poll.delays())) * 2 ** (failures + 1))
 
     def _json_request(
         self,

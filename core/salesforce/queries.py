@@ -39,7 +39,7 @@ class RestApi:
     """Paths of one API version."""
 
     version: str
-    #: ``queryAll`` also reads deleted and archived rows
+    #: ``queryAll`` also reads deleted and archived rows, ``tooling/query`` metadata
     query_resource: str = "query"
 
     def path(self, tail: str) -> str:
@@ -109,7 +109,7 @@ def first_page(
 
     A query too long for a URL goes as the only part of a composite batch, whose URLs have no limit.
     """
-    resource = "queryAll" if all_rows else "query"
+    resource = "queryAll" if all_rows else api.query_resource
     url = api.path(f"{resource}?q={quote(soql, safe='')}")
     facts = {"sobject": from_object(soql)}
     if len(url) <= MAX_QUERY_URL_CHARS:

@@ -45,9 +45,9 @@ class PollPolicy:
     what comes after it cannot begin.
     """
 
-    first_delay_s: float = 0.2
+    first_delay_s: float = 0.1
     #: growth up to `steady_s`
-    factor: float = 1.15
+    factor: float = 1.3
     steady_s: float = 0.6
     #: of what was waited already: a job that took long is noticed this share of it too late
     share: float = 0.05
@@ -57,7 +57,7 @@ class PollPolicy:
     patience_s: float = 7_200.0
 
     def delays(self) -> Iterator[float]:
-        """Endless waits in seconds: 0.2 s growing to 0.6 s, from 12 s on a twentieth of what was
+        """Endless waits in seconds: 0.1 s growing to 0.6 s, from 12 s on a twentieth of what was
         waited, at most 5 s."""
         soon, waited_s = self.first_delay_s, 0.0
         while True:

@@ -374,7 +374,7 @@ def _missing(permissions: UserPermissions) -> tuple[str, ...]:
 def _calls(client: OrgClient) -> tuple[int, int]:
     """Calls used and allowed today: from /limits, else from the header of the last answer."""
     try:
-        daily = client.limits()["DailyApiRequests"]
+        daily = client.library.limits()["DailyApiRequests"]
         return daily["Max"] - daily["Remaining"], daily["Max"]
     except (SessionLostError, DailyLimitError):
         raise
