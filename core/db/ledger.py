@@ -105,11 +105,25 @@ _BEGIN = (
     "INSERT INTO link_baseline (link_set_id, run_id, workspace_id)"
     " SELECT id, :run, workspace_id FROM link_set WHERE id = :id ON CONFLICT DO NOTHING"
 )
-#: A write after this is somebody else's. Of a run that never ended: every write. Of the run that
-#: asks, and of links that were brought from elsewhere: none.
-_BASELINE = (
-    "coalesce(l.target_modstamp, CASE WHEN l.run_id IS NULL OR l.run_id = '{run}' THEN NULL"
-    " WHEN b.run_id IS NULL THEN s.settled_at ELSE coalesce(b.settled_at, 'epoch') END)"
+#: How a time is said: ISO to the millisecond.
+_SAID = "to_char({at} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS')"
+#: A write after the baseline is somebody else's. Of a run that never ended: every write. Of the run
+#: that asks, and of links that were brought from elsewhere: none. Runs are few and links many, so
+#: that a run's time is put into words once.
+_LINKS = (
+    "COPY (WITH b AS MATERIALIZED (SELECT run_id, "
+    + _SAID.format(at="coalesce(settled_at, 'epoch')")
+    + " AS said FROM link_baseline WHERE link_set_id = {set_id}),"
+    " s AS MATERIALIZED (SELECT "
+    + _SAID.format(at="settled_at")
+    + " AS said FROM link_set WHERE id = {set_id})"
+    " SELECT l.source_id, l.target_id, l.origin, l.sent_hash, l.found_hash,"
+    " CASE WHEN l.target_modstamp IS NOT NULL THEN "
+    + _SAID.format(at="l.target_modstamp")
+    + " WHEN l.run_id IS NULL OR l.run_id = '{run}' THEN NULL"
+    " WHEN b.run_id IS NULL THEN s.said ELSE b.said END"
+    " FROM record_link l CROSS JOIN s LEFT JOIN b ON b.run_id = l.run_id"
+    " WHERE l.link_set_id = {set_id}) TO STDOUT (FORMAT csv)"
 )
 
 
@@ -126,14 +140,7 @@ def link_parts(session: Session, set_id: int, *, run_id: UUID) -> Iterator[pl.Da
     the millisecond, the target's clock) is somebody else's; null where none is. Origin and baseline
     are Categorical: they have few values.
     """
-    baseline = _BASELINE.format(run=UUID(str(run_id)))
-    statement = (
-        "COPY (SELECT l.source_id, l.target_id, l.origin, l.sent_hash, l.found_hash,"
-        f" to_char({baseline} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS') AS baseline"
-        " FROM record_link l JOIN link_set s ON s.id = l.link_set_id"
-        " LEFT JOIN link_baseline b ON b.link_set_id = l.link_set_id AND b.run_id = l.run_id"
-        f" WHERE l.link_set_id = {int(set_id)}) TO STDOUT (FORMAT csv)"
-    )
+    statement = _LINKS.format(set_id=int(set_id), run=UUID(str(run_id)))
     with _cursor(session) as cursor, cursor.copy(statement) as copy:
         yield from _parsed(copy)
 
