@@ -131,6 +131,13 @@ def listed(
     return RunPage(tuple(found), sum(counts.get(status, 0) for status in kept), counts)
 
 
+def counts(bridge: Orgbridge, actor: Actor, chosen: RunFilter) -> Mapping[str, int]:
+    """Runs by status that the rest of a filter matches; a status without any is left out."""
+    roles.require(actor, Role.VIEWER)
+    with bridge.session(actor.workspace_id) as session:
+        return run_reads.counts_by_status(session, plan_id=chosen.plan_id, needle=chosen.text)
+
+
 def shown(bridge: Orgbridge, actor: Actor, name: str) -> RunView:
     """One run as it stands; four small reads, polled by the live page.
 

@@ -7,32 +7,16 @@ import streamlit as st
 from core.domain.states import RunState
 from core.services import run_reads
 from pages import registry
-from pages.parts import boxes, export, rows, run_list, tables, visit, words
+from pages.parts import boxes, choice, export, figures, rows, run_list, tables, visit, words
 
 TICK = "5s"
-FILTERED = (
-    RunState.RUNNING,
-    RunState.WAITING_DECISION,
-    RunState.PENDING,
-    RunState.SUCCEEDED,
-    RunState.PARTIAL,
-    RunState.FAILED,
-    RunState.CANCELLED,
-)
+#: a state without a run is left out, but for these
+ALWAYS = (RunState.RUNNING, RunState.SUCCEEDED, RunState.PARTIAL, RunState.FAILED)
 
 
 def asked() -> run_reads.RunFilter:
-    """The filter row."""
-    states, words_typed = st.columns([0.7, 0.3], vertical_alignment="bottom")
-    chosen = states.pills(
-        "Status",
-        [state.value for state in FILTERED],
-        selection_mode="multi",
-        format_func=lambda state: words.word(words.STATUSES, state).label,
-        key="status",
-        bind="query-params",
-        label_visibility="collapsed",
-    )
+    """The filter row: states with how many runs each has, and a word."""
+    states, words_typed = st.columns([0.75, 0.25], vertical_alignment="bottom")
     text = words_typed.text_input(
         "Filter runs",
         type="search",
@@ -42,7 +26,22 @@ def asked() -> run_reads.RunFilter:
         placeholder="Plan, person or run…",
         label_visibility="collapsed",
     )
-    return run_reads.RunFilter(statuses=tuple(chosen or ()), text=(text or "").strip())
+    needle = (text or "").strip()
+    counts = run_reads.counts(visit.bridge(), visit.actor(), run_reads.RunFilter(text=needle))
+    held = st.session_state.get("choice.status") or st.query_params.get_all("status")
+    kept = {*ALWAYS, *counts, *held}  # what is chosen stays in view
+    with states:
+        chosen = choice.pills(
+            "Status",
+            [state.value for state in RunState if state.value in kept],
+            key="status",
+            default=(),
+            format_func=lambda state: (
+                f"{words.word(words.STATUSES, state).label} {figures.count(counts.get(state, 0))}"
+            ),
+            label_visibility="collapsed",
+        )
+    return run_reads.RunFilter(statuses=tuple(chosen), text=needle)
 
 
 @st.fragment(run_every=TICK, key="runs.live")
@@ -97,8 +96,7 @@ def draw() -> None:
 def csv_of(wanted: run_reads.RunFilter) -> bytes:
     """All runs that the filter matches."""
     everything = run_reads.listed(visit.bridge(), visit.actor(), wanted, page=1, page_rows=100_000)
-    data = run_list.frame(everything.rows)
-    return export.csv_bytes(list(data.columns), data.itertuples(index=False))
+    return run_list.csv_of(everything.rows)
 
 
 boxes.acted(draw)

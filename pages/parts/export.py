@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import codecs
+import math
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from core.domain.csv import people_lines
@@ -54,8 +56,9 @@ def page(name: str, make: Callable[[], bytes], *, key: str, label: str, help: st
 def csv_bytes(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
     """A CSV file: UTF-8 with byte order mark, one header, formulas defused, columns in this order.
 
-    >>> csv_bytes(["a"], [["=1+1"], [-5]]).decode("utf-8-sig").splitlines()
-    ['a', "'=1+1", '-5']
+    >>> rows = [["=1+1", -5], [["Late", "Off"], float("nan")]]
+    >>> csv_bytes(["a", "b"], rows).decode("utf-8-sig").splitlines()
+    ['a,b', "'=1+1,-5", 'Late; Off,']
     """
     lines = ([_cell(value) for value in row] for row in rows)
     return codecs.BOM_UTF8 + people_lines([columns]) + people_lines(lines)
@@ -64,6 +67,10 @@ def csv_bytes(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes
 def _cell(value: object) -> str:
     if value is None:
         return ""
+    if isinstance(value, list | tuple):  # pills of a table
+        return "; ".join(str(each) for each in value)
+    if isinstance(value, float) and math.isnan(value):  # what a frame makes of a missing number
+        return ""
     if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat()
+        return "" if pd.isna(value) else value.astimezone(UTC).isoformat()
     return str(value)

@@ -9,6 +9,8 @@ import streamlit as st
 
 MISSING = "—"
 DAYS_A_WEEK = 7
+#: letters of a run's name that a table has room for
+RUN_NAME_SHOWN = 23
 
 
 def count(rows: int | None) -> str:
@@ -140,6 +142,19 @@ def person(name: str | None) -> str:
     ('mira', 'schedule:nightly', '—')
     """
     return name.split("@", 1)[0] if name else MISSING
+
+
+def short_run(name: str) -> str:
+    """A run's name shortened in the middle, for tables beside its plan; the end tells it from
+    others. Its page and the CSV show it whole.
+
+    >>> short_run("northwind-customers-products-and-invoice-1121-ad2nk"), short_run("a-1121-ad2nk")
+    ('northwind-cu…1121-ad2nk', 'a-1121-ad2nk')
+    """
+    if len(name) <= RUN_NAME_SHOWN:
+        return name
+    end = "-".join(name.rsplit("-", 2)[1:])
+    return f"{name[: max(1, RUN_NAME_SHOWN - 1 - len(end))]}…{end}"
 
 
 def short_id(record_id: str | None) -> str:

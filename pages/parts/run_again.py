@@ -148,7 +148,7 @@ def _outlook(found: undoing.UndoOutlook) -> None:
     )
     st.caption("Records that others changed since are listed and left alone.")
     for sentence in found.cannot:
-        st.caption(f":orange[:material/warning: {escaped(sentence)}]")
+        boxes.remark(escaped(sentence))
 
 
 def _confirmed(row: run_reads.RunRow, *, key: str) -> tuple[bool, str]:

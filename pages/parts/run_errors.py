@@ -124,9 +124,10 @@ def _group(view: run_reads.RunView, group: run_reads.FailureGroup) -> None:
         )
         st.caption(f"“{escaped(line.message.rstrip('.'))}”. {escaped(group.fix.sentence)}")
         if line.resolved:
-            st.caption(
-                f":green[:material/check_circle: {figures.plural(line.resolved, 'row')} "
-                f"arrived in a later run.]"
+            boxes.remark(
+                f"{figures.plural(line.resolved, 'row')} arrived in a later run.",
+                icon="check_circle",
+                color="green",
             )
         found = run_reads.failures(
             visit.bridge(), visit.actor(), name, group=line, limit=SAMPLE_ROWS

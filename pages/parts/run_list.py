@@ -10,21 +10,37 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from core.services import run_reads
-from pages.parts import figures, palette, tables, words
+from pages import registry
+from pages.parts import export, figures, palette, tables, words
 
 COLUMNS = {
-    "plan": st.column_config.TextColumn("Plan", pinned=True, width=160),
-    "target": st.column_config.TextColumn("Into", width=90),
-    "mode": st.column_config.TextColumn("Mode", width=60),
-    "status": words.pills("Status", words.STATUSES.values(), width=105),
-    "done": tables.share_column("Progress", width=85),
-    "rows": tables.rows_column("Rows", width=60),
-    "failed": tables.rows_column("Failed", width=55),
-    "by": st.column_config.TextColumn("By", width=60),
-    "started": st.column_config.TextColumn("Started", width=115),
-    "took": st.column_config.TextColumn("Took", width=65),
-    "run": st.column_config.TextColumn("Run", width=165),
+    "plan": st.column_config.TextColumn("Plan", width=145),
+    "target": st.column_config.TextColumn("Into", width=78),
+    "mode": st.column_config.TextColumn("Mode", width=62),
+    "status": words.pills("Status", words.STATUSES.values(), width=118),
+    "done": tables.share_column("Progress", width=75),
+    "rows": tables.rows_column("Rows", width=58),
+    "failed": tables.rows_column("Failed", width=50),
+    "by": st.column_config.TextColumn("By", width=55),
+    "started": st.column_config.TextColumn("Started", width=105),
+    "took": st.column_config.TextColumn("Took", width=58),
+    "run": st.column_config.TextColumn("Run", width=168),
 }
+CSV = (
+    "run",
+    "plan",
+    "target",
+    "mode",
+    "status",
+    "rows",
+    "written",
+    "failed",
+    "requested_by",
+    "created_at",
+    "started_at",
+    "finished_at",
+    "seconds",
+)
 
 
 def frame(found: Sequence[run_reads.RunLine]) -> pd.DataFrame:
@@ -32,7 +48,7 @@ def frame(found: Sequence[run_reads.RunLine]) -> pd.DataFrame:
     return tables.frame(
         [
             {
-                "run": row.name,
+                "run": figures.short_run(row.name),
                 "plan": row.plan_name or figures.MISSING,
                 "target": row.target_name or figures.MISSING,
                 "mode": row.mode.replace("-", " ").capitalize(),
@@ -50,6 +66,18 @@ def frame(found: Sequence[run_reads.RunLine]) -> pd.DataFrame:
     )
 
 
+def csv_of(found: Sequence[run_reads.RunLine]) -> bytes:
+    """The runs as a file: names and times in full."""
+    return export.csv_bytes(CSV, (_csv_row(row) for row in found))
+
+
+def _csv_row(row: run_reads.RunLine) -> tuple[object, ...]:
+    counts = (row.totals.planned, row.totals.written, row.totals.failed)
+    times = (row.created_at, row.started_at, row.finished_at, took_s(row))
+    named = (row.name, row.plan_name, row.target_name, row.mode, row.status.value)
+    return (*named, *counts, row.requested_by, *times)
+
+
 def took_s(row: run_reads.RunLine) -> float | None:
     """Seconds from start to end, None while it has not ended."""
     if row.started_at is None or row.finished_at is None:
@@ -60,17 +88,18 @@ def took_s(row: run_reads.RunLine) -> float | None:
 def charts(found: Sequence[run_reads.RunLine], days: Sequence[run_reads.DayCount]) -> None:
     """How long runs took, and beside it how many there were a day once there is a second day."""
     if len({each.day for each in days}) < 2:
-        durations(found)
+        _durations(found)
         return
     left, right = st.columns(2, gap="medium")
     with left:
-        durations(found)
+        _durations(found)
     with right:
         history(days)
 
 
-def durations(found: Sequence[run_reads.RunLine]) -> None:
-    """Bars of how long the ended runs of this page took, coloured by what became of them."""
+def _durations(found: Sequence[run_reads.RunLine]) -> None:
+    """Bars of how long the ended runs of this page took, coloured by what became of them; a click
+    opens the run."""
     ended = [row for row in reversed(found) if took_s(row) is not None]
     if len(ended) < 2:
         return
@@ -81,13 +110,26 @@ def durations(found: Sequence[run_reads.RunLine]) -> None:
         x=[row.name for row in ended],
         y=[took_s(row) for row in ended],
         marker_color=colors,
-        hovertemplate="%{x}: %{y:.0f} s<extra></extra>",
+        customdata=[
+            [row.plan_name or figures.MISSING, figures.duration(took_s(row))] for row in ended
+        ],
+        hovertemplate="%{customdata[0]}: %{customdata[1]}<br>%{x}<extra></extra>",
     )
     figure.update_layout(
-        hovermode="closest", title={"text": "Seconds per run", "font": {"size": 13}}
+        hovermode="closest",
+        title={"text": "Seconds per run, a click opens it", "font": {"size": 13}},
     )
     figure.update_xaxes(showticklabels=False)
-    palette.draw(figure, key="runs.durations", alt="Duration of each run on this page", height=150)
+    chosen = palette.draw(
+        figure,
+        key="runs.durations",
+        alt="Duration of each run on this page; a click opens the run",
+        height=150,
+        on_select="rerun",
+        selection_mode="points",
+    )
+    if chosen.selection.points:
+        registry.go("run", run=str(chosen.selection.points[0]["x"]))
 
 
 def history(days: Sequence[run_reads.DayCount]) -> None:

@@ -21,14 +21,14 @@ COUNTS = {
     "skipped": "Skipped",
     "blocked": "Blocked",
     "failed": "Failed",
-    "not_processed": "Not processed",
-    "lookups_left_blank": "Lookups blank",
+    "not_processed": "Not sent",
+    "lookups_left_blank": "Left blank",
 }
 COLUMNS = {
-    "object": st.column_config.TextColumn("Object", pinned=True, width=140),
-    "operation": words.pills("Operation", words.OPERATIONS.values(), width=100),
-    "wave": st.column_config.NumberColumn("Wave", width=60),
-    **{name: tables.rows_column(label, width=86) for name, label in COUNTS.items()},
+    "object": st.column_config.TextColumn("Object", width=150),
+    "operation": words.pills("Operation", words.OPERATIONS.values(), width=90),
+    "wave": st.column_config.NumberColumn("Wave", width=50),
+    **{name: tables.rows_column(label, width=78) for name, label in COUNTS.items()},
 }
 #: what became of rows → counts that are summed, colour
 BARS = {
@@ -39,7 +39,7 @@ BARS = {
 }
 SCALES = {"share": "Share", "rows": "Rows"}
 CANARY_COLUMNS = {
-    "object": st.column_config.TextColumn("Object", pinned=True, width=170),
+    "object": st.column_config.TextColumn("Object", width=170),
     "rows": tables.rows_column("All rows", width=95),
     "chosen": tables.rows_column("In the canary", width=110),
     "share": st.column_config.NumberColumn("Share", format="%.1f%%", width=80),
@@ -71,8 +71,8 @@ def draw(view: run_reads.RunView) -> None:
     )
     _bars(loads, is_share=scale == "share")
     st.caption(
-        "Read is the sum of inserted, updated, unchanged, skipped, blocked, failed and not "
-        "processed; a lookup left blank counts beside."
+        "Read is the sum of inserted, updated, unchanged, skipped, blocked, failed and not sent "
+        "(not processed); a lookup left blank counts beside."
     )
     tables.show(counts_frame(view.steps), COLUMNS, key="run.objects", alt="All counts by object")
     export.button(f"objects-{view.row.name}", lambda: csv_of(view.steps), key="run.objects.csv")
@@ -133,7 +133,7 @@ def _bars(loads: Sequence[run_reads.StepLine], *, is_share: bool) -> None:
     figure.update_layout(
         barmode="stack", bargap=0.35, hovermode="y unified", legend_traceorder="normal"
     )
-    limits = [0, 100] if is_share else None
+    limits = [0, 101] if is_share else None  # room for the last tick's label
     figure.update_xaxes(ticksuffix=" %" if is_share else "", rangemode="tozero", range=limits)
     height = 70 + 26 * len(drawn)
     palette.draw(

@@ -35,27 +35,27 @@ CLASSES = {
     "lost": words.Word("Lost", "red", "cancel"),
 }
 CHECK_COLUMNS = {
-    "claim": st.column_config.TextColumn("Claim", pinned=True, width=190),
-    "verdict": words.pills("Verdict", VERDICTS.values(), width=130),
-    "sentence": st.column_config.TextColumn("What it rests on", width=760),
+    "claim": st.column_config.TextColumn("Claim", width=165),
+    "verdict": words.pills("Verdict", VERDICTS.values(), width=115),
+    "sentence": st.column_config.TextColumn("What it rests on", width=720),
 }
 OBJECT_COLUMNS = {
-    "object": st.column_config.TextColumn("Object", pinned=True, width=110),
-    "verdict": words.pills("Verdict", VERDICTS.values(), width=100),
-    "rows": tables.rows_column("Rows", width=60),
-    "values": tables.rows_column("Values", width=65),
-    "lost": tables.rows_column("Lost", width=50),
-    "other": tables.rows_column("Otherwise", width=75),
+    "object": st.column_config.TextColumn("Object", width=105),
+    "verdict": words.pills("Verdict", VERDICTS.values(), width=105),
+    "rows": tables.rows_column("Rows", width=50),
+    "values": tables.rows_column("Values", width=58),
+    "lost": tables.rows_column("Lost", width=42),
+    "other": tables.rows_column("Other", width=48),
 }
 FIELD_COLUMNS = {
-    "field": st.column_config.TextColumn("Field", pinned=True, width=150),
-    "values": tables.rows_column("Values", width=65),
-    "lost": tables.rows_column("Lost", width=50),
-    "other": tables.rows_column("Otherwise", width=75),
-    "sum_sent": st.column_config.TextColumn("Sum sent", width=105),
-    "sum_found": st.column_config.TextColumn("Sum found", width=105),
-    "resolved": tables.rows_column("Resolved", width=70),
-    "blank": tables.rows_column("Left blank", width=75),
+    "field": st.column_config.TextColumn("Field", width=125),
+    "values": tables.rows_column("Values", width=58),
+    "lost": tables.rows_column("Lost", width=42),
+    "other": tables.rows_column("Other", width=48),
+    "sum_sent": st.column_config.TextColumn("Sum sent", width=92),
+    "sum_found": st.column_config.TextColumn("Sum found", width=92),
+    "resolved": tables.rows_column("Resolved", width=66),
+    "blank": tables.rows_column("Blank", width=50),
 }
 DIFFERENCE_COLUMNS = {
     "difference": words.pills("Difference", CLASSES.values(), width=125),

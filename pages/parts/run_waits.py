@@ -90,9 +90,10 @@ def _queued(row: run_reads.RunRow) -> None:
     if before is not None:
         st.caption(f":material/schedule: Starts when the run `{before}` into the same org ends.")
     elif visit.now() - (start_at or row.created_at) > NO_WORKER_AFTER:
-        st.caption(
-            ":orange[:material/hourglass_top: No worker has taken it up yet. Is one running? "
-            "An admin finds its log beside the app's.]"
+        boxes.remark(
+            "No worker has taken it up yet. Is one running? "
+            "An admin finds its log beside the app's.",
+            icon="hourglass_top",
         )
 
 

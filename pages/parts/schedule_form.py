@@ -100,7 +100,7 @@ def drawer(
     ready, given = confirmation(plan_id, mode)
     is_answered = mode == "dry-run" or bool(email)
     if not is_answered:
-        st.caption(":orange[:material/help: Answer the question about e-mail.]")
+        boxes.remark("Answer the question about e-mail.", icon="help")
     is_whole = ready and bool(name) and is_answered
     if not confirm.buttons("Save schedule", key="drawer.s", ready=is_whole):
         return

@@ -43,7 +43,7 @@ def _found(asked: str) -> None:
             help=escaped(", ".join(found.looked_in)),
         )
     for problem in found.unasked:
-        st.caption(f":orange[:material/warning: {escaped(problem)}]")
+        boxes.remark(escaped(problem))
     if not found.links and not found.setbacks:
         _nothing(found)
         return

@@ -55,7 +55,7 @@ LEAST: dict[Role, dict[str, str]] = {
         "retrying": "rows_left",
         "row_testing": "results",
         "run_files": "id_map_csv sent_csv source_values",
-        "run_reads": "asks_for_name failure_groups failures history in_flight listed"
+        "run_reads": "asks_for_name counts failure_groups failures history in_flight listed"
         " overview queued_behind rows_to_retry shown throughput",
         "running": "document events failures_csv listed",
         "schedules": "schedules",

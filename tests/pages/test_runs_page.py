@@ -1,0 +1,83 @@
+"""The list of runs: filters with counts, what its table shortens, and its file, which is whole."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+from sqlalchemy import text
+
+from core.bootstrap import Orgbridge
+from core.domain.plan import parse_plan
+from core.domain.roles import Actor
+from core.services import plans, run_reads
+from pages.parts import run_list
+from tests.org.scripted_data import ScriptedData
+
+from .conftest import Opened
+
+LONG = "customers-products-and-invoices-of-1121-abcde"
+PLAN = "{orgbridge: 1, name: Moved, source: Legacy, target: New, objects: [{source: Account}]}"
+_PLANTED = """
+    INSERT INTO data_migration (id, data_schedule_id, status, mode, plan_id, source_org_id,
+      target_org_id, requested_by, started_at, finished_at, created_at)
+    SELECT gen_random_uuid(), made.name, made.status, 'full', p.id, p.source_org_id,
+      p.target_org_id, 'mira@acme.example', now() - interval '1 min', now(), made.at
+    FROM migration_plan p, (VALUES (:long, 'Partial', now()), ('a-1121-b', 'Failed', now()),
+      ('a-1120-c', 'Partial', now() - interval '1 day')) made (name, status, at)"""
+
+
+@pytest.fixture
+def three(bridge: Orgbridge, actor: Actor) -> str:
+    """Two runs of today and one of yesterday; the name of the longest."""
+    for name, number in (("Legacy", 1), ("New", 2)):
+        org = ScriptedData(f"00D00000000000{number}EAA")
+        org.register(bridge, actor, name)
+        org.http.stop()  # the list asks no org
+    plans.create(bridge, actor, parse_plan(PLAN))
+    with bridge.session(actor.workspace_id) as session:
+        session.execute(text(_PLANTED), {"long": LONG})
+    return LONG
+
+
+def test_states_are_offered_with_how_many_runs_they_have(three: str, opened: Opened) -> None:
+    app = opened("migrate/runs.py", status="partial")
+
+    (states,) = app.pills
+    assert states.options == ["Running 0", "Succeeded 0", "Partial 2", "Failed 1"]
+    assert app.dataframe[0].value["status"].tolist() == [["Partial"], ["Partial"]]
+
+
+def test_a_choice_of_states_stands_in_the_address(three: str, opened: Opened) -> None:
+    app = opened("migrate/runs.py")
+
+    app.pills[0].select("Failed").run()
+    chosen = app.query_params["status"]
+    app.pills[0].unselect("Failed").run()
+
+    assert chosen == "Failed"
+    assert "status" not in app.query_params
+    assert len(app.dataframe[0].value) == 3
+
+
+def test_a_long_name_keeps_the_end_that_tells_it_from_others(three: str, opened: Opened) -> None:
+    app = opened("migrate/runs.py")
+
+    shown = app.dataframe[0].value["run"].tolist()
+
+    assert any(name.endswith("…1121-abcde") for name in shown)
+    assert "a-1121-b" in shown
+
+
+def test_the_file_of_runs_holds_names_and_times_in_full(
+    bridge: Orgbridge, actor: Actor, three: str
+) -> None:
+    found = run_reads.listed(bridge, actor, run_reads.RunFilter(text=three))
+
+    (line,) = csv.DictReader(io.StringIO(run_list.csv_of(found.rows).decode("utf-8-sig")))
+
+    assert (line["run"], line["status"]) == (three, "Partial")
+    assert line["requested_by"] == "mira@acme.example"
+    assert line["finished_at"].endswith("+00:00")
+    assert line["seconds"] == "60.0"
