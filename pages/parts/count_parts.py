@@ -158,7 +158,7 @@ def _chart(found: Sequence[Row]) -> None:
     least = min((share_there(row) or 0 for row in known), default=0)
     if scale == "share" and least >= AXIS_FROM:
         # small shares would not be seen; the ticks say where the axis begins
-        figure.update_xaxes(range=[AXIS_FROM, 100], dtick=10)
+        figure.update_xaxes(range=[AXIS_FROM, 101], dtick=10)
     palette.draw(
         figure,
         key="counts.chart",
@@ -176,7 +176,7 @@ def drill_down(row: Row, reasons: Mapping[str, Any] | None, *, source_url: str =
     missing, extra = exact(row, reasons)
     with st.container(border=True):
         st.markdown(
-            f"**{escaped(label(row))}** :gray[{figures.count(missing)} rows missing, "
+            f"**{escaped(label(row))}** :gray[{figures.plural(missing, 'row')} missing, "
             f"{figures.count(extra)} extra in the target]"
         )
         for note in (row["note"], row["source_error"], row["target_error"]):

@@ -214,3 +214,22 @@ def test_mailboxes_of_one_domain_are_told_apart() -> None:
 
     assert field.kind is FieldKind.EMAIL
     assert field.levels(np.array([0, 0, 1]), np.array([1, 2, 2])).tolist() == [3, 2, 3]
+
+
+def test_one_first_name_for_all_hides_nobody() -> None:
+    """A field with one value tells nobody apart; a wrong letter in every repeat is no relative."""
+    syllables = ("ka", "mi", "ro", "ten", "bel", "so", "var", "lin", "dor", "pe", "shu", "gra")
+    rand = np.random.default_rng(3)
+    names = ["".join(rand.choice(syllables, 3)).capitalize() for _ in range(500)]
+    mails = [f"{number}@x.example" for number in rand.integers(10**8, 10**9, 500)]
+    wrong = [f"{name[:2]}q{name[3:]}" for name in names[:40]]
+    people = {"First": ["Anna"] * 540, "Last": names + wrong, "Mail": mails + mails[:40]}
+    frame = pl.DataFrame(people)
+
+    found = likely_same(frame, list(people))
+
+    truth = np.array([*range(500), *range(40)])
+    assert f1_of(found, truth) >= 0.7
+    assert "First" not in found.weights
+    same = likely_same(frame.select("First"), ["First"])
+    assert same.clusters.height == frame.height

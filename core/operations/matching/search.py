@@ -90,9 +90,11 @@ def likely_same(
     Cost: about five pairs a row; texts of at most 250,000 pairs in memory at a time.
     """
     compared = [compared_field(frame, name) for name in fields]
-    compared = [field for field in compared if field.kind is not FieldKind.EMPTY]
-    if not compared or frame.height < 2:
+    filled = [field for field in compared if field.kind is not FieldKind.EMPTY]
+    if not filled or frame.height < 2:
         return _nothing()
+    # one value for all tells nobody apart, and its key would pair everybody with everybody
+    compared = [field for field in filled if field.values.len() > 1] or filled
     given = blocks(compared, side=side)
     left, right = union(frame.height, given, side=side)
     if not len(left):
@@ -111,7 +113,7 @@ def likely_same(
             "bits": bits[shown],
         }
     )
-    pairs = pl.concat([pairs, _agreeing(compared, side=side)])
+    pairs = pl.concat([pairs, _agreeing(filled, side=side)])
     pairs = pairs.sort(
         "probability", "bits", "left", "right", descending=[True, True, False, False]
     )

@@ -15,7 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.operations.matching.blocking import Block
-from core.operations.matching.fields import EXACT, LEVELS, MISSING, ComparedField, Ints, Levels
+from core.operations.matching.fields import (
+    CLOSE,
+    EXACT,
+    LEVELS,
+    MISSING,
+    ComparedField,
+    Ints,
+    Levels,
+)
 
 Floats = NDArray[np.float64]
 
@@ -27,9 +35,9 @@ ENOUGH_MATCHES = 50
 #: what is believed of m before anything is seen, and how many matches that belief weighs
 PRIOR = np.array([0.80, 0.10, 0.05, 0.05])
 PRIOR_MATCHES = 4.0
-#: records that are the same agree exactly on many fields; a mixture whose "same" hardly do has
-#: found something else (colleagues, relatives, names made of the same words)
-LEAST_EXACT = 0.3
+#: records that are the same agree exactly or nearly on most fields; a mixture whose "same" do not
+#: has found something else (colleagues, relatives, names made of the same words)
+LEAST_ALIKE = 0.6
 #: a rare value says at most so many bits more than the field's average
 RARITY_BITS = 8.0
 
@@ -67,7 +75,7 @@ def estimate(fields: Sequence[ComparedField], blocks: Sequence[Block], *, seed: 
         if not free or not len(block.left):
             continue
         share, m = _mixture(free, _sample(block, rand), u)
-        if np.mean([m[field.name][EXACT] for field in free]) < LEAST_EXACT:
+        if np.mean([m[field.name][[EXACT, CLOSE]].sum() for field in free]) < LEAST_ALIKE:
             continue
         matches = share * len(block.left)
         expected = max(expected, matches if share > 0.5 else 0.0)
