@@ -61,12 +61,20 @@ class LateHappening:
 
 def runs_since(session: Session, since: dt.datetime) -> list[RunHappening]:
     """Runs that ended since, and runs that wait for a decision, in workspaces that have rules."""
+    has_ended = DataMigration.status.in_([state.value for state in FINISHED_RUNS])
+    waits = DataMigration.status == RunState.WAITING_DECISION.value
+    return _runs(session, or_(has_ended & (DataMigration.finished_at >= since), waits))
+
+
+def run_now(session: Session, run_id: UUID) -> RunHappening | None:
+    """What there is to tell of one run as it stands; None where nothing or nobody listens."""
+    told = [state.value for state in (*FINISHED_RUNS, RunState.WAITING_DECISION)]
+    found = _runs(session, (DataMigration.id == run_id) & DataMigration.status.in_(told))
+    return found[0] if found else None
+
+
+def _runs(session: Session, happened: Any) -> list[RunHappening]:
     target = aliased(RegisteredOrg)
-    happened = or_(
-        DataMigration.status.in_([state.value for state in FINISHED_RUNS])
-        & (DataMigration.finished_at >= since),
-        DataMigration.status == RunState.WAITING_DECISION.value,
-    )
     statement = (
         select(
             DataMigration.workspace_id,

@@ -33,6 +33,7 @@ class RuleRow:
     thresholds: Mapping[str, float]
     enabled: bool
     created_by: str
+    created_at: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +205,7 @@ def _rule(found: NotificationRule, plan: str | None, org: str | None) -> RuleRow
         thresholds=found.thresholds,
         enabled=found.enabled,
         created_by=found.created_by,
+        created_at=found.created_at,
     )
 
 

@@ -6,24 +6,15 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from core.db import runs
+from core.db import happenings, runs
 from core.db.run_state import RunStore
 from core.domain.states import RunState
 from core.migration.summary import objects_of
-from core.notices import rules as notices
-from core.notices.events import Notice, NoticeEvent
+from core.notices import rules, watching
 from core.salesforce.source import RowSource
 
 if TYPE_CHECKING:
     from core.bootstrap import Orgbridge
-
-#: what people are told when a run ends like that
-NOTICES = {
-    RunState.SUCCEEDED: NoticeEvent.RUN_FINISHED,
-    RunState.PARTIAL: NoticeEvent.RUN_PARTIAL,
-    RunState.FAILED: NoticeEvent.RUN_FAILED,
-    RunState.WAITING_DECISION: NoticeEvent.DECISION_WAITING,
-}
 
 
 class Stay:
@@ -61,23 +52,6 @@ class Stay:
         with self._bridge.session(self._row.workspace_id) as session:
             row = runs.run_by_id(session, self._row.id)
             runs.write_log(session, row, error=reason)
-            event = NOTICES.get(row.status)
-            if event is not None:
-                notices.tell(session, _notice(row, event, reason))
-
-
-def _notice(row: runs.RunRow, event: NoticeEvent, reason: str | None) -> Notice:
-    lines = row.summary.get("objects", {}).values()
-    read = sum(line.get("read", 0) for line in lines)
-    names = ("blocked", "failed", "not_processed")
-    failed = sum(line.get(name, 0) for line in lines for name in names)
-    return Notice(
-        event=event,
-        subject=f"{row.name}:{row.status.value}",
-        title=f"{row.plan_name or row.name}: {row.status.value.lower()}",
-        body=reason or f"{read:,} rows read, {failed:,} did not arrive. Run {row.name}.",
-        run_id=row.id,
-        plan_id=row.plan_id,
-        org_ids=tuple(one for one in (row.source_org_id, row.target_org_id) if one),
-        figures={"failed_rows": failed, "failed_percent": 100 * failed / read if read else 0.0},
-    )
+            happened = happenings.run_now(session, self._row.id)
+            if happened is not None:
+                rules.tell(session, watching.run_notice(happened))

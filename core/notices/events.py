@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -31,6 +32,8 @@ class Notice:
     subject: str
     title: str
     body: str
+    #: when it happened; a rule made later does not hear of it. None for what holds still
+    at: dt.datetime | None = None
     run_id: UUID | None = None
     plan_id: UUID | None = None
     #: orgs concerned, in any role

@@ -31,10 +31,14 @@ def tell(session: Session, notice: Notice) -> int:
 
 
 def fits(rule: RuleRow, notice: Notice) -> bool:
-    """Whether a rule wants to hear of it: event, plan, org, and every threshold reached."""
+    """Whether a rule wants to hear of it: event, plan, org, and every threshold reached.
+
+    What happened before the rule was made is not told to it.
+    """
     heard = {notice.event, *_WIDER.get(notice.event, ())}
     return (
         not heard.isdisjoint(rule.events)
+        and (notice.at is None or rule.created_at is None or rule.created_at <= notice.at)
         and rule.plan_id in (None, notice.plan_id)
         and (rule.registered_org_id is None or rule.registered_org_id in notice.org_ids)
         and all(notice.figures.get(name, 0.0) >= least for name, least in rule.thresholds.items())

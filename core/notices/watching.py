@@ -54,14 +54,18 @@ def _notices(runs: list[RunHappening], late: list[LateHappening]) -> Iterator[tu
 
 
 def run_notice(run: RunHappening) -> Notice:
-    """What is told of a run: its state, its rows, where it wrote."""
+    """What is told of a run: its state, its rows, where it wrote.
+
+    Worker and janitor say the same of a run, whoever comes first, so that it is told once.
+    """
     share = 100 * run.left / run.rows if run.rows else 0.0
     what = f"{run.plan or 'A removed plan'} into {run.target or 'a removed org'}"
     rows = f"{run.rows:,} rows read, {run.left:,} did not arrive ({share:.1f} %)."
     return Notice(
         event=_EVENTS[run.status],
         # the time tells a second end (after an undo) from the first
-        subject=f"{run.name}:{run.status.value}:{run.finished_at or ''}",
+        subject=f"{run.name}:{run.status.value}:{_utc(run.finished_at)}",
+        at=run.finished_at,
         title=f"{run.status.value}: {run.name}",
         body=" ".join(part for part in (f"{what}.", rows, run.wait_reason) if part),
         run_id=run.run_id,
@@ -84,3 +88,7 @@ def late_notice(missed: LateHappening) -> Notice:
         body=f"{missed.schedule} was due at {missed.due_at:%Y-%m-%d %H:%M} UTC. {came}",
         plan_id=missed.plan_id,
     )
+
+
+def _utc(moment: dt.datetime | None) -> str:
+    return "" if moment is None else moment.astimezone(dt.UTC).isoformat()

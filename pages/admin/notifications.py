@@ -22,13 +22,13 @@ RULE_COLUMNS = {
     "on": words.pills("State", SWITCH.values(), width=90),
 }
 LOG_COLUMNS = {
-    "at": tables.time_column("Made", width=180),
-    "rule": st.column_config.TextColumn("Rule", width=160),
-    "title": st.column_config.TextColumn("Message", width=240),
-    "body": st.column_config.TextColumn("What it said", width=330),
-    "state": words.pills("State", STATES.values(), width=100),
-    "attempts": tables.rows_column("Attempts", width=90),
-    "error": st.column_config.TextColumn("Why not", width=220),
+    "at": tables.time_column("Made", width=160),
+    "rule": st.column_config.TextColumn("Rule", width=110),
+    "title": st.column_config.TextColumn("Message", width=220),
+    "state": words.pills("State", STATES.values(), width=75),
+    "attempts": tables.rows_column("Tries", width=50),
+    "error": st.column_config.TextColumn("Why not", width=180),
+    "body": st.column_config.TextColumn("What it said", width=300),
 }
 CSV = "created_at rule_name event title body status attempts error_message".split()
 
@@ -104,10 +104,10 @@ def told(row: notices.DeliveryRow) -> dict[str, object]:
         "at": row.created_at,
         "rule": row.rule_name,
         "title": row.title,
-        "body": row.body,
         "state": [STATES[row.status].label],
         "attempts": row.attempts,
         "error": row.error_message,
+        "body": row.body,
     }
 
 

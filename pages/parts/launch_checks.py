@@ -147,7 +147,8 @@ def line(row: plans.PlanRow, finding: Finding, *, key: str) -> None:
 
 def _told(finding: Finding, *, strong: bool = False) -> str:
     """A finding's sentence, after its place where it does not name it itself."""
-    if finding.place.lower() in finding.sentence.lower():
+    said = finding.sentence.lower()
+    if all(part in said for part in finding.place.lower().split(".")):
         return escaped(finding.sentence)
     place = f"**{escaped(finding.place)}**" if strong else escaped(finding.place)
     return f"{place}: {escaped(finding.sentence)}"

@@ -41,7 +41,7 @@ def draw(
     st.table(_facts(target, chosen, steps), border="horizontal")
     approval = _approval(target, chosen, steps)
     if approval:
-        st.caption(f":violet[:material/approval: {escaped(approval)}]")
+        boxes.remark(escaped(approval), icon="approval", color="violet")
     against = _against(found, chosen, steps)
     if st.button(
         _label(chosen, approval),
@@ -136,7 +136,7 @@ def _against(found: preflight.Report, chosen: Chosen, steps: Steps) -> str:
         and (each.mapping is None or each.mapping in steps.names)
     ]
     if blockers:
-        objects = sorted({each.mapping for each in blockers if each.mapping})
+        objects = sorted({escaped(steps.written[f.mapping]) for f in blockers if f.mapping})
         untick = f", or untick {', '.join(objects[:3])}" if objects and len(steps.names) > 1 else ""
         return f"Fix {figures.plural(len(blockers), 'blocker')} first{untick}"
     if chosen.writes and not chosen.request.email_answer and chosen.start != "repeat":
@@ -225,7 +225,7 @@ def _confirm_facts(request: launching.LaunchRequest, steps: Steps) -> dict[str, 
     if request.mode == "canary":
         facts["First"] = f"about {request.canary_percent} % of each object, then it waits for you"
     if steps.deletes:
-        facts["Deletes rows of"] = ", ".join(steps.deletes)
+        facts["Deletes rows of"] = escaped(", ".join(steps.written[n] for n in steps.deletes))
     if request.start_at is not None:
         facts["Starts"] = figures.absolute(request.start_at)
     if request.stop_at_failed_percent is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -45,6 +45,8 @@ class Steps:
     #: ticked objects whose operation deletes
     deletes: tuple[str, ...]
     outlook: Outlook | None
+    #: every object of the plan as the table writes it
+    written: Mapping[str, str] = field(default_factory=dict)
 
 
 def draw(row: plans.PlanRow, plan: Plan, found: preflight.Report) -> Steps:
@@ -199,6 +201,7 @@ def _steps(
         rows=sum(found.preflight.rows.get(name, 0) for name in ticked),
         deletes=tuple(name for name in ticked if entries[name].operation.is_delete),
         outlook=outlook,
+        written={name: figures.object_name(name, each.target) for name, each in entries.items()},
     )
 
 

@@ -164,6 +164,8 @@ def _address(known: RuleRow | None, here: str) -> tuple[str, str]:
         "Address",
         type="password",
         autocomplete="off",
+        # A password box does not commit when its own eye button takes the focus (seen on 1.67).
+        live=True,
         key=f"{here}.address",
         placeholder="unchanged" if known else EXAMPLES[channel],
         help=f"An Apprise URL, such as {EXAMPLES[channel]}. It is stored encrypted.",

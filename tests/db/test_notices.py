@@ -19,6 +19,7 @@ from uuid_utils.compat import uuid7
 from core import bootstrap
 from core.bootstrap import Orgbridge
 from core.config import Settings
+from core.db import happenings
 from core.db.models import (
     DataMigration,
     NotificationLog,
@@ -28,7 +29,7 @@ from core.db.models import (
 )
 from core.domain.roles import Actor, Role
 from core.errors import ConflictError, NotFoundError, RefusedError, TransientError, UserError
-from core.notices import Notice, NoticeEvent, deliver, tell
+from core.notices import Notice, NoticeEvent, deliver, tell, watching
 from core.notices.senders import AppriseSender, NullSender
 from core.secret import Secret
 from core.services import notices
@@ -135,6 +136,8 @@ def test_runs_and_late_schedules_are_told_whichever_way_they_ended(house: House)
     rule(there, "waits", NoticeEvent.DECISION_WAITING)
     now = house.times[-1]
     with house.bridge.owner_session() as session:
+        made = now - dt.timedelta(hours=1)
+        session.execute(sa.update(NotificationRule).values(created_at=made))
         session.execute(sa.update(RunStep).values(read_rows=1_000, failed=300, blocked=200))
         session.execute(sa.update(ScheduleFiring).values(outcome="late", fired_at=now))
         for name, ago in (("old", 31), ("failed", 1)):
@@ -175,6 +178,30 @@ def test_runs_and_late_schedules_are_told_whichever_way_they_ended(house: House)
     )
     partial = next(each.body for each in sender.sent if each.title.startswith("Partial"))
     assert "1,000 rows read, 500 did not arrive (50.0 %)" in partial
+
+
+def test_a_run_is_told_once_by_its_worker_and_whoever_looks_later(house: House) -> None:
+    """And not to a rule that was made after its end."""
+    with house.bridge.owner_session() as session:
+        workspace_id = workspace(session, "A")
+        run_id = plant(session, workspace_id)["data_migration"]["id"]
+        session.execute(sa.delete(NotificationRule))
+    there = House(house.bridge, Actor(workspace_id, None, "ada", Role.ADMIN), house.times)
+    rule(there, "ends", NoticeEvent.RUN_FINISHED)
+    ended = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=30)
+    with house.bridge.session(workspace_id) as session:
+        ran = sa.update(DataMigration).where(DataMigration.id == run_id)
+        session.execute(ran.values(status="Partial", finished_at=ended))
+        happened = happenings.run_now(session, run_id)
+        assert happened is not None
+        assert tell(session, watching.run_notice(happened)) == 1  # as the worker does that leaves
+    with house.bridge.owner_session() as session:
+        late = sa.update(DataMigration).where(DataMigration.id == run_id)
+        assert watching.look(house.bridge) == 0
+        session.execute(late.values(finished_at=ended - dt.timedelta(minutes=5)))
+
+    assert watching.look(house.bridge) == 0
+    assert sum(title.startswith("Partial") for title, _, _ in there.log()) == 1
 
 
 def test_one_happening_is_told_once(house: House) -> None:

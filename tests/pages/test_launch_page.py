@@ -83,7 +83,7 @@ def test_a_launch_into_a_protected_org_asks_another_person_where_the_rule_says_s
     app = opened("migrate/launch.py", role=Role.ANALYST, plan=str(plan_id), mode="full")
 
     assert app.button(key="launch.act").label == "Ask for approval…"
-    assert any("another person has to approve" in each.value for each in app.caption)
+    assert any("another person has to approve" in each.value for each in app.markdown)
 
 
 def test_an_object_without_a_tick_stays_out_while_the_graph_is_looked_at(
