@@ -60,6 +60,8 @@ class Lease:
 def claim(engine: Engine, run_id: UUID, *, lock_target: bool) -> Lease:
     """Takes a run's lease; the target org's lock is taken with it.
 
+    How long nobody carried it is added up in its summary: pace and time left go by the rest.
+
     Raises:
         ConflictError: a living worker has it, or another run writes to the same org.
     """
@@ -83,6 +85,10 @@ def _claimed(connection: Connection, run_id: UUID, key: int, *, lock_target: boo
                 " status = CASE WHEN status = 'Undoing' THEN status ELSE 'Running' END,"
                 " wait_reason = NULL, requested_state = NULL,"
                 " started_at = coalesce(started_at, clock_timestamp()), finished_at = NULL,"
+                " summary = CASE WHEN summary -> 'let_go_at' IS NULL THEN summary ELSE"
+                " summary - 'let_go_at' || jsonb_build_object('waited_s',"
+                " coalesce((summary ->> 'waited_s')::float, 0) + extract(epoch FROM"
+                " clock_timestamp() - (summary ->> 'let_go_at')::timestamptz)) END,"
                 " lock_organization_id = CASE WHEN :lock THEN target_organization_id END"
                 " WHERE id = :id AND (:alone OR lease_until IS NULL"
                 " OR lease_until < clock_timestamp()) RETURNING lease_token"

@@ -195,6 +195,7 @@ class RunStore:
                     "UPDATE data_migration SET status = :status, wait_reason = :reason,"
                     " lease_until = NULL, lock_organization_id = NULL, requested_state = NULL,"
                     " finished_at = CASE WHEN :over THEN clock_timestamp() END,"
+                    " summary = summary || jsonb_build_object('let_go_at', clock_timestamp()),"
                     " updated_at = clock_timestamp()"
                     " WHERE id = :id AND lease_token = :token"
                 ),

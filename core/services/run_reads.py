@@ -14,6 +14,7 @@ from uuid import UUID
 from core.access import roles
 from core.db import orgs, run_reads, runs
 from core.db.run_reads import (
+    TICKS,
     DayCount,
     FailureLine,
     GroupLine,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from core.bootstrap import Orgbridge
 
 __all__ = [
+    "TICKS",
     "DayCount",
     "FailureLine",
     "GroupLine",
@@ -81,8 +83,11 @@ class RunView:
     totals: RunTotals
     #: since it began, until its end or now; None before
     seconds: float | None
+    #: of them, how long it waited for a person, or for somebody to carry it
+    waited_s: float
     #: an estimate from the speed so far; None when nothing moves
     seconds_left: float | None
+    #: while it was carried
     rows_per_s: int
     #: the run that it undoes or retries, then those that undo or retry it
     relatives: tuple[Relative, ...] = ()
@@ -150,12 +155,12 @@ def shown(bridge: Orgbridge, actor: Actor, name: str) -> RunView:
         steps = tuple(run_reads.steps(session, row.id))
         totals = run_reads.totals(session, row.id)
         relatives = tuple(run_reads.relatives(session, row.id))
-    seconds = _seconds(row, bridge.clock())
-    speed = totals.done / seconds if seconds else 0.0
+    seconds, waited_s = _seconds(row, bridge.clock()), _waited_s(row, bridge.clock())
+    speed = totals.done / max(0.001, seconds - waited_s) if seconds else 0.0
     left = None
     if row.status is RunState.RUNNING and speed:
         left = (totals.planned - totals.done) / speed
-    return RunView(row, steps, totals, seconds, left, round(speed), relatives)
+    return RunView(row, steps, totals, seconds, waited_s, left, round(speed), relatives)
 
 
 def throughput(bridge: Orgbridge, actor: Actor, name: str) -> tuple[Tick, ...]:
@@ -251,3 +256,11 @@ def _seconds(row: RunRow, now: dt.datetime) -> float | None:
     if row.started_at is None:
         return None
     return max(0.001, ((row.finished_at or now) - row.started_at).total_seconds())
+
+
+def _waited_s(row: RunRow, now: dt.datetime) -> float:
+    """Seconds in which nobody carried it since it began; until now while it waits."""
+    waited_s, since = float(row.summary.get("waited_s", 0)), row.summary.get("let_go_at")
+    if row.finished_at is None and since is not None:
+        waited_s += (now - dt.datetime.fromisoformat(since)).total_seconds()
+    return max(0.0, waited_s)

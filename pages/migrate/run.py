@@ -48,7 +48,7 @@ def draw(view: run_reads.RunView) -> None:
     row = view.row
     with rows.head(
         f"{row.plan_name or 'Deleted plan'} · {'undo' if row.mode == 'undo' else 'run'}",
-        badge=words.word(words.STATUSES, row.status).badge,
+        badge=words.word(words.STATUSES, run_live.shown_status(row)).badge,
     ):
         run_acts.buttons(view)
     rows.facts(

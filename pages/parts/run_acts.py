@@ -8,15 +8,17 @@ import streamlit as st
 
 from core.domain.roles import Role
 from core.domain.states import FINISHED_RUNS, RunState
+from core.errors import ConflictError, OrgbridgeError
 from core.services import launching, run_reads
 from pages import registry
-from pages.parts import boxes, figures, run_again, state, visit
+from pages.parts import boxes, figures, run_again, run_live, state, visit
 from pages.parts.boxes import escaped
 
-CAN_PAUSE = frozenset({RunState.PENDING, RunState.CHECKING, RunState.RUNNING})
+CAN_PAUSE = frozenset({RunState.CHECKING, RunState.RUNNING})
 #: a failed run goes on from where it stands: what was sent is in the ledger
 CAN_RESUME = frozenset({RunState.PAUSED, RunState.FAILED})
 CAN_CANCEL = CAN_PAUSE | {
+    RunState.PENDING,
     RunState.PAUSED,
     RunState.PAUSING,
     RunState.WAITING_DECISION,
@@ -30,7 +32,8 @@ def buttons(view: run_reads.RunView) -> None:
     if not visit.may(Role.ANALYST):
         return
     row = view.row
-    if row.status in CAN_PAUSE and st.button(
+    status = run_live.shown_status(row)
+    if status in CAN_PAUSE and st.button(
         "Pause", icon=":material/pause:", key="run.pause", shortcut="P"
     ):
         do(launching.pause, row.name, told="Pausing: rows already sent will finish.")
@@ -38,7 +41,7 @@ def buttons(view: run_reads.RunView) -> None:
         "Resume", icon=":material/play_arrow:", type="primary", key="run.resume"
     ):
         do(launching.resume, row.name, told="The run goes on.")
-    if row.status in CAN_CANCEL and st.button(
+    if status in CAN_CANCEL and st.button(
         "Cancel…", icon=":material/stop_circle:", key="run.cancel"
     ):
         cancel_dialog(view)
@@ -97,7 +100,14 @@ def cancel_dialog(view: run_reads.RunView) -> None:
 
 
 def do(act: Callable[..., object], name: str, *, told: str, **options: bool) -> None:
-    """Act, tell it in a toast, draw the page afresh."""
-    if boxes.acted(act, visit.bridge(), visit.actor(), name, **options):
-        st.session_state[state.TOAST] = told
-        st.rerun()
+    """Act, tell it in a toast, draw the page afresh: a refusal means that the run moved on, and the
+    page then shows where it stands."""
+    try:
+        act(visit.bridge(), visit.actor(), name, **options)
+    except ConflictError as moved:
+        told = f"{moved.happened} Nothing was changed."
+    except OrgbridgeError as problem:
+        boxes.error(problem)
+        return
+    st.session_state[state.TOAST] = told
+    st.rerun()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pandas as pd
@@ -22,8 +23,12 @@ from pages.parts import figures, palette, tables, visit, words
 TICK = "2s"
 #: while it waits for a person
 SLOW_TICK = "10s"
+#: by what a person asked of a run that is carried
+ASKED = {"pause": RunState.PAUSING, "cancel": RunState.CANCELLING}
 #: the least time that a chart of a run spans
 SHORT_CHART = timedelta(seconds=20)
+#: a wait that is told beside how long a run took
+WAIT_TOLD_S = 10
 #: how the passes after the load are told apart
 PASSES = {
     "extract": " (read)",
@@ -51,6 +56,13 @@ MOVING_COLUMNS = {
 }
 
 
+def shown_status(row: run_reads.RunRow) -> RunState:
+    """The run's state; between a click on pause or cancel and the stop it says so at once."""
+    if row.status in (RunState.CHECKING, RunState.RUNNING):
+        return ASKED.get(row.requested_state or "", row.status)
+    return row.status
+
+
 def moves(row: run_reads.RunRow) -> bool:
     """Whether its figures can change by themselves within seconds."""
     return row.status not in FINISHED_RUNS and row.status not in run_reads.WAITING
@@ -61,15 +73,17 @@ def draw(first: run_reads.RunView) -> None:
     is another one."""
     row = first.row
     known, is_over = row.status, row.status in FINISHED_RUNS
+    asked, workspace, fresh = shown_status(row), str(row.workspace_id), [True]
     tick = None if known in FINISHED_RUNS else SLOW_TICK if known in run_reads.WAITING else TICK
 
     @st.fragment(run_every=tick, key="run.live")
     def part() -> None:
-        here = str(row.workspace_id)
-        view = first
-        if not is_over:
-            view = now(visit.bridge(), visit.actor(), row.name, workspace=here)
-        if view.row.status is not known:
+        here = (visit.bridge(), visit.actor())
+        # Drawn with the page, it stands on the page's own read: the one that is kept for all who
+        # look may be older, and would ask for the page again and again.
+        view = first if fresh or is_over else now(*here, row.name, workspace=workspace)
+        fresh.clear()
+        if shown_status(view.row) is not asked:
             st.rerun()
         _progress(view)
         _figures(view)
@@ -89,7 +103,7 @@ def draw(first: run_reads.RunView) -> None:
             )
         with right:
             look = (str(st.context.theme.type), str(st.context.timezone), known.value)
-            figure = _throughput(visit.bridge(), visit.actor(), row.name, (here, *look))
+            figure = _throughput(*here, row.name, (workspace, *look))
             if figure is None and not is_over:
                 st.caption("Throughput appears with the first rows.")
             elif figure is not None:
@@ -202,7 +216,7 @@ def _progress(view: run_reads.RunView) -> None:
         f"**{figures.percent(view.totals.done, view.totals.planned)}**",
         f"{figures.count(view.totals.done)} of {figures.count(view.totals.planned)} rows",
     ]
-    if row.status is RunState.RUNNING and view.seconds_left is not None:
+    if shown_status(row) is RunState.RUNNING and view.seconds_left is not None:
         told.append(_wave(view.steps))
         told.append(f"about {figures.duration(view.seconds_left)} left")
     st.progress(
@@ -252,7 +266,14 @@ def _figures(view: run_reads.RunView) -> None:
         "source and target" if is_counted else "none yet",
         **plain,
     )
-    elapsed.metric("Elapsed", figures.duration(view.seconds), _ends(view), **plain)
+    waited = f"Of it {figures.duration(view.waited_s)} nobody carried it"
+    elapsed.metric(
+        "Elapsed",
+        figures.duration(view.seconds),
+        _ends(view),
+        help=waited if view.waited_s >= WAIT_TOLD_S else None,
+        **plain,
+    )
 
 
 def _written_word(row: run_reads.RunRow) -> str:
@@ -265,7 +286,7 @@ def _ends(view: run_reads.RunView) -> str:
     row = view.row
     if row.finished_at is not None:
         return f"finished {figures.when(row.finished_at)}"
-    if view.seconds_left is not None:
+    if view.seconds_left is not None and shown_status(row) is RunState.RUNNING:
         end = visit.now() + timedelta(seconds=view.seconds_left)
         return f"finish ≈ {figures.ahead(end)}"
     return "not started" if row.started_at is None else f"since {figures.when(row.started_at)}"
@@ -282,7 +303,7 @@ def _throughput(
     ticks = run_reads.throughput(_bridge, _actor, name)
     if not ticks:
         return None
-    shades = palette.shades()
+    shades, ticks = palette.shades(), with_silence(ticks)
     at = [tick.at.astimezone(figures.zone()) for tick in ticks]
     figure = go.Figure()
     figure.add_scatter(
@@ -306,3 +327,19 @@ def _throughput(
     if at[-1] - at[0] < SHORT_CHART:  # it would be ticked by milliseconds
         figure.update_xaxes(range=[at[0] - SHORT_CHART / 2, at[0] + SHORT_CHART])
     return palette.shaped(figure, height=300)
+
+
+def with_silence(ticks: Sequence[run_reads.Tick]) -> list[run_reads.Tick]:
+    """Ticks with a zero at both ends of every stretch in which nothing was settled.
+
+    A line from before a wait to after it would tell of rows that never were.
+    """
+    step = max(timedelta(seconds=1), (ticks[-1].at - ticks[0].at) / run_reads.TICKS)
+    told = [ticks[0]]
+    for before, after in pairwise(ticks):
+        if after.at - before.at > 1.5 * step:
+            told.append(run_reads.Tick(before.at + step, 0, 0))
+        if after.at - before.at > 2.5 * step:
+            told.append(run_reads.Tick(after.at - step, 0, 0))
+        told.append(after)
+    return told

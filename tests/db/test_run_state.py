@@ -14,6 +14,7 @@ from core.bootstrap import Orgbridge
 from core.db import ledger, run_lease
 from core.db.run_lease import claim
 from core.db.run_state import RunStore, TakenOverError, fingerprint
+from core.domain.states import RunState
 from core.errors import ConflictError
 
 ORG = "00D000000000001EAA"
@@ -105,6 +106,29 @@ def test_a_heartbeat_tells_those_who_look_on_what_the_run_has_cost(bridge: Orgbr
     with bridge.owner_session() as session:
         kept = session.scalar(text("SELECT summary FROM data_migration"))
     assert kept["api_calls"] == {"source": 3, "target": 5}
+
+
+def test_a_run_that_was_let_go_tells_how_long_nobody_carried_it(bridge: Orgbridge) -> None:
+    """Twice, half an hour each; what it takes up again goes by the time that it was carried."""
+    run_id = add_run(bridge)
+    for _ in range(2):
+        held = claim(bridge.owner_engine, run_id, lock_target=True)
+        carried = store(bridge, run_id, held.token)
+        carried.release(RunState.PAUSED, wait_reason="paused by a person", over=False)
+        held.close()
+        with bridge.owner_session() as session:
+            session.execute(text(_HALF_AN_HOUR_AGO), {"id": run_id})
+
+    claim(bridge.owner_engine, run_id, lock_target=True).close()
+
+    with bridge.owner_session() as session:
+        told = session.scalar(text("SELECT summary FROM data_migration"))
+    assert 3600 <= told["waited_s"] < 3900
+    assert "let_go_at" not in told
+
+
+_HALF_AN_HOUR_AGO = """UPDATE data_migration SET summary = summary || jsonb_build_object(
+    'let_go_at', (summary ->> 'let_go_at')::timestamptz - interval '30 min') WHERE id = :id"""
 
 
 def test_rule_8_4_one_run_at_a_time_writes_to_an_org(bridge: Orgbridge) -> None:

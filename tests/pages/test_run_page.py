@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import orjson
@@ -11,7 +12,8 @@ from sqlalchemy import text
 from core.bootstrap import Orgbridge
 from core.domain.plan import parse_plan
 from core.domain.roles import Actor, Role
-from core.services import plans
+from core.services import plans, run_reads
+from pages.parts import run_live
 from tests.org.scripted_data import ScriptedData
 
 from .conftest import Opened
@@ -200,6 +202,70 @@ def test_a_run_that_waits_foretells_nothing(
     assert {"Throughput": "—"}.items() <= {each.label: each.value for each in app.metric}.items()
 
 
+def test_a_run_that_waited_is_as_quick_as_while_it_was_carried(
+    bridge: Orgbridge, actor: Actor, opened: Opened
+) -> None:
+    """It waited an hour for a decision; what is left goes by the minute that it took before."""
+    _plant(bridge, actor, "Running")
+    with bridge.session(actor.workspace_id) as session:
+        session.execute(text(_HALF_WAY))
+        session.execute(text(_WAITED_AN_HOUR))
+
+    view = run_reads.shown(bridge, actor, RUN)
+    app = opened("migrate/run.py", run=RUN)
+
+    assert view.waited_s == 3600
+    assert view.seconds_left is not None and view.seconds_left < 300
+    (elapsed,) = [each for each in app.metric if each.label == "Elapsed"]
+    assert elapsed.proto.help == "Of it 1h 00m nobody carried it"
+    assert elapsed.delta.startswith("finish ≈")
+
+
+_WAITED_AN_HOUR = """UPDATE data_migration SET started_at = now() - interval '61 min',
+    finished_at = NULL, summary = summary || '{"waited_s": 3600}'"""
+
+
+@pytest.mark.parametrize(("asked", "said"), [("pause", "Pausing"), ("cancel", "Cancelling")])
+def test_what_a_person_asked_for_is_said_before_the_worker_stops(
+    bridge: Orgbridge, actor: Actor, opened: Opened, asked: str, said: str
+) -> None:
+    _plant(bridge, actor, "Running")
+    with bridge.session(actor.workspace_id) as session:
+        session.execute(text(_HALF_WAY))
+        session.execute(text("UPDATE data_migration SET requested_state = :w"), {"w": asked})
+
+    app = opened("migrate/run.py", role=Role.ANALYST, run=RUN)
+
+    assert f" {said}]" in app.title[0].value
+    assert "run.pause" not in [str(button.key) for button in app.button]
+
+
+def test_a_queued_run_offers_no_pause_and_can_be_cancelled(
+    bridge: Orgbridge, actor: Actor, opened: Opened
+) -> None:
+    """Nobody carries it yet: there is nobody to ask."""
+    _plant(bridge, actor, "Pending")
+
+    queued = opened("migrate/run.py", role=Role.ANALYST, run=RUN)
+
+    keys = {str(button.key) for button in queued.button}
+    assert "run.cancel" in keys
+    assert "run.pause" not in keys
+
+
+def test_a_silence_between_rows_is_drawn_as_none() -> None:
+    """A line from before a wait to after it would tell of rows that never were."""
+    at = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
+    minutes = (0, 1, 31, 32)
+    ticks = [run_reads.Tick(at + dt.timedelta(minutes=n), 10, 0) for n in minutes]
+
+    told = [((tick.at - at).total_seconds(), tick.rows) for tick in run_live.with_silence(ticks)]
+
+    assert told == [
+        (0, 10), (32, 0), (60, 10), (92, 0), (1828, 0), (1860, 10), (1892, 0), (1920, 10)
+    ]  # fmt: skip
+
+
 def test_a_run_that_found_nothing_says_so_and_not_that_it_broke_off(
     bridge: Orgbridge, actor: Actor, opened: Opened
 ) -> None:
@@ -236,7 +302,7 @@ def test_what_a_retry_brought_is_seen_although_the_run_is_over(
     after = before.run()
 
     assert "Retry 1 row…" in [button.label for button in after.button]
-    assert any("arrived in a later run" in str(each.value) for each in after.caption)
+    assert any("arrived in a later run" in str(each.value) for each in after.markdown)
 
 
 _RETRIED = """INSERT INTO data_migration (id, data_schedule_id, status, mode, plan_id,
