@@ -52,7 +52,7 @@ def steps(
             "Most fields match by name; a few wait for you",
             bool(made),
             "New plan",
-            plan_acts.new_dialog,
+            plan_acts.new_plan,
         ),
         Step(
             "Rehearse it",

@@ -12,7 +12,17 @@ from core.errors import OrgbridgeError
 from core.plans import editing
 from core.services import editor, orgs, plan_start, plans
 from pages import registry
-from pages.parts import boxes, confirm, figures, plan_grid, plan_owners, plan_versions, state, visit
+from pages.parts import (
+    boxes,
+    confirm,
+    figures,
+    plan_grid,
+    plan_import,
+    plan_owners,
+    plan_versions,
+    state,
+    visit,
+)
 from pages.parts.boxes import escaped
 
 AUTO, OTHER, FILE = "Auto-map by name", "Another plan", "Plan file"
@@ -54,9 +64,17 @@ def buttons(view: editor.EditorView) -> None:
         dialogs[chosen](view.row)
 
 
+def new_plan() -> None:
+    """Open the dialog afresh: without the report of an import that was looked at."""
+    plan_import.forget()
+    new_dialog()
+
+
 @st.dialog("New plan", width="medium", icon=":material/conversion_path:")
 def new_dialog() -> None:
     """From the names of two orgs and a first object, or from a plan file."""
+    if plan_import.told():
+        return
     cards = orgs.orgs(visit.bridge(), visit.actor())
     if len(cards) < 2:
         boxes.empty("Connect two orgs first", "A plan needs a source and a target.")
@@ -68,7 +86,7 @@ def new_dialog() -> None:
     )
     names = [card.name for card in cards]
     if start == FILE:
-        _from_file()
+        plan_import.form(names)
         return
     if start == OTHER:
         _from_plan(names)
@@ -142,59 +160,6 @@ def _from_plan(names: list[str]) -> None:
 
 def _at(names: list[str], name: str | None) -> int:
     return names.index(name) if name in names else 0
-
-
-def _from_file() -> None:
-    sent = st.file_uploader(
-        "Plan file",
-        type=["yaml", "yml", "json", "sdl"],
-        key="new.file",
-        help="Our own YAML, an SFDMU export.json, a Data Loader .sdl or a CumulusCI mapping.yml.",
-    )
-    names = [card.name for card in orgs.orgs(visit.bridge(), visit.actor())]
-    left, right = st.columns(2)
-    source = left.selectbox(
-        "Source org", names, index=None, key="new.file_source", help="For files that name none."
-    )
-    target = right.selectbox(
-        "Target org", names, index=None, key="new.file_target", help="For files that name none."
-    )
-    sobject = st.text_input("Object", key="new.file_object", help="Of a Data Loader .sdl only.")
-    st.caption("A plan of the same name gets the file as its new draft; versions stay.")
-    if sent is not None and st.button("Import plan", type="primary", key="new.import"):
-        _import(
-            plans.ForeignFile(
-                content=sent.getvalue(),
-                file_name=sent.name,
-                source=source,
-                target=target,
-                sobject=sobject.strip() or None,
-            )
-        )
-
-
-def _import(file: plans.ForeignFile) -> None:
-    """Keep the file's plan, and say what of it could not be carried over."""
-    try:
-        kept = plans.import_file(visit.bridge(), visit.actor(), file)
-    except OrgbridgeError as problem:
-        boxes.error(problem)
-        return
-    plan_grid.refresh()
-    if not kept.notes:
-        registry.go("plans", plan=str(kept.plan_id))
-        return
-    st.warning(
-        f"{kept.name}: {kept.objects} objects kept from a {kept.tool} file; "
-        f"{len(kept.notes)} things could not be carried over.",
-        icon=":material/warning:",
-    )
-    st.dataframe(
-        [{"Place": each.place, "What": each.sentence} for each in kept.notes],
-        hide_index=True,
-        alt="What of the file could not be carried over",
-    )
-    st.caption("The plan is in the list of plans.")
 
 
 def _open(make: partial[UUID]) -> None:

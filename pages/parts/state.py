@@ -28,6 +28,8 @@ ISSUES = "plan.issues"
 GROWING_TEST = "plan.test.growing"
 #: counts how often the list of objects was made afresh, to show another one as chosen
 OBJECT_TURN = "plan.object.turn"
+#: what the last import of a plan file kept and could not carry over
+IMPORTED = "plan.imported"
 #: counts how often the checks of a launch were asked for again
 CHECK_TURN = "launch.turn"
 #: batch and API options per object of the launch that is being prepared, by plan

@@ -56,7 +56,7 @@ def listing() -> None:
             and may_edit
             and st.button("New plan…", type="primary", icon=":material/add:", key="plans.new")
         ):
-            plan_acts.new_dialog()
+            plan_acts.new_plan()
     if not found:
         nothing_yet(may_edit=may_edit)
         return
@@ -104,7 +104,7 @@ def nothing_yet(*, may_edit: bool) -> None:
         if may_edit and st.button(
             "New plan…", type="primary", icon=":material/add:", key="plans.new.first"
         ):
-            plan_acts.new_dialog()
+            plan_acts.new_plan()
 
 
 def csv_of(found: tuple[plans.PlanRow, ...]) -> bytes:

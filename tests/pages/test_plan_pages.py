@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
@@ -14,7 +15,7 @@ from core.bootstrap import Orgbridge
 from core.domain.plan import ConstantRule, CopyRule, ReviewState, parse_plan
 from core.domain.roles import Actor, Role
 from core.services import editor, plans
-from pages.parts import plan_grid, state
+from pages.parts import plan_grid, plan_import, state
 from tests.org.connected import connect, insert
 from tests.org.scripted_data import ScriptedData, described
 from tests.orgs import PracticeOrgs, practice_org
@@ -28,6 +29,7 @@ FIELDS = 500
 SCRIPT_WITHIN_S = 4 * 0.5
 RUNS = 5
 OWNERS = """
+from types import SimpleNamespace
 from uuid import UUID
 import streamlit as st
 from core.services import editor
@@ -235,3 +237,39 @@ def test_the_list_counts_what_waits_in_a_plan_that_maps_by_itself(
     (counted,) = plans.plans(bridge, actor)
     shown = [each.progress for each in view.objects]
     assert counted.to_review == sum(each.to_review for each in shown if each) > 2
+
+
+def test_an_import_tells_what_it_lost_as_text_until_the_plan_is_opened() -> None:
+    """Names and sentences come from the file: nothing in them is formatting."""
+
+    def page() -> None:
+        from uuid import UUID
+
+        import streamlit as st
+
+        from core.plans.importers import Note
+        from core.services.plans import ImportOutcome
+        from pages.parts import plan_import, state
+
+        note = Note("objects[0].query", "LIMIT 10 is not carried over: all rows are in scope.")
+        kept = ImportOutcome(UUID(int=1), "**b** :red[x]", 2, "SFDMU", (note,))
+        st.session_state[state.IMPORTED] = kept
+        plan_import.told()
+
+    app = AppTest.from_function(page).run()
+
+    assert not app.exception
+    said = app.warning[0].value
+    assert "2 objects of the SFDMU file. 1 thing could not be carried over." in said
+    assert "**b**" not in said
+    assert app.dataframe[0].value["place"].tolist() == ["objects[0].query"]
+    assert [each.key for each in app.button] == ["new.notes.open"]
+
+
+def test_the_tables_of_sfdmu_are_told_apart_by_name() -> None:
+    """Whatever else was dropped beside them is left alone."""
+    files = [
+        SimpleNamespace(name=name, getvalue=lambda: b"\xef\xbb\xbfa,b")
+        for name in ("ValueMapping.csv", "fieldmapping.CSV", "other.csv")
+    ]
+    assert plan_import.texts(files) == {"values": "a,b", "fields": "a,b"}
