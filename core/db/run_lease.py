@@ -23,12 +23,18 @@ LEASE_HELD = "LEASE_HELD"
 TARGET_LOCKED = "TARGET_LOCKED"
 
 
+#: the server ends a transaction whose client says nothing for `asleep_ms`
+LOST_WHEN_ASLEEP = "set_config('idle_in_transaction_session_timeout', :asleep_ms, true)"
+
+
 def lost_when_asleep(session: Session | Connection) -> None:
     """The server ends this transaction when its client says nothing for `ASLEEP_AFTER_S`."""
-    session.execute(
-        text("SELECT set_config('idle_in_transaction_session_timeout', :ms, true)"),
-        {"ms": f"{ASLEEP_AFTER_S * 1000:.0f}"},
-    )
+    session.execute(text(f"SELECT {LOST_WHEN_ASLEEP}"), {"asleep_ms": asleep_ms()})
+
+
+def asleep_ms() -> str:
+    """`ASLEEP_AFTER_S` as the server's setting takes it."""
+    return f"{ASLEEP_AFTER_S * 1000:.0f}"
 
 
 class Lease:

@@ -31,7 +31,13 @@ from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
 from core.db import ledger
-from core.db.run_lease import LEASE_HELD, LEASE_S, lost_when_asleep
+from core.db.run_lease import (
+    LEASE_HELD,
+    LEASE_S,
+    LOST_WHEN_ASLEEP,
+    asleep_ms,
+    lost_when_asleep,
+)
 from core.domain.states import ChunkState, RunState, StepState
 from core.errors import BugError, ConflictError, NotFoundError
 
@@ -134,18 +140,17 @@ class RunStore:
             of_run: it changes the run's own row (summary, buckets, options, watermark).
         """
         with self._open() as session:
-            lost_when_asleep(session)
-            session.execute(
-                text("SELECT set_config('app.workspace_id', :id, true)"),
-                {"id": str(self.workspace_id)},
-            )
             # FOR SHARE: several threads of this worker commit at once, a takeover waits for them;
             # who would change the row later holds it alone from the start, or two would each wait
             # for the other to let go of its share
             strength = "NO KEY UPDATE" if of_run else "SHARE"
             found = session.scalar(
-                text(f"SELECT lease_token FROM data_migration WHERE id = :id FOR {strength}"),
-                {"id": self.run_id},
+                text(
+                    f"SELECT lease_token, {LOST_WHEN_ASLEEP},"
+                    " set_config('app.workspace_id', :workspace, true)"
+                    f" FROM data_migration WHERE id = :id FOR {strength}"
+                ),
+                {"id": self.run_id, "asleep_ms": asleep_ms(), "workspace": str(self.workspace_id)},
             )
             if found != self.token:
                 raise _taken_over()
