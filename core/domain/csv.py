@@ -221,13 +221,23 @@ def _score(sample: str, delimiter: str) -> tuple[int, int]:
     return (equal * 100 // len(rows), width)
 
 
+def told(error: csv.Error) -> str:
+    """What is wrong with a line, in words of people.
+
+    >>> told(csv.Error("field larger than field limit (10000000)"))
+    'a cell is longer than 10,000,000 characters'
+    """
+    is_long = str(error).startswith("field larger than")
+    return f"a cell is longer than {CELL_MAX:,} characters" if is_long else str(error)
+
+
 def _table(text: str, delimiter: str, encoding: str) -> Table:
     csv.field_size_limit(CELL_MAX)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
         rows = [(reader.line_num, row) for row in reader if row]
     except csv.Error as error:
-        raise UserError(f"Line {reader.line_num} of the file is no CSV: {error}.") from error
+        raise UserError(f"Line {reader.line_num} of the file is no CSV: {told(error)}.") from error
     header = [name.strip() for name in rows[0][1]]
     check_header(header)
     remarks = []

@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from core.domain.csv import check_header, delimiter_of, encoding_of
+from core.domain.csv import CELL_MAX, check_header, delimiter_of, encoding_of, told
 from core.errors import UserError
 from core.files.tables import Column, ColumnType, TableSpec, api_name
 
@@ -201,6 +201,7 @@ def _likely_key(columns: Sequence[Column], body: Sequence[Sequence[str]]) -> tup
 
 def _rows(text: str, delimiter: str, *, is_whole: bool, file_name: str) -> list[list[str]]:
     rows: list[list[str]] = []
+    csv.field_size_limit(CELL_MAX)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
         for row in reader:
@@ -209,7 +210,7 @@ def _rows(text: str, delimiter: str, *, is_whole: bool, file_name: str) -> list[
             if len(rows) > HEAD_ROWS + 1:
                 return rows[:-1]
     except csv.Error as error:
-        raise UserError(f"{file_name}: line {reader.line_num} is no CSV: {error}.") from error
+        raise UserError(f"{file_name}: line {reader.line_num} is no CSV: {told(error)}.") from error
     return rows if is_whole or len(rows) < 2 else rows[:-1]
 
 

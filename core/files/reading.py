@@ -19,7 +19,7 @@ from typing import BinaryIO
 import numpy as np
 import polars as pl
 
-from core.domain.csv import CELL_MAX
+from core.domain.csv import CELL_MAX, told
 from core.errors import UserError
 from core.files.guessing import ISO_ZONED
 from core.files.row_ids import Hashes, ids_of, key_hashes, repeated
@@ -231,7 +231,7 @@ def _rows(file: BinaryIO, spec: TableSpec, bad: _Bad) -> Iterator[tuple[int, Seq
         _check_last_quote(lines.of_row, line, spec)
     except csv.Error as error:
         raise UserError(
-            f"{spec.file_name}: line {reader.line_num} is no CSV: {error}.",
+            f"{spec.file_name}: line {reader.line_num} is no CSV: {told(error)}.",
             state="Nothing of it was taken.",
             next_step="Check its quotes, or name another delimiter.",
         ) from error

@@ -26,6 +26,8 @@ KEPT_CLUSTERS = 2_000
 KEPT_MEMBERS = 50
 #: fields compared when none are named
 MOST_FIELDS = 8
+#: fields that may be named
+MOST_NAMED = 40
 
 
 class DuplicateParameters(Parameters):
@@ -50,6 +52,13 @@ class DuplicateParameters(Parameters):
     def _some_fields_when_exact(self) -> DuplicateParameters:
         if self.method == "exact" and not self.fields:
             raise ValueError("an exact search needs the fields that must agree")
+        return self
+
+    @model_validator(mode="after")
+    def _two_orgs_when_across(self) -> DuplicateParameters:
+        is_same = (self.across_object or self.sobject).lower() == self.sobject.lower()
+        if self.across and self.across.lower() == self.org.lower() and is_same:
+            raise ValueError("an org is searched by itself without naming it twice")
         return self
 
 
@@ -99,6 +108,12 @@ def carry(context: OperationContext, parameters: DuplicateParameters) -> Report:
 
 
 def _fields(described: SObject, wanted: Sequence[str]) -> list[str]:
+    wanted = list({name.lower(): name for name in wanted}.values())
+    if len(wanted) > MOST_NAMED or "id" in map(str.lower, wanted):
+        raise UserError(
+            f"At most {MOST_NAMED} fields are compared, and not Id: it differs in every record.",
+            next_step="Name the fields by which one would recognise a record.",
+        )
     unknown = [name for name in wanted if "." not in name and name not in described.fields]
     if unknown:
         raise UserError(

@@ -25,7 +25,7 @@ class ChildrenParameters(Parameters):
     """The children under one lookup."""
 
     plan: str
-    #: mapping name of the child, and the field of the target that names the parent
+    #: the child by its mapping or as the target calls it, and its field that names the parent
     child: str
     lookup: str
 
@@ -77,6 +77,8 @@ def act(
             next_step="Look at them, then launch it with their number.",
         )
     told = {"child": look.child.name, "lookup": look.lookup, "records": found}
+    if tag is not None:
+        tag = (tagged(context, given, look, field=tag[0]), tag[1])
     if not found:
         return Report(told, f"There are no extra {look.child.target} records.")
     name = f"extra {look.child.name} {look.lookup} of {context.clock():%Y-%m-%d %H.%M.%S.%f} UTC"
@@ -84,6 +86,24 @@ def act(
     run = planned(look, name=name, target=target, tag=tag, said=(given.confirm, given.reason))
     verb = "deleted" if tag is None else "tagged"
     return Report(told, f"{found:,} {look.child.target} records are to be {verb}.", run=run)
+
+
+def tagged(context: OperationContext, place: ChildrenParameters, look: Look, *, field: str) -> str:
+    """The field as the target spells it.
+
+    Raises:
+        UserError: the child has no such field, or nobody can write it.
+    """
+    target = context.org(context.plan(place.plan).target)
+    fields = target.client.describe(look.child.target).fields.values()
+    named = next((one for one in fields if one.name.lower() == field.lower()), None)
+    if named is None or not named.updateable:
+        raise UserError(
+            f"{look.child.target} has no field {field!r:.80} that can be written.",
+            state="Nothing was sent.",
+            next_step=f"Name a field of {target.name} by its API name, such as Description.",
+        )
+    return named.name
 
 
 def planned(

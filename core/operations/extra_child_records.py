@@ -82,7 +82,8 @@ def looked_at(
 
     Args:
         parents: mapping names; empty for all.
-        only: child mapping and lookup, when one is meant.
+        only: child and lookup, when one is meant; the child by its mapping or as the target calls
+            it.
     """
     source, target = context.org(plan.source), context.org(plan.target)
     pair = f"{source.organization_id}:{target.organization_id}"
@@ -100,7 +101,7 @@ def looked_at(
             for lookup in known.references:
                 if parent.target not in lookup.reference_to or migrated.is_empty():
                     continue
-                if only is not None and only != (child.name, lookup.name):
+                if only is not None and not _is_meant(only, child, lookup.name):
                     continue
                 context.progress(f"Looking at {child.target}.{lookup.name}.")
                 with context.session() as session:
@@ -121,6 +122,11 @@ def extra_children(
     """
     under = children.join(parents, left_on="parent", right_on="target_id", how="semi")
     return under.join(links, left_on="id", right_on="target_id", how="anti").sort("parent", "id")
+
+
+def _is_meant(only: tuple[str, str], child: ObjectMapping, lookup: str) -> bool:
+    named, by = (word.lower() for word in only)
+    return by == lookup.lower() and named in (child.name.lower(), child.target.lower())
 
 
 def _lookups(number: int) -> str:

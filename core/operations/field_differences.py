@@ -9,6 +9,7 @@ from typing import Any
 
 from core.domain.describe import SObject
 from core.domain.plan import CopyRule, ObjectMapping
+from core.errors import UserError
 from core.operations.counting import pairs_of
 from core.operations.differences import (
     FieldDifference,
@@ -92,11 +93,26 @@ def _pairs(
         right = pool.submit(_described, target, names[1], refresh=parameters.refresh)
         mine, theirs = left.result(), right.result()
     pairs = [ObjectPair(mine.get(a.lower()), theirs.get(b.lower())) for a, b in wanted]
+    if parameters.objects:
+        _check_known(wanted, pairs)
     for at, mapping in enumerate(mappings):
         if pairs[at].source is not None and pairs[at].target is not None:
             scope = _scope(mapping, pairs[at])
             pairs[at] = replace(pairs[at], fields=scope, filled=_filled(mapping))
     return [pair for pair in pairs if pair.source is not None or pair.target is not None]
+
+
+def _check_known(wanted: Sequence[tuple[str, str]], pairs: Sequence[ObjectPair]) -> None:
+    nowhere = [
+        name if name == other else f"{name}={other}"
+        for (name, other), pair in zip(wanted, pairs, strict=True)
+        if pair.source is None and pair.target is None
+    ]
+    if nowhere:
+        raise UserError(
+            f"Neither org has {', '.join(nowhere)[:200]}.",
+            next_step="Check the API names, and what the connected users may see.",
+        )
 
 
 def _data_objects(source: OrgAccess, target: OrgAccess) -> list[str]:

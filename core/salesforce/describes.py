@@ -185,7 +185,7 @@ class Describes:
 def _no_object(sobject: str, refusal: RefusedError) -> RefusedError:
     """The org's own words for this name no object."""
     named = RefusedError(
-        f"The org has no object {sobject}, or the connected user may not see it.",
+        f"The org has no object {sobject:.80}, or the connected user may not see it.",
         next_step="Check the API name and the user's permissions on the object.",
     )
     named.facts.update(refusal.facts)

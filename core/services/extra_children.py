@@ -89,6 +89,7 @@ def launch(bridge: Orgbridge, actor: Actor, place: Place, act: Act, *, enqueue: 
         )
     if not act.count:
         raise UserError("There is nothing to do.", state="Nothing was sent.")
+    field = "" if act.is_delete else _field(bridge, actor, place, look, act.field)
     target = plans.plan(bridge, actor, name=place.plan).plan.target
     _confirm(bridge, actor, target, act)
     stamp = bridge.clock().strftime("%Y-%m-%d %H.%M.%S.%f")[:-3]
@@ -96,7 +97,7 @@ def launch(bridge: Orgbridge, actor: Actor, place: Place, act: Act, *, enqueue: 
         look,
         name=f"extra {look.child.name} {look.lookup} of {stamp} UTC",
         target=target,
-        tag=None if act.is_delete else (act.field, act.value),
+        tag=None if act.is_delete else (field, act.value),
         said=(act.confirm, act.reason),
     )
     return planned_runs.launch(bridge, actor, run, enqueue=enqueue)
@@ -104,8 +105,16 @@ def launch(bridge: Orgbridge, actor: Actor, place: Place, act: Act, *, enqueue: 
 
 def _look(bridge: Orgbridge, actor: Actor, place: Place) -> Look:
     context = BridgeContext.reading(bridge, actor.workspace_id)
-    given = ChildrenParameters(plan=place.plan, child=place.child, lookup=place.lookup)
-    return extra_child_acts.extra_children_of(context, given)
+    return extra_child_acts.extra_children_of(context, _given(place))
+
+
+def _field(bridge: Orgbridge, actor: Actor, place: Place, look: Look, wanted: str) -> str:
+    context = BridgeContext.reading(bridge, actor.workspace_id)
+    return extra_child_acts.tagged(context, _given(place), look, field=wanted)
+
+
+def _given(place: Place) -> ChildrenParameters:
+    return ChildrenParameters(plan=place.plan, child=place.child, lookup=place.lookup)
 
 
 def _confirm(bridge: Orgbridge, actor: Actor, target: str, act: Act) -> None:

@@ -61,7 +61,14 @@ def test_extra_children_are_counted_tagged_and_deleted_by_runs(pair: Pair) -> No
         extra_children.launch(*here, Act(count=3))
     assert [row.name for row in plans.plans(pair.bridge, pair.actor)] == ["engine"]
 
-    tag = Act(count=3, field="Description", value="=extra")
+    for field in ("Nope__c", "Id"):
+        with pytest.raises(UserError, match=f"no field '{field}' that can be written"):
+            extra_children.launch(*here, Act(count=3, field=field, value="x"))
+    # as the target calls the child, which is what lists show
+    shown = replace(PLACE, child="CONTACT", lookup="accountid")
+    assert extra_children.records(pair.bridge, pair.actor, shown).height == 3
+
+    tag = Act(count=3, field="description", value="=extra")
     tagged = extra_children.launch(*here, tag, enqueue=False)
     pair.carry(tagged)
     assert line(pair.document(tagged), "contact")["updated"] == 3

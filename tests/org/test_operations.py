@@ -250,6 +250,7 @@ def test_extra_children_are_those_without_a_link_under_migrated_parents(pair: Pa
         ("record_counts", {"plan": "x", "unknown": 1}, "unknown"),
         ("duplicates", {"org": "Legacy", "object": "A", "method": "exact"}, "must agree"),
         ("duplicates", {"org": "Legacy", "object": "A", "accept_from": 7}, "accept_from"),
+        ("duplicates", {"org": "Legacy", "object": "A", "across": "legacy"}, "naming it twice"),
         ("field_differences", {"source": "Legacy"}, "target"),
     ],
 )
@@ -259,6 +260,40 @@ def test_a_wrong_parameter_gets_a_sentence_and_launches_nothing(
     with pytest.raises(UserError, match=words):
         pair.launch(kind, **given)
     assert operations.entries(pair.bridge, pair.actor, kind) == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "words"),
+    [
+        ("field_differences", {"source": "Legacy", "target": "New", "objects": ["A", "B=C"]},
+         "Neither org has A, B=C"),
+        ("duplicates", {"org": "Legacy", "object": "Contact", "fields": ["id", "LastName"]},
+         "not Id"),
+        ("duplicates", {"org": "Legacy", "object": "Contact",
+                        "fields": [f"F{n}" for n in range(41)]}, "At most 40"),
+    ],
+)  # fmt: skip
+def test_what_only_the_orgs_can_tell_is_said_too(
+    pair: Pair, kind: str, given: dict[str, object], words: str
+) -> None:
+    pair.source.describes = {
+        "Contact": described("Contact", {"name": "LastName", "type": "string"})
+    }
+    with pytest.raises(UserError, match=words):
+        pair.launch(kind, **given)
+
+
+def test_a_field_named_twice_is_compared_once(pair: Pair) -> None:
+    pair.source.describes = {
+        "Contact": described("Contact", {"name": "LastName", "type": "string"})
+    }
+    people = [{"Id": f"00300000000000{n}AAA", "LastName": "L"} for n in range(2)]
+    pair.source.rows = {"Contact": people}
+    given = {"org": "Legacy", "object": "Contact", "method": "exact"}
+
+    entry = pair.launch("duplicates", **given, fields=["LastName", "lastname"])
+
+    assert entry.result["fields"] == ["LastName"]
 
 
 def test_an_unknown_org_or_a_refusal_ends_the_log_row_as_failed(pair: Pair) -> None:
@@ -331,7 +366,7 @@ def test_decisions_about_duplicates_are_kept_reused_and_reopened(pair: Pair) -> 
     pair.source.rows = {"Contact": people}
     given = {"org": "Legacy", "object": "Contact", "method": "exact", "fields": ["LastName"]}
     first = duplicates.board(pair.bridge, pair.actor, log_id=pair.launch("duplicates", **given).id)
-    place = (first.org_id, first.sobject)
+    (place,) = first.places
     one, two, three = first.open
 
     duplicates.decide(

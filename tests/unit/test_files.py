@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.domain.csv import CELL_MAX
 from core.domain.ids import is_id
 from core.errors import OrgbridgeError, UserError
 from core.files import archive
@@ -167,6 +168,14 @@ def test_lines_that_are_no_rows_are_left_out_and_listed(spool: RunSpool) -> None
 def test_files_that_are_no_tables_get_a_sentence(content: bytes, words: str) -> None:
     with pytest.raises(UserError, match=words):
         guess_table(io.BytesIO(content), "x.csv", part=0)
+
+
+def test_a_long_cell_is_taken_up_to_the_limit_and_said_beyond(spool: RunSpool) -> None:
+    _, source, _ = read(spool, "A,B\n1," + "x" * 200_000 + "\n")
+    assert [len(row[1] or "") for row in rows(source, "SELECT A, B FROM Table")] == [200_000]
+
+    with pytest.raises(UserError, match="line 2 is no CSV: a cell is longer than 10,000,000"):
+        read(spool, "A,B\n1," + "x" * (CELL_MAX + 1) + "\n")
 
 
 def test_a_quote_that_is_never_closed_swallows_no_lines(spool: RunSpool) -> None:
