@@ -129,6 +129,16 @@ class StepLine:
 
 
 @dataclass(frozen=True, slots=True)
+class CarriedMapping:
+    """One object of a run's plan with everything said: `core.migration.spec.Step.document`."""
+
+    name: str
+    source_object: str
+    target_object: str
+    document: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Rows settled in one stretch of time, per second."""
 
@@ -280,6 +290,19 @@ def steps(session: Session, run_id: UUID) -> list[StepLine]:
         {"id": run_id},
     )
     return [StepLine(*row) for row in found]
+
+
+def mappings(session: Session, run_id: UUID) -> list[CarriedMapping]:
+    """What a run carries out, in the order of loading; empty before its first worker."""
+    found = session.execute(
+        text(
+            "SELECT mapping_name, source_object, target_object, field_mappings FROM object_mapping"
+            " WHERE data_migration_id = :id"
+            " ORDER BY (field_mappings ->> 'wave')::int NULLS LAST, mapping_name"
+        ),
+        {"id": run_id},
+    )
+    return [CarriedMapping(*row) for row in found]
 
 
 def ticks(session: Session, run_id: UUID) -> list[Tick]:

@@ -96,6 +96,33 @@ _SELECT = """
 """
 
 
+def keep_mapping(
+    session: Session,
+    run_id: UUID,
+    name: str,
+    *,
+    source: str,
+    target: str,
+    document: Mapping[str, Any],
+) -> None:
+    """Keeps a mapping as the run carries it out, unless the run has it already."""
+    session.execute(
+        text(
+            "INSERT INTO object_mapping (id, data_migration_id, mapping_name, source_object,"
+            " target_object, field_mappings) VALUES (:id, :run, :name, :source, :target,"
+            " CAST(:document AS jsonb)) ON CONFLICT DO NOTHING"
+        ),
+        {
+            "id": uuid7(),
+            "run": run_id,
+            "name": name,
+            "source": source,
+            "target": target,
+            "document": orjson.dumps(document).decode(),
+        },
+    )
+
+
 def new_name(stem: str, now: dt.datetime) -> str:
     """A short readable name: ``sales-core-1121-k7q2``."""
     clean = "-".join("".join(c if c.isalnum() else " " for c in stem.lower()).split())[:40]

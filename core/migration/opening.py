@@ -135,6 +135,14 @@ def _link_sets(given: Given, resolved: Resolved, pair: str) -> dict[str, LinkSet
         for step in resolved.steps:
             if not only or step.name in only:
                 _add_steps(commit, step, given.row.mode)
+                runs.keep_mapping(
+                    commit.session,
+                    given.row.id,
+                    step.name,
+                    source=step.source.name,
+                    target=step.target.name,
+                    document=step.document(),
+                )
         workspace = given.store.workspace_id
         sets = {
             step.name: ledger.link_set(commit.session, workspace, org_pair=pair, mapping=step.name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from core.domain.describe import Field, SObject
 from core.domain.plan import LookupPolicy, ObjectMapping, Operation, RuleBase
@@ -106,6 +107,29 @@ class Step:
         """A lost answer to an insert could not be settled: nothing tells the rows (rule 2.5)."""
         told = self.upserts_by_key or self.has_unique_key
         return not told and self.mapping.load.accept_keyless is None
+
+    def document(self) -> dict[str, Any]:
+        """The mapping with everything said, as the run keeps it; rules are spelt as in a plan."""
+        key = self.mapping.key
+        return {
+            "operation": self.operation.value,
+            "key": {"source": key.source, "target": key.target, "value": key.value},
+            "where": self.mapping.where,
+            "wave": self.wave,
+            "rules": {
+                name: rule.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+                for name, rule in self.rules.items()
+            },
+            "lookups": {
+                lookup.field.name: {
+                    "from": lookup.source,
+                    "parents": lookup.parents,
+                    "missing": lookup.policy.missing,
+                    "later": lookup.deferred or lookup.own,
+                }
+                for lookup in self.lookups
+            },
+        }
 
     @cached_property
     def upserts_by_key(self) -> bool:

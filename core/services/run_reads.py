@@ -15,6 +15,7 @@ from core.access import roles
 from core.db import orgs, run_reads, runs
 from core.db.run_reads import (
     TICKS,
+    CarriedMapping,
     DayCount,
     FailureLine,
     GroupLine,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "TICKS",
+    "CarriedMapping",
     "DayCount",
     "FailureLine",
     "GroupLine",
@@ -161,6 +163,13 @@ def shown(bridge: Orgbridge, actor: Actor, name: str) -> RunView:
     if row.status is RunState.RUNNING and speed:
         left = (totals.planned - totals.done) / speed
     return RunView(row, steps, totals, seconds, waited_s, left, round(speed), relatives)
+
+
+def mappings(bridge: Orgbridge, actor: Actor, name: str) -> tuple[CarriedMapping, ...]:
+    """What the run carries out: its plan with the auto-map and every default said."""
+    roles.require(actor, Role.VIEWER)
+    with bridge.session(actor.workspace_id) as session:
+        return tuple(run_reads.mappings(session, runs.run_named(session, name).id))
 
 
 def throughput(bridge: Orgbridge, actor: Actor, name: str) -> tuple[Tick, ...]:

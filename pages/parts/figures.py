@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import streamlit as st
 
 MISSING = "—"
+#: from what to what, in tables and captions
+ARROW = "→"
 DAYS_A_WEEK = 7
 #: letters of a run's name that a table has room for
 RUN_NAME_SHOWN = 23

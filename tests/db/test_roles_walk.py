@@ -56,7 +56,7 @@ LEAST: dict[Role, dict[str, str]] = {
         "row_testing": "results",
         "run_files": "id_map_csv sent_csv source_values",
         "run_reads": "asks_for_name counts failure_groups failures history in_flight listed"
-        " overview queued_behind rows_to_retry shown throughput",
+        " mappings overview queued_behind rows_to_retry shown throughput",
         "running": "document events failures_csv listed",
         "schedules": "schedules",
         "settings": "settings",

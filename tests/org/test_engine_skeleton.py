@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.bootstrap import Orgbridge
+from core.services import run_reads
 from tests.org.engine import SCHEMA, Pair, check_identity, connect, line
 from tests.orgs import PracticeOrgs
 
@@ -68,6 +69,20 @@ def test_every_row_arrives_once_with_its_lookups(pair: Pair) -> None:
         copy = people[row["Id"]]
         assert by_id[copy["AccountId"]]["Legacy_Id__c"] == row["AccountId"]
         assert person_ids.get(copy["ReportsToId"]) == row["ReportsToId"]
+
+
+def test_a_run_keeps_its_plan_with_everything_said(pair: Pair) -> None:
+    """The auto-map's fields too, with the path and the parents of every lookup."""
+    name = pair.launch(mode="dry-run")
+    pair.carry(name)
+
+    account, contact = run_reads.mappings(pair.bridge, pair.actor, name)
+
+    assert (account.name, contact.name) == ("account", "contact")
+    assert account.document["rules"]["Description"] == {"from": "Description"}
+    assert account.document["lookups"]["ParentId"]["later"]
+    parent = contact.document["lookups"]["AccountId"]
+    assert (parent["from"], parent["parents"]) == ("AccountId", ["account"])
 
 
 def test_a_second_run_writes_nothing(pair: Pair) -> None:

@@ -13,7 +13,7 @@ from core.bootstrap import Orgbridge
 from core.domain.plan import parse_plan
 from core.domain.roles import Actor, Role
 from core.services import plans, run_reads
-from pages.parts import run_live
+from pages.parts import run_live, run_plan, run_tabs
 from tests.org.scripted_data import ScriptedData
 
 from .conftest import Opened
@@ -76,7 +76,7 @@ def _plant(bridge: Orgbridge, actor: Actor, status: str) -> None:
 def test_every_tab_draws_and_says_what_the_run_stored(finished: str, opened: Opened) -> None:
     app = opened("migrate/run.py", run=finished)
     told: dict[str, str] = {}
-    for tab in ("errors", "proof", "canary", "objects", "checks", "log", "files", "settings"):
+    for tab in run_tabs.TABS:
         app.query_params["tab"] = tab
         app.run()
         assert not app.exception, tab
@@ -88,6 +88,63 @@ def test_every_tab_draws_and_says_what_the_run_stored(finished: str, opened: Ope
     assert "As visible to kim@new.example in New" in told["proof"]
     assert "it took 2 of 10 rows" in told["canary"]
     assert "Id map" in told["files"]
+
+
+CARRIED = {
+    "operation": "upsert", "wave": 1, "where": "Type != 'Competitor'",
+    "key": {"source": ["Id"], "target": ["Legacy_Id__c"], "value": None},
+    "rules": {
+        "Name": {"from": "Name"}, "Segment__c": {"constant": "Wholesale", "write": "insert_only"},
+        "Code__c": {"expression": "upper(Name)"}, "Rating": {"from": "R", "values": {"a": "b"}},
+    },
+    "lookups": {
+        "ParentId": {"from": "ParentId", "parents": ["account"], "missing": "reject",
+                     "later": True},
+        "OwnerId": {"from": "OwnerId", "parents": [], "missing": "005000000000001AAA",
+                    "later": False},
+    },
+}  # fmt: skip
+_CARRIED = """INSERT INTO object_mapping (id, data_migration_id, mapping_name, source_object,
+      target_object, field_mappings)
+    SELECT gen_random_uuid(), id, 'account', 'Account', 'Account', CAST(:document AS jsonb)
+    FROM data_migration"""
+
+
+def test_the_plan_of_a_run_says_every_field_and_its_rule(
+    bridge: Orgbridge, actor: Actor, finished: str, opened: Opened
+) -> None:
+    with bridge.session(actor.workspace_id) as session:
+        session.execute(text(_CARRIED), {"document": orjson.dumps(CARRIED).decode()})
+
+    app = opened("migrate/run.py", run=finished, tab="plan")
+
+    objects, fields = (each.value for each in app.dataframe[1:3])
+    assert objects["match"].tolist() == ["Id → Legacy_Id__c"]
+    assert objects["fields"].tolist() == [6]
+    assert fields[["field", "rule", "of"]].to_numpy().tolist() == [
+        ["Code__c", "Expression", "upper(Name)"],
+        ["Name", "Copy", "Name"],
+        ["Rating", "Value map", "R"],
+        ["Segment__c", "Constant", "Wholesale"],
+        ["OwnerId", "Lookup", "OwnerId"],
+        ["ParentId", "Lookup", "ParentId through account"],
+    ]
+    assert fields["written"].tolist()[3] == "On insert only"
+    assert any("Competitor" in str(each.value) for each in app.caption)
+    lines = run_plan.csv_of(run_reads.mappings(bridge, actor, finished)).decode().splitlines()
+    assert len(lines) == 7
+
+
+def test_the_plan_of_a_run_that_no_worker_took_says_when_it_comes(
+    bridge: Orgbridge, actor: Actor, opened: Opened
+) -> None:
+    _plant(bridge, actor, "Pending")
+    with bridge.session(actor.workspace_id) as session:
+        session.execute(text("UPDATE data_migration SET started_at = NULL, finished_at = NULL"))
+
+    app = opened("migrate/run.py", run=RUN, tab="plan")
+
+    assert any("Not settled yet" in str(each.value) for each in app.markdown)
 
 
 def test_a_viewer_finds_no_button_that_changes_anything(finished: str, opened: Opened) -> None:
