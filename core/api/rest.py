@@ -14,7 +14,7 @@ site can act through it. Every refusal is JSON: what happened, the state of thin
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -99,8 +99,12 @@ def _file(bridge: Orgbridge, actor: Actor, request: Request, body: Any) -> Answe
 
 
 def _openapi(bridge: Orgbridge, actor: Actor, request: Request, body: Any) -> Answer:
-    cards = operations.offered(actor)
-    paths = {PREFIX + "operations": {"get": _described("List operations", "200")}}
+    return 200, document(operations.offered(actor))
+
+
+def document(cards: Sequence[operations.OperationCard]) -> dict[str, Any]:
+    """All of the door as OpenAPI 3.1, with these operations."""
+    paths: dict[str, Any] = {PREFIX + "operations": {"get": _described("List operations", "200")}}
     for card in cards:
         path = f"{PREFIX}operations/{card.kind}"
         parameters = {"required": True, "content": {"application/json": {"schema": card.schema}}}
@@ -114,7 +118,7 @@ def _openapi(bridge: Orgbridge, actor: Actor, request: Request, body: Any) -> An
             paths[path + "/{id}/file"] = {"get": {**fetched, "parameters": shown["parameters"]}}
     paths |= _file_paths()
     key = {"type": "http", "scheme": "bearer", "description": "An API key of the workspace"}
-    return 200, {
+    return {
         "openapi": "3.1.0",
         "info": {"title": "Orgbridge", "version": "1"},
         "paths": paths,

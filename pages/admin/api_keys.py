@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.domain.roles import Role
 from core.services import api_keys
-from pages.parts import boxes, export, key_acts, rows, tables, visit, words
+from pages.parts import api_reference, boxes, export, key_acts, rows, tables, visit, words
 
 STATES = {
     "valid": words.Word("Valid", "green", "check_circle"),
@@ -46,8 +46,9 @@ def draw() -> None:
             "Keys let CI and scripts launch operations and ask how they ended.",
             icon=":material/vpn_key:",
         )
-        return
-    listing(found)
+    else:
+        listing(found)
+    api_reference.draw()
 
 
 def listing(found: tuple[api_keys.KeyRow, ...]) -> None:

@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 from core.bootstrap import Orgbridge
 from core.domain.roles import Actor, Role
 from core.services import api_keys, people, workspaces
-from pages.parts import state
+from pages.parts import api_reference, state
 
 from .conftest import FRAME, Opened
 
@@ -23,7 +23,7 @@ def test_keys_are_listed_with_their_state_and_without_their_text(
     page = opened("admin/api_keys.py")
 
     assert not page.exception
-    (listed,) = page.dataframe
+    listed = page.dataframe[0]
     shown = listed.value.set_index("name")
     assert list(shown["state"]["nightly"]) == ["Valid"]
     assert list(shown["state"]["old"]) == ["Revoked"]
@@ -69,3 +69,16 @@ def test_the_switch_shows_for_two_workspaces_and_changes_what_is_seen(
     assert now is not None and (now.actor.workspace_id, now.actor.role) == (other, Role.VIEWER)
     (moved,) = page.sidebar.selectbox
     assert moved.value.name == "europe"
+
+
+def test_what_a_key_opens_is_told_address_by_address(opened: Opened) -> None:
+    page = opened("admin/api_keys.py", role=Role.ANALYST)
+
+    assert not page.exception and not page.error
+    paths = next(one.value for one in page.dataframe if "path" in one.value.columns)
+    for kind in ("record_counts", "duplicates", "export_logs"):
+        assert f"/api/v1/operations/{kind}" in paths["path"].to_list()
+    assert page.code[0].value == api_reference.command("get", "/api/v1/operations")
+    schema = {"required": ["org"], "properties": {"org": {"type": "string"}}}
+    told = api_reference.command("post", "/api/v1/operations/duplicates", schema=schema)
+    assert """-d '{"org": "<org>"}' "$ORGBRIDGE/api/v1/operations/duplicates\"""" in told
