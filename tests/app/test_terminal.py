@@ -15,6 +15,7 @@ import pytest
 
 import cli
 from core.config import Settings, child_environ
+from core.db.models import Base
 from core.db.schema import HEAD_REVISION
 from tests.conftest import PROJECT
 
@@ -137,6 +138,34 @@ def test_a_run_waits_for_no_parser_of_expressions_that_it_does_not_have() -> Non
     )
 
     assert done.stdout == "False\n"
+
+
+def test_a_launch_waits_for_nothing_that_only_its_run_needs() -> None:
+    """The first request goes out before the engine and the tables of logs are imported."""
+    later = {"numpy", "pyarrow", "core.migration.run", "core.db.models.logs", "core.files.source"}
+    script = (
+        "import json, sys, terminal.session, core.services.launching\n"
+        "print(json.dumps(sorted(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=PROJECT, text=True, check=True, capture_output=True
+    )
+
+    assert later & set(json.loads(done.stdout)) == set()
+
+
+@pytest.mark.parametrize("asked", ["Base", "ErrorLog"])
+def test_whoever_asks_for_tables_of_logs_has_all_tables(asked: str) -> None:
+    script = (
+        f"from core.db.models import {asked}\n"
+        "from core.db.models.base import Base\n"
+        "print(len(Base.metadata.tables), 'error_log' in Base.metadata.tables)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=PROJECT, text=True, check=True, capture_output=True
+    )
+
+    assert done.stdout == f"{len(Base.metadata.tables)} True\n"
 
 
 @pytest.mark.parametrize("name", sorted(cli.COMMANDS))

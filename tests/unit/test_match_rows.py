@@ -12,7 +12,7 @@ import polars as pl
 from core.domain.describe import Field, Fields, SObject
 from core.domain.plan import ObjectMapping
 from core.migration.idmap import IdCodes
-from core.migration.links import coded
+from core.migration.links import coded, spelt
 from core.migration.match import Match, Matches, Said, match_rows
 from core.migration.spec import Step
 
@@ -113,3 +113,29 @@ def test_the_target_is_asked_for_keys_only_where_a_row_has_no_link() -> None:
     assert target.asked == ["SELECT Id, SystemModstamp, Code__c FROM Part__c"]
     assert found.states[0] == Match.KEYED
     assert np.unique(found.states[1:]).tolist() == [Match.LINKED]
+
+
+def test_links_keep_what_they_say_as_integers_and_back() -> None:
+    said = pl.DataFrame(
+        {
+            "source_id": [row_id(1), "001D000000IqhSL", None],
+            "target_id": [row_id(2, "b01"), row_id(3, "b01"), row_id(4, "b01")],
+            "origin": ["inserted", "matched", "inserted"],
+            "sent_hash": [1, None, -3],
+            "found_hash": [None, 7, None],
+            "baseline": [None, "2026-02-01T00:00:00.000", "1970-01-01T00:00:00.000"],
+        }
+    ).cast({"origin": pl.Categorical, "baseline": pl.Categorical})
+    ids = IdCodes()
+
+    whole = spelt(coded([said], ids), ids)
+    parts = spelt(coded([said.head(1), said.tail(2)], ids), ids)
+
+    assert whole.equals(parts)
+    assert whole.get_column("source_id").str.slice(0, 15).to_list() == [
+        row_id(1)[:15],
+        "001D000000IqhSL",
+        None,
+    ]
+    assert whole.drop("source_id", "target_id").equals(said.drop("source_id", "target_id"))
+    assert spelt(coded([], ids), ids).is_empty()
