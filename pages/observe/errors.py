@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from core.services import logs
-from pages.parts import boxes, choice, error_card, export, rows, tables, visit, words
+from pages.parts import boxes, choice, error_card, error_reads, export, rows, tables, words
 
 COLUMNS = {
     "count": tables.rows_column("Rows", width=58),
@@ -44,8 +44,7 @@ def frame(found: Sequence[logs.ErrorGroup], days: Mapping[str, Sequence[int]]) -
 
 def draw() -> None:
     """The page."""
-    found = logs.error_groups(visit.bridge(), visit.actor())
-    days = logs.error_days(visit.bridge(), visit.actor())
+    found, days = error_reads.groups(), error_reads.days()
     data = frame(found, days).drop(columns="days")
     with rows.head("Errors"):
         export.button(

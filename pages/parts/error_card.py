@@ -10,7 +10,7 @@ from core.domain.roles import Role
 from core.domain.usual_fixes import usual_fix
 from core.services import logs
 from pages import registry
-from pages.parts import boxes, figures, state, tables, visit, words
+from pages.parts import boxes, error_reads, figures, state, tables, visit, words
 from pages.parts.boxes import escaped
 
 STATES = {
@@ -55,13 +55,14 @@ def draw(group: logs.ErrorGroup) -> None:
             sent = st.form_submit_button("Save note")
         here = (visit.bridge(), visit.actor())
         if sent and boxes.acted(logs.note_error, *here, group.fingerprint, state=became, note=note):
+            error_reads.forget()
             st.session_state[state.TOAST] = "Noted."
             st.rerun()
 
 
 def _rows(group: logs.ErrorGroup) -> None:
     """The newest records, and the way to their runs; nothing for errors of no row."""
-    found = logs.failed_rows(visit.bridge(), visit.actor(), group.fingerprint)
+    found = error_reads.failed_rows(group)
     if not found:
         return
     tables.show(

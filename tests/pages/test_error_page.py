@@ -51,6 +51,7 @@ def test_a_kind_of_error_shows_its_records_and_keeps_a_note(
     next(one for one in page.button if one.label == "Save note").click().run()
 
     assert not page.exception and not page.error
+    assert page.dataframe[0].value["state"].to_list() == [["Known"]]  # kept answers were forgotten
     (noted,) = logs.error_groups(bridge, actor)
     assert (noted.state, noted.note) == ("known", "**Ask** the admin")
     read_only = opened("observe/errors.py", role=Role.VIEWER)
