@@ -7,13 +7,14 @@ plan behind.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from core.access import roles
 from core.db import plans as rows
-from core.domain.plan import Plan
+from core.domain.plan import Plan, plan_from_document
 from core.domain.roles import Role
 from core.errors import OrgbridgeError, UserError
 from core.services import editor, plans
@@ -23,6 +24,32 @@ if TYPE_CHECKING:
     from core.domain.roles import Actor
 
 _NOTHING = "Nothing was saved."
+_API_NAME = re.compile(r"\w+", re.ASCII)
+
+
+def document(
+    name: str, objects: Sequence[str], *, source: str, target: str, adopts_owners: bool
+) -> Plan:
+    """A plan as somebody fills it in.
+
+    Args:
+        objects: API names; blank ones and repeated ones are left out.
+        adopts_owners: owners whom the target does not know become the connected user.
+
+    Raises:
+        UserError: there is no name, no object, or one of them is wrong.
+    """
+    wanted = list({each.strip().lower(): each.strip() for each in objects if each.strip()}.values())
+    kept = plans.named(name)
+    if not wanted:
+        raise UserError("A plan has at least one object.", state=_NOTHING)
+    for each in wanted:
+        if not _API_NAME.fullmatch(each):
+            hint = "API names hold letters, digits and underscores; commas stand between them."
+            raise UserError(f"{each[:80]} is no API name.", state=_NOTHING, next_step=hint)
+    users = {"users": {"missing": "running_user"}} if adopts_owners else {}
+    head = {"orgbridge": 1, "name": kept, "source": source, "target": target, **users}
+    return plan_from_document({**head, "objects": [{"source": each} for each in wanted]})
 
 
 def start(bridge: Orgbridge, actor: Actor, document: Plan) -> UUID:

@@ -15,6 +15,7 @@ from core.access import audit, roles
 from core.db import plans as rows
 from core.db.plans import PlanRow, VersionRow
 from core.domain.plan import Plan, dump_plan, parse_plan, plan_document, plan_from_document
+from core.domain.plan.document import NAME_MAX_CHARS
 from core.domain.roles import Role
 from core.errors import UserError
 from core.plans.compare import PlanChange, compare_plans
@@ -229,24 +230,36 @@ def copy(
     """A new plan with the draft of another, between the same orgs or others.
 
     Raises:
-        UserError: a plan of that name exists, or the name is empty.
+        UserError: a plan of that name exists, or the name is empty or too long.
     """
     original = plan(bridge, actor, plan_id).plan
-    if not name.strip():
-        raise UserError("A plan needs a name.", state="Nothing was saved.")
     orgs = {"source": source or original.source, "target": target or original.target}
-    return create(bridge, actor, original.model_copy(update={"name": name.strip(), **orgs}))
+    return create(bridge, actor, original.model_copy(update={"name": named(name), **orgs}))
+
+
+def named(name: str) -> str:
+    """The name as a plan keeps it; one that no plan file could hold would make it unreadable.
+
+    Raises:
+        UserError: it is empty or too long.
+    """
+    kept = name.strip()
+    if not kept:
+        raise UserError("A plan needs a name.", state="Nothing was saved.")
+    if len(kept) > NAME_MAX_CHARS:
+        told = f"A plan's name has at most {NAME_MAX_CHARS} characters."
+        raise UserError(told, state="Nothing was saved.")
+    return kept
 
 
 def rename(bridge: Orgbridge, actor: Actor, plan_id: UUID, *, name: str) -> None:
     """Gives a plan another name; its versions and runs keep theirs.
 
     Raises:
-        UserError: the name is taken or empty.
+        UserError: the name is taken, empty or too long.
     """
     roles.require(actor, Role.ANALYST)
-    if not name.strip():
-        raise UserError("A plan needs a name.", state="Nothing was changed.")
+    name = named(name)
     with bridge.session(actor.workspace_id) as session:
         before = rows.plan_draft(session, plan_id=plan_id).row.name
         rows.refuse_taken_name(session, name)
@@ -315,8 +328,13 @@ def cut_version(
     cut_for: str = "name",
     label: str | None = None,
 ) -> VersionRow:
-    """Freezes the draft as a version; an equal newest version is returned instead of a twin."""
+    """Freezes the draft as a version; an equal newest version is returned instead of a twin.
+
+    Raises:
+        UserError: the label is too long.
+    """
     roles.require(actor, Role.ANALYST)
+    label = named(label) if label and label.strip() else None
     with bridge.session(actor.workspace_id) as session:
         draft = rows.plan_draft(session, plan_id=plan_id)
         version = rows.cut_version(

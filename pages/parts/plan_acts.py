@@ -108,23 +108,18 @@ def new_dialog() -> None:
         help="Otherwise rows of such owners are held back until you map the owner.",
     )
     if st.button("Create plan", type="primary", key="new.act"):
-        document = {
-            "orgbridge": 1,
-            "name": (name or "").strip(),
-            "source": source,
-            "target": target,
-            **({"users": {"missing": "running_user"}} if owners else {}),
-            "objects": [
-                {"source": each.strip()} for each in (objects or "").split(",") if each.strip()
-            ],
-        }
-        _open(partial(_create, document))
+        objects_named = (objects or "").split(",")
+        make = partial(_create, name or "", objects_named, source=source, target=target)
+        _open(partial(make, adopts_owners=owners))
 
 
-def _create(document: dict[str, object]) -> UUID:
-    from core.domain.plan import plan_from_document
-
-    return plan_start.start(visit.bridge(), visit.actor(), plan_from_document(document))
+def _create(
+    name: str, objects: list[str], *, source: str, target: str, adopts_owners: bool
+) -> UUID:
+    document = plan_start.document(
+        name, objects, source=source, target=target, adopts_owners=adopts_owners
+    )
+    return plan_start.start(visit.bridge(), visit.actor(), document)
 
 
 def _from_plan(names: list[str]) -> None:

@@ -87,6 +87,7 @@ def draw(
         hide_index=True,
         height=GRID_HEIGHT,
         row_height=tables.ROW_HEIGHT,
+        placeholder=figures.MISSING,
         disabled=True if locked else ["source", "api", "rule", "match", "state", "issue"],
         key=key,
         on_change=apply_edits,

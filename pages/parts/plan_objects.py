@@ -7,7 +7,7 @@ from uuid import UUID
 
 import streamlit as st
 
-from core.domain.plan import Operation, Plan, plan_document
+from core.domain.plan import ObjectMapping, Operation, Plan, plan_document
 from core.errors import OrgbridgeError
 from core.plans import editing
 from core.services import editor, object_picker, previews
@@ -166,14 +166,7 @@ def settings_drawer(view: editor.EditorView, name: str) -> None:
         )
         or entry.operation
     )
-    key = st.text_input(
-        "Match on",
-        value="ledger" if entry.key.is_ledger else ", ".join(entry.key.target),
-        key="drawer.key",
-        help="A field of both orgs, several separated by commas, or ledger: what earlier runs "
-        "wrote down.",
-        disabled=entry.key.source != entry.key.target or entry.key.value is not None,
-    )
+    key = _key_box(entry)
     where = st.text_area(
         "Only rows where (SOQL)", value=entry.where or "", key="drawer.where", height=80
     )
@@ -205,10 +198,23 @@ def settings_drawer(view: editor.EditorView, name: str) -> None:
                 "load": {label: value for label, value in load.items() if value is not None},
             }
             if entry.key.source == entry.key.target and entry.key.value is None:
-                settings["key"] = _key(key or "ledger")
+                settings["key"] = _key(key)
             if target != entry.target:  # its name stays: links and other objects know it by that
                 settings |= {"target": target, "as": name}
             _save(view, partial(_change, name=name, settings=settings))
+
+
+def _key_box(entry: ObjectMapping) -> str:
+    """What rows are recognised by; closed for keys that the key advisor alone can say."""
+    given = st.text_input(
+        "Match on",
+        value="ledger" if entry.key.is_ledger else ", ".join(entry.key.target),
+        key="drawer.key",
+        help="A field of both orgs, several separated by commas, or ledger: what earlier runs "
+        "wrote down.",
+        disabled=entry.key.source != entry.key.target or entry.key.value is not None,
+    )
+    return given or "ledger"
 
 
 def _target_object(view: editor.EditorView, current: str) -> str:

@@ -74,7 +74,8 @@ def _keep(row: plans.PlanRow) -> None:
             placeholder="Before go-live",
             live=True,
         )
-        if st.button("Keep version", key="history.cut", disabled=not label) and boxes.acted(
+        is_named = bool((label or "").strip())
+        if st.button("Keep version", key="history.cut", disabled=not is_named) and boxes.acted(
             plans.cut_version, visit.bridge(), visit.actor(), row.id, label=label
         ):
             st.rerun(scope="fragment")

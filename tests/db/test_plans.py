@@ -77,6 +77,24 @@ def test_a_version_is_cut_once_per_document_and_restored_without_loss(
     assert plans.version_plan(bridge, ann, plan_id, number=2) == changed
 
 
+def test_a_name_that_no_plan_file_could_hold_is_refused(bridge: Orgbridge, ann: Actor) -> None:
+    """A copy under such a name could neither be opened nor deleted."""
+    plan_id = plans.import_plan(bridge, ann, TEXT)
+    for name, said in (("x" * 201, "at most 200 characters"), (" \n ", "needs a name")):
+        with pytest.raises(UserError, match=said):
+            plans.copy(bridge, ann, plan_id, name=name)
+        with pytest.raises(UserError, match=said):
+            plans.rename(bridge, ann, plan_id, name=name)
+    with pytest.raises(UserError, match="at most 200 characters"):
+        plans.cut_version(bridge, ann, plan_id, label="x" * 201)
+
+    plans.rename(bridge, ann, plan_id, name=f" {'y' * 200} ")
+
+    (row,) = plans.plans(bridge, ann)
+    assert row.name == "y" * 200
+    assert plans.cut_version(bridge, ann, plan_id, label="  ").label is None
+
+
 def test_a_name_is_taken_until_the_plan_is_deleted(bridge: Orgbridge, ann: Actor) -> None:
     plan_id = plans.import_plan(bridge, ann, TEXT)
     other = plans.copy(bridge, ann, plan_id, name="sales 2")

@@ -458,6 +458,8 @@ def test_switches_and_names_change_with_a_trail(
 ) -> None:
     org_id = orgs.connect(bridge, admin, by_token(legacy))
     orgs.rename(bridge, admin, org_id, name=" Northwind ")
+    with pytest.raises(UserError, match="at most 200 characters"):
+        orgs.rename(bridge, admin, org_id, name="x" * 201)
     orgs.set_read_only(bridge, admin, org_id, on=True)
     orgs.set_read_only(bridge, admin, org_id, on=True)
     orgs.set_protected(bridge, admin, org_id, on=True)

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from core.bootstrap import Orgbridge
-from core.domain.plan import Plan, ReviewState, ValueMapRule, plan_from_document
+from core.domain.plan import Plan, ReviewState, ValueMapRule
 from core.domain.roles import Actor
 from core.errors import ConflictError, OrgbridgeError, UserError
 from core.plans import editing
@@ -214,10 +214,23 @@ def test_auto_map_adds_suggestions_and_leaves_what_people_said(
 
 def started(*names: str) -> Plan:
     """A new plan as the dialog makes it."""
-    objects = [{"source": name} for name in names]
-    return plan_from_document(
-        {"orgbridge": 1, "name": "fresh", "source": "old", "target": "new", "objects": objects}
-    )
+    return plan_start.document("fresh ", names, source="old", target="new", adopts_owners=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "objects", "said"),
+    [
+        ("  ", ["Account"], "needs a name"),
+        ("x" * 201, ["Account"], "at most 200 characters"),
+        ("a", [" ", ""], "at least one object"),
+        ("a", ["Account", "No such thing'; --"], "No such thing'; -- is no API name"),
+    ],
+)
+def test_what_is_filled_in_wrong_is_told_in_words_of_the_form(
+    name: str, objects: list[str], said: str
+) -> None:
+    with pytest.raises(UserError, match=said):
+        plan_start.document(name, objects, source="old", target="new", adopts_owners=True)
 
 
 def test_a_new_plan_with_an_object_that_is_not_there_leaves_nothing_behind(
@@ -228,7 +241,7 @@ def test_a_new_plan_with_an_object_that_is_not_there_leaves_nothing_behind(
         plan_start.start(bridge, ada, started("Contact", "Acount"))
     assert [row.name for row in plans.plans(bridge, ada)] == ["sales"]
 
-    made = plan_start.start(bridge, ada, started("contact", "ACCOUNT"))
+    made = plan_start.start(bridge, ada, started("contact", "ACCOUNT", " Account"))
 
     plan = plans.plan(bridge, ada, made).plan
     assert [(e.source, e.target) for e in plan.objects] == [

@@ -36,6 +36,8 @@ from core.domain.plan.values import (
 )
 
 FORMAT_VERSION = 1
+#: of a plan, and of an org, which plans name
+NAME_MAX_CHARS = 200
 OBJECTS_MAX = 500
 BATCH_MAX = 10_000
 
@@ -270,10 +272,10 @@ class Plan(Part):
     """A named set of object mappings between two orgs."""
 
     orgbridge: Literal[1]
-    name: str = Field(min_length=1, max_length=200)
+    name: str = Field(min_length=1, max_length=NAME_MAX_CHARS)
     #: registered org names
-    source: str = Field(min_length=1, max_length=200)
-    target: str = Field(min_length=1, max_length=200)
+    source: str = Field(min_length=1, max_length=NAME_MAX_CHARS)
+    target: str = Field(min_length=1, max_length=NAME_MAX_CHARS)
     note: str | None = None
     #: how users and queues are found, for every lookup to them that says nothing itself
     users: LookupPolicy | None = None
