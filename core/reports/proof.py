@@ -94,6 +94,12 @@ class ObjectProof:
     promises: tuple[Promise, ...]
 
     @property
+    def told(self) -> str:
+        """As people know it: by the org's own spelling, unless it has a name of its own in the
+        plan."""
+        return self.target if self.name.lower() == self.target.lower() else self.name
+
+    @property
     def adds_up(self) -> bool:
         """Read is the sum of the seven (rule 6.1)."""
         return self.read == sum(self.totals.values())

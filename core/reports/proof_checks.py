@@ -47,7 +47,7 @@ def _why_not_compared(run: RunRow) -> str:
 
 
 def _totals(objects: Sequence[ObjectProof]) -> Check:
-    wrong = [one.name for one in objects if not one.adds_up]
+    wrong = [one.told for one in objects if not one.adds_up]
     read = sum(one.read for one in objects)
     if wrong:
         said = f"The rows read are not accounted for in {', '.join(wrong)}."
@@ -64,7 +64,7 @@ def _arrived(objects: Sequence[ObjectProof], *, resolved: int) -> Check:
         return Check(title, Verdict.NOTE, said)
     if behind:
         later = f"; {_rows(resolved)} arrived in a retry" if resolved else ""
-        where = ", ".join(one.name for one in objects if one.not_arrived)
+        where = ", ".join(one.told for one in objects if one.not_arrived)
         said = f"{_rows(behind)} did not arrive as asked ({where}), each for a reason{later}."
         return Check(title, Verdict.BROKEN, said)
     return Check(title, Verdict.PROVEN, "No row was blocked, refused or left unprocessed.")
@@ -76,7 +76,7 @@ def _as_sent(objects: Sequence[ObjectProof]) -> Check:
     lost = sum(one.lost for one in objects)
     said = f"{values:,} values in {_rows(rows)} were read back and compared"
     if lost:
-        where = ", ".join(one.name for one in objects if one.lost)
+        where = ", ".join(one.told for one in objects if one.lost)
         return Check(title, Verdict.BROKEN, f"{said}; {lost:,} are lost ({where}).")
     others = sum(one.of_class(kind) for one in objects for kind in HARMLESS)
     if others:
@@ -92,7 +92,7 @@ def _sums(objects: Sequence[ObjectProof]) -> Check:
     apart = [(one, field) for one, field in summed if not field.sums_agree]
     if not apart:
         return Check(title, Verdict.PROVEN, f"The sums of {len(summed)} fields agree to the digit.")
-    names = ", ".join(f"{one.name}.{field.name}" for one, field in apart)
+    names = ", ".join(f"{one.told}.{field.name}" for one, field in apart)
     is_lost = any(field.lost for _, field in apart)
     said = f"{len(apart)} of {len(summed)} sums differ ({names})"
     reason = "values were lost" if is_lost else "the target or its users changed values since"
@@ -132,7 +132,7 @@ def _counted(counts: Sequence[CountProof]) -> Check:
 def _kept_promises(objects: Sequence[ObjectProof]) -> Check:
     title = "Done as foreseen"
     apart = [
-        f"{one.name} {promise.bucket} {promise.happened:,} of {promise.promised:,}"
+        f"{one.told} {promise.bucket} {promise.happened:,} of {promise.promised:,}"
         for one in objects
         for promise in one.promises
         if promise.happened != promise.promised

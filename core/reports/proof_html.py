@@ -134,7 +134,7 @@ def _totals(proof: Proof) -> Iterable[str]:
     names = [name.replace("_", " ").capitalize() for name in SEVEN]
     rows = [
         [
-            f"<td>{escape(one.name)}</td>",
+            f"<td>{escape(one.told)}</td>",
             f"<td>{escape(one.operation.replace('_', ' '))}</td>",
             _number(one.read),
             *(_number(one.totals[name]) for name in SEVEN),
@@ -194,7 +194,7 @@ def _promises(proof: Proof) -> Iterable[str]:
     yield "<h2>Foreseen and done</h2>"
     rows = (
         [
-            f"<td>{escape(one.name)}</td><td>{escape(promise.bucket)}</td>",
+            f"<td>{escape(one.told)}</td><td>{escape(promise.bucket)}</td>",
             _number(promise.promised),
             _number(promise.happened),
         ]
@@ -233,7 +233,7 @@ def _object(one: ObjectProof) -> Iterable[str]:
     if not one.is_compared or not one.fields:
         return
     way = one.source if one.source == one.target else f"{one.source} to {one.target}"
-    yield f"<h3>{escape(one.name)} <span class=quiet>{escape(way)}</span></h3>"
+    yield f"<h3>{escape(one.told)} <span class=quiet>{escape(way)}</span></h3>"
     missing = f"; {one.missing:,} of them are gone" if one.missing else ""
     caption = f"{one.values:,} values in {one.rows:,} rows compared{missing}"
     kinds = [kind for kind in (*HARMLESS, "lost") if kind == "lost" or one.of_class(kind)]

@@ -122,6 +122,17 @@ def test_rows_that_a_retry_brought_are_a_note_on_the_first_run() -> None:
     assert mended["Every row arrived"] is Verdict.NOTE
 
 
+def test_objects_are_told_by_the_orgs_own_spelling_or_by_their_name_in_the_plan() -> None:
+    lines = [step(read_rows=3, inserted=2, failed=1)]
+    named = [step(read_rows=3, inserted=2, failed=1, mapping_name="partners")]
+
+    (plain,) = (c for c in proof_of(row(), lines, []).checks if c.title == "Every row arrived")
+    (own,) = (c for c in proof_of(row(), named, []).checks if c.title == "Every row arrived")
+
+    assert "(Account)" in plain.sentence
+    assert "(partners)" in own.sentence
+
+
 def test_rule_1_1_drift_of_the_source_is_told_and_is_no_loss() -> None:
     moved = proven(objects={"account": {"drift": 2, "deleted_in_source": 1}})
 
