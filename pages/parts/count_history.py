@@ -28,10 +28,9 @@ def draw(plan: str, name: str) -> None:
         return
     times = [at for at, _, _ in points]
     first, last = points[-1], points[0]
-    drift = (last[2] or 0) - (last[1] or 0)
     st.caption(
         f"Last {len(points)} counts since {figures.when(first[0])}; the target is now "
-        + _distance(drift)
+        + distance(last[1], last[2])
     )
     shades = palette.shades()
     figure = go.Figure()
@@ -56,7 +55,11 @@ def draw(plan: str, name: str) -> None:
     )
 
 
-def _distance(drift: int) -> str:
+def distance(source: int | None, target: int | None) -> str:
+    """How far the target is from the source, in words."""
+    if source is None or target is None:
+        return "unknown: an org did not count"
+    drift = target - source
     if not drift:
         return "level with the source"
     rows = "row" if abs(drift) == 1 else "rows"

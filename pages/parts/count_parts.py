@@ -137,6 +137,9 @@ def _chart(found: Sequence[Row]) -> None:
         label_visibility="collapsed",
     )
     known = [row for row in found if row["source"] is not None and row["target"] is not None]
+    if not known:
+        boxes.empty("Nothing to draw", "No object was counted in both orgs.")
+        return
     worst_last = sorted(known, key=lambda row: -(share_there(row) or 0))
     shades = palette.shades()
     names = [label(row) for row in worst_last]
@@ -155,8 +158,9 @@ def _chart(found: Sequence[Row]) -> None:
         barmode="stack", bargap=0.35, hovermode="y unified", legend_traceorder="normal"
     )
     figure.update_xaxes(rangemode="tozero", ticksuffix=" %" if scale == "share" else "")
-    least = min((share_there(row) or 0 for row in known), default=0)
-    if scale == "share" and least >= AXIS_FROM:
+    held = [row for row in known if row["source"] + row["extra"]]
+    there = [figures.share(r["source"] - r["missing"], r["source"] + r["extra"]) for r in held]
+    if scale == "share" and min(there, default=0) >= AXIS_FROM:
         # small shares would not be seen; the ticks say where the axis begins
         figure.update_xaxes(range=[AXIS_FROM, 101], dtick=10)
     palette.draw(
@@ -181,11 +185,11 @@ def drill_down(row: Row, reasons: Mapping[str, Any] | None, *, source_url: str =
         )
         for note in (row["note"], row["source_error"], row["target_error"]):
             if note:
-                st.caption(f":orange[:material/warning: {escaped(note)}]")
+                boxes.remark(escaped(note))
         if reasons is None and hides_some(row):
-            st.caption(
-                f":orange[:material/warning: Runs brought {figures.count(row['migrated'])} of "
-                f"{figures.count(row['source'])} rows: the target may hold others in their place.]"
+            boxes.remark(
+                f"Runs brought {figures.count(row['migrated'])} of "
+                f"{figures.count(row['source'])} rows: the target may hold others in their place."
             )
         if reasons and reasons["reasons"]:
             _listed(row, reasons, source_url)

@@ -154,7 +154,7 @@ def _table(
         "Delimiter", SIGNS.get(spec.delimiter, spec.delimiter), disabled=True, key=f"{key}.sign"
     )
     for remark in spec.remarks:
-        st.caption(f":orange[:material/warning: {escaped(remark)}]")
+        boxes.remark(escaped(remark))
     labels = [column.name for column in spec.columns]
     if rows:
         width = len(labels)

@@ -18,6 +18,7 @@ from pages.parts import (
     figures,
     missing_acts,
     operation_form,
+    plan_choice,
     rows,
     under_way,
     visit,
@@ -29,26 +30,10 @@ KIND = "record_counts"
 BASELINES = {"filter": "with the plan's filters", "all": "all rows, no filter"}
 
 
-def chosen_plan() -> plans.PlanRow | None:
-    """Which plan's objects are counted; the address names it."""
-    found = plans.plans(visit.bridge(), visit.actor())
-    names = [row.name for row in found]
-    picked = st.selectbox(
-        "Plan",
-        names,
-        index=0 if names else None,
-        key="counts_plan",
-        bind="query-params",
-        label_visibility="collapsed",
-        width=260,
-    )
-    return next((row for row in found if row.name == picked), None)
-
-
 def draw() -> None:
     """The page."""
     with rows.head("Record counts"):
-        row = chosen_plan()
+        row = plan_choice.chosen(plan_choice.all_plans(), key="counts_plan")
         place = st.container(horizontal=True, width="content")
     if row is None:
         boxes.empty("No plan yet", "Counts compare the objects of a plan in both orgs.")

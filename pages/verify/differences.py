@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from core.domain.roles import Role
-from core.services import operations, orgs, plans
+from core.services import operations, orgs
 from pages import registry
 from pages.parts import (
     boxes,
@@ -16,6 +16,7 @@ from pages.parts import (
     export,
     figures,
     operation_form,
+    plan_choice,
     rows,
     under_way,
     visit,
@@ -35,7 +36,7 @@ def chosen_orgs(names: list[str]) -> tuple[str, str] | None:
 
 def chosen_plan() -> str | None:
     """The plan whose objects and fields are compared; None for everything."""
-    names = [row.name for row in plans.plans(visit.bridge(), visit.actor())]
+    names = [row.name for row in plan_choice.between_orgs()]
     chosen = st.selectbox(
         "Scope",
         ["", *names],

@@ -9,9 +9,19 @@ import pandas as pd
 import streamlit as st
 
 from core.domain.roles import Role
-from core.services import operations, plans
+from core.services import operations
 from pages import registry
-from pages.parts import boxes, child_acts, figures, operation_form, rows, tables, under_way, visit
+from pages.parts import (
+    boxes,
+    child_acts,
+    figures,
+    operation_form,
+    plan_choice,
+    rows,
+    tables,
+    under_way,
+    visit,
+)
 from pages.parts.boxes import escaped
 
 KIND = "extra_child_records"
@@ -25,30 +35,17 @@ COLUMNS = {
 }
 
 
-def chosen_plan() -> str | None:
-    """Which plan migrated the parents; the address names it."""
-    names = [row.name for row in plans.plans(visit.bridge(), visit.actor())]
-    return st.selectbox(
-        "Plan",
-        names,
-        index=0 if names else None,
-        key="plan",
-        bind="query-params",
-        label_visibility="collapsed",
-        width=260,
-    )
-
-
 def draw() -> None:
     """The page."""
     with rows.head("Extra child records"):
-        plan = chosen_plan()
+        row = plan_choice.chosen(plan_choice.between_orgs(), key="plan")
         place = st.container(horizontal=True, width="content")
-    if plan is None:
+    if row is None:
         boxes.empty("No plan yet", "The parents that a plan migrated are looked at.")
         if st.button("Open plans", type="primary", key="extra.plans"):
             registry.go("plans")
         return
+    plan = row.name
     about = {"plan": plan}
     entry = operations.latest(visit.bridge(), visit.actor(), KIND, given=about)
     newest = under_way.newest(KIND, about)

@@ -14,7 +14,7 @@ from core.domain.roles import Actor, Role
 from core.errors import OrgbridgeError
 from core.operations.carrying import carry
 from core.services import duplicates, operations, plans
-from pages.parts import duplicate_compare
+from pages.parts import count_history, duplicate_compare
 from tests.org.scripted_data import ScriptedData, described
 from tests.org.scripted_org import Reply
 
@@ -309,6 +309,15 @@ def test_missing_rows_are_listed_launched_and_followed_over_time(
         carried(bridge, actor, page, "record_counts")
     assert not page.exception and not page.error
     assert any("Last 2 counts" in box.value for box in page.caption)
+    assert count_history.distance(4, 0) == "4 rows behind the source"
+    assert count_history.distance(4, None) == "unknown: an org did not count"
+    # a plan of a run over a list of ids is newer, and not what one came to count
+    of_ids = PLAN.replace("name: p", "name: ids").replace("source: Legacy", "source: ids")
+    plans.create(bridge, actor, parse_plan(of_ids))
+    counts = opened("verify/counts.py", role=Role.VIEWER)
+    assert counts.selectbox(key="counts_plan").value == "p"
+    children = opened("verify/extra_children.py", role=Role.APPROVER)
+    assert children.selectbox(key="plan").options == ["p"]
 
     page.button(key="counts.explain").click().run()
     carried(bridge, actor, page, "record_counts")
