@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from core.access import codes, sessions
 from core.db.models import ApiKey, AppUser, Membership
+from core.domain import names
 from core.domain.roles import Actor, Role
 from core.errors import ConflictError, NotFoundError, UserError
 from core.secret import Secret
@@ -56,7 +57,8 @@ def make(
         ConflictError: the name is taken.
         UserError: no name, or a role above the actor's own.
     """
-    if not name.strip():
+    name = names.fitting(name, of="A key")
+    if not name:
         raise UserError("The key has no name.", next_step="Name the script that will use it.")
     if role > actor.role:
         raise UserError("A key cannot have a greater role than the person who makes it.")

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from core.access import codes
 from core.db.models import AppUser, Membership, SignInAttempt, Workspace
+from core.domain import names
 from core.domain.roles import Role
 from core.errors import ConflictError, NotFoundError, UserError
 
@@ -93,10 +94,10 @@ def add_person(
         ConflictError: already a member.
         UserError: not an e-mail address.
     """
-    address = checked_email(email)
+    address, full_name = checked_email(email), names.fitting(name, of="A person")
     person = by_email(session, address)
     if person is None:
-        person = AppUser(email=address, full_name=name.strip())
+        person = AppUser(email=address, full_name=full_name)
         session.add(person)
         session.flush()
     elif session.get(Membership, (workspace_id, person.id)) is not None:

@@ -58,6 +58,19 @@ _BOUNDS = {
 }
 
 
+#: what the pages call them
+_TOLD = {
+    "approval_above_rows": "Rows above which a launch needs approval",
+    "max_rows": "Most rows of one launch",
+    "api_budget_percent": "Share of the daily API calls",
+    "temporary_days": "Days of temporary data",
+    "before_image_days": "Days of before-images",
+    "run_log_days": "Days of runs and their logs",
+    "notification_days": "Days of delivered notifications",
+    "session_days": "Days of ended sessions",
+}
+
+
 def read_settings(stored: Mapping[str, Any]) -> WorkspaceSettings:
     """Stored values over defaults; a name that an older release stored is passed over."""
     return WorkspaceSettings(**{name: stored[name] for name in _FIELDS if name in stored})
@@ -78,7 +91,7 @@ def checked(name: str, value: bool | int | str) -> bool | int | str:
     low, high = _BOUNDS.get(name, (0, 0))
     if isinstance(value, int) and high and not low <= value <= high:
         raise UserError(
-            f"{name} = {value} is out of bounds.",
+            f"{_TOLD.get(name, name)}: {value} is out of bounds.",
             state="Nothing was changed.",
             next_step=f"Choose a number from {low} to {high}.",
         )

@@ -12,6 +12,7 @@ from core.access import audit, roles
 from core.db import notices as rows
 from core.db import orgs
 from core.db.notices import DeliveryRow, RuleRow
+from core.domain import names
 from core.domain.roles import Actor, Role
 from core.errors import RefusedError, UserError
 from core.notices import Notice, NoticeEvent
@@ -152,12 +153,15 @@ def log(bridge: Orgbridge, actor: Actor, *, page: int = 1, page_rows: int = 200)
 
 def _values(session: Session, request: RuleRequest) -> dict[str, Any]:
     """Checked column values, without the address."""
-    request = replace(request, name=request.name.strip())
+    request = replace(request, name=names.fitting(request.name, of="A rule"))
     if not request.name:
         raise UserError("The rule has no name.", next_step="Name it after whom it tells.")
     unknown = set(request.events) - {str(event) for event in NoticeEvent}
-    if unknown or not request.events:
-        raise UserError(f"Choose what to tell; unknown: {', '.join(sorted(unknown)) or 'none'}.")
+    if unknown:
+        raise UserError(f"There is no event {', '.join(sorted(unknown))}.")
+    if not request.events:
+        told = "Choose what has to happen."
+        raise UserError("The rule waits for nothing.", state="Nothing was saved.", next_step=told)
     for name, least in request.thresholds.items():
         if name not in THRESHOLDS or not 0 <= least <= THRESHOLDS[name]:
             raise UserError(f"The threshold {name} = {least} cannot be used.")

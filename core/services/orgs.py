@@ -20,8 +20,8 @@ from core.db import describing as describe_rows
 from core.db import orgs as registry
 from core.db.describing import DescribeState, Progress
 from core.db.orgs import OrgRow
+from core.domain import names
 from core.domain.describe import SObject
-from core.domain.plan.document import NAME_MAX_CHARS
 from core.domain.roles import Actor, Role
 from core.errors import (
     ConflictError,
@@ -333,10 +333,9 @@ def rename(bridge: Orgbridge, actor: Actor, org_id: UUID, *, name: str) -> None:
         UserError: no name. ConflictError: another org is called so.
     """
     roles.require(actor, Role.ADMIN, to="rename orgs")
-    new = name.strip()
+    new = names.fitting(name, of="An org")
     if not new:
         raise UserError("The name is empty.", next_step="Write a name.")
-    _check_length(new)
     with bridge.session(actor.workspace_id) as session:
         known = registry.org_row(session, org_id)
         if known.name == new:
@@ -499,20 +498,13 @@ def _remember_trouble(
 
 def _check_free(bridge: Orgbridge, actor: Actor, name: str) -> None:
     """Refuse a taken name before the person signs in at the org for nothing."""
-    _check_length(name.strip())
+    names.fitting(name, of="An org")
     with bridge.session(actor.workspace_id) as session:
         if name.strip() and registry.org_named(session, name) is not None:
             raise ConflictError(
                 f"An org named “{name.strip()}” is registered already.",
                 next_step="Choose another name, or reconnect that org.",
             )
-
-
-def _check_length(name: str) -> None:
-    """Plans name their orgs: a longer one would make their drafts unreadable."""
-    if len(name) > NAME_MAX_CHARS:
-        told = f"An org's name has at most {NAME_MAX_CHARS} characters."
-        raise UserError(told, state="Nothing was saved.")
 
 
 def _card(session: Session, row: OrgRow, plans: tuple[str, ...]) -> OrgCard:

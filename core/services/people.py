@@ -10,6 +10,7 @@ from uuid import UUID
 from core.access import api_keys, audit, roles, sessions
 from core.access import people as accounts
 from core.access.sessions import Browser, SessionRow, SignedIn, Visitor
+from core.domain import names
 from core.domain.roles import Actor, Role
 from core.errors import ConflictError, NotAllowedError, NotFoundError, UserError
 
@@ -139,7 +140,7 @@ def accept_invitation(
                 next_step="Ask an admin for a new one.",
             )
         accounts.set_password(person, password)
-        person.full_name = name.strip() or person.full_name
+        person.full_name = names.fitting(name, of="A person") or person.full_name
         _succeeded(session, origin, accounts.INVITATION, now=now)
         # a reset password ends what somebody else may have opened with the old one
         sessions.revoke(session, person.id, now=now)

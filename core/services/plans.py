@@ -14,8 +14,8 @@ from uuid import UUID
 from core.access import audit, roles
 from core.db import plans as rows
 from core.db.plans import PlanRow, VersionRow
+from core.domain import names
 from core.domain.plan import Plan, dump_plan, parse_plan, plan_document, plan_from_document
-from core.domain.plan.document import NAME_MAX_CHARS
 from core.domain.roles import Role
 from core.errors import UserError
 from core.plans.compare import PlanChange, compare_plans
@@ -243,12 +243,9 @@ def named(name: str) -> str:
     Raises:
         UserError: it is empty or too long.
     """
-    kept = name.strip()
+    kept = names.fitting(name, of="A plan")
     if not kept:
         raise UserError("A plan needs a name.", state="Nothing was saved.")
-    if len(kept) > NAME_MAX_CHARS:
-        told = f"A plan's name has at most {NAME_MAX_CHARS} characters."
-        raise UserError(told, state="Nothing was saved.")
     return kept
 
 
@@ -334,7 +331,7 @@ def cut_version(
         UserError: the label is too long.
     """
     roles.require(actor, Role.ANALYST)
-    label = named(label) if label and label.strip() else None
+    label = names.fitting(label or "", of="A version") or None
     with bridge.session(actor.workspace_id) as session:
         draft = rows.plan_draft(session, plan_id=plan_id)
         version = rows.cut_version(

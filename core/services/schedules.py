@@ -17,6 +17,7 @@ from core.db import orgs as org_rows
 from core.db import plans as plan_rows
 from core.db import schedules as rows
 from core.db.schedules import FiringRow, ScheduleRow
+from core.domain import names
 from core.domain.roles import SCHEDULE_ACTOR, Actor, Role
 from core.errors import OrgbridgeError, UserError
 from core.jobs import cron
@@ -322,7 +323,7 @@ def _view(session: Session, row: ScheduleRow, now: dt.datetime) -> ScheduleView:
 
 def _check_what(actor: Actor, request: ScheduleRequest) -> None:
     """Passes when there is something to launch: a plan, or an operation with its parameters."""
-    if not request.name.strip():
+    if not names.fitting(request.name, of="A schedule"):
         raise UserError("A schedule needs a name.", state="Nothing was saved.")
     if request.plan_id is None:
         if request.operation == "migrate_data":

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from core.domain.names import NAME_MAX_CHARS
 from core.domain.plan.rules import (
     CopyRule,
     FieldRule,
@@ -36,8 +37,6 @@ from core.domain.plan.values import (
 )
 
 FORMAT_VERSION = 1
-#: of a plan, and of an org, which plans name
-NAME_MAX_CHARS = 200
 OBJECTS_MAX = 500
 BATCH_MAX = 10_000
 

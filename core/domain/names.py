@@ -1,0 +1,24 @@
+"""What people may call things: one limit for every name, told before anything is kept."""
+
+from __future__ import annotations
+
+from core.errors import UserError
+
+#: of plans, orgs, rules, keys, schedules, people; plan files hold no longer ones
+NAME_MAX_CHARS = 200
+
+
+def fitting(name: str, *, of: str) -> str:
+    """The name without spaces around it; an empty one passes, whoever asks says what it is for.
+
+    >>> fitting(" Sales core ", of="A plan")
+    'Sales core'
+
+    Raises:
+        UserError: it is too long.
+    """
+    kept = name.strip()
+    if len(kept) > NAME_MAX_CHARS:
+        told = f"{of}'s name has at most {NAME_MAX_CHARS} characters."
+        raise UserError(told, state="Nothing was saved.", next_step="Write a shorter one.")
+    return kept
