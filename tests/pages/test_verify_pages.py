@@ -13,7 +13,8 @@ from core.domain.plan import parse_plan
 from core.domain.roles import Actor, Role
 from core.errors import OrgbridgeError
 from core.operations.carrying import carry
-from core.services import duplicates, operations, plans
+from core.services import duplicates, files, operations, plans
+from core.services.files import Upload
 from pages.parts import count_history, duplicate_compare
 from tests.org.scripted_data import ScriptedData, described
 from tests.org.scripted_org import Reply
@@ -312,6 +313,7 @@ def test_missing_rows_are_listed_launched_and_followed_over_time(
     assert count_history.distance(4, 0) == "4 rows behind the source"
     assert count_history.distance(4, None) == "unknown: an org did not count"
     # a plan of a run over a list of ids is newer, and not what one came to count
+    files.keep(bridge, actor, name="ids", uploads=[Upload("Extra.csv", [b"Record_Id\n1\n"])])
     of_ids = PLAN.replace("name: p", "name: ids").replace("source: Legacy", "source: ids")
     plans.create(bridge, actor, parse_plan(of_ids))
     counts = opened("verify/counts.py", role=Role.VIEWER)
