@@ -94,7 +94,7 @@ def draw(first: run_reads.RunView) -> None:
             return
         left, right = st.columns([0.6, 0.4], gap="medium")
         with left:
-            columns = COLUMNS if is_over else MOVING_COLUMNS
+            columns = columns_of(row)
             tables.show(
                 steps_frame(steps, list(columns), of=view.row),
                 columns,
@@ -120,6 +120,19 @@ def now(_bridge: Orgbridge, _actor: Actor, name: str, *, workspace: str) -> run_
     ``workspace`` is part of the cache's key: a name alone must not answer across workspaces.
     """
     return run_reads.shown(_bridge, _actor, name)
+
+
+def columns_of(row: run_reads.RunRow) -> dict[str, Any]:
+    """Columns of the table of objects; an undo takes rows back or keeps them as they are."""
+    columns = COLUMNS if row.status in FINISHED_RUNS else MOVING_COLUMNS
+    if row.mode != "undo":
+        return columns
+    taken = "To undo" if row.options.get("preview") else "Undone"
+    return {
+        **columns,
+        "written": tables.rows_column(taken, width=62),
+        "failed": tables.rows_column("Kept", width=50),
+    }
 
 
 def steps_frame(

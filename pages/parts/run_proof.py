@@ -58,12 +58,12 @@ FIELD_COLUMNS = {
     "blank": tables.rows_column("Blank", width=50),
 }
 DIFFERENCE_COLUMNS = {
-    "difference": words.pills("Difference", CLASSES.values(), width=125),
-    "field": st.column_config.TextColumn("Field", width=150),
-    "sent": st.column_config.TextColumn("Sent", width=240),
-    "found": st.column_config.TextColumn("Found", width=240),
-    "source": st.column_config.TextColumn("Source id", width=175),
-    "target": st.column_config.TextColumn("Target id", width=175),
+    "difference": words.pills("Difference", CLASSES.values(), width=115),
+    "field": st.column_config.TextColumn("Field", width=130),
+    "sent": st.column_config.TextColumn("Sent", width=195),
+    "found": st.column_config.TextColumn("Found", width=195),
+    "source": st.column_config.TextColumn("Source id", width=165),
+    "target": st.column_config.TextColumn("Target id", width=165),
 }
 SHOWN_DIFFERENCES = 200
 
@@ -159,7 +159,8 @@ def others(fields: Sequence[proof.FieldProof]) -> int:
 
 
 def _fields(one: proof.ObjectProof) -> str:
-    """The fields of one object; the name of the chosen one, or nothing."""
+    """The fields of one object, those that lost values first; the chosen one's name, or nothing."""
+    shown = sorted(one.fields, key=lambda field: (-field.lost, -others([field]), field.name))
     data = tables.frame(
         [
             {
@@ -172,7 +173,7 @@ def _fields(one: proof.ObjectProof) -> str:
                 "resolved": field.resolved if field.is_lookup else None,
                 "blank": field.left_blank if field.is_lookup else None,
             }
-            for field in one.fields
+            for field in shown
         ],
         _field_columns(one),
     )
@@ -185,7 +186,7 @@ def _fields(one: proof.ObjectProof) -> str:
         selection_mode="single-row",
     )
     position = tables.picked(chosen)
-    return "" if position is None else one.fields[position].name
+    return "" if position is None else shown[position].name
 
 
 def _field_columns(one: proof.ObjectProof) -> list[str]:

@@ -23,7 +23,8 @@ PLAN = "{orgbridge: 1, name: Moved, source: Legacy, target: New, objects: [{sour
 SUMMARY: dict[str, Any] = {
     "proof": {
         "account": {
-            "rows": 7, "missing": 0, "compared": {"Name": 7, "ParentId": 7, "Total__c": 7},
+            "rows": 7, "missing": 0,
+            "compared": {"Code__c": 7, "Name": 7, "ParentId": 7, "Total__c": 7},
             "fields": {"Name": {"automation": 2}}, "lookups": {"ParentId": 5},
             "sums": {"Total__c": {"sent": "10.50", "found": "10.50"}},
         }
@@ -145,6 +146,17 @@ def test_the_plan_of_a_run_that_no_worker_took_says_when_it_comes(
     app = opened("migrate/run.py", run=RUN, tab="plan")
 
     assert any("Not settled yet" in str(each.value) for each in app.markdown)
+
+
+def test_fields_that_read_otherwise_head_the_proof_of_an_object(
+    finished: str, opened: Opened
+) -> None:
+    app = opened("migrate/run.py", run=finished, tab="proof")
+
+    fields = app.dataframe[3].value
+
+    assert fields["field"].tolist() == ["Name", "Code__c", "ParentId", "Total__c"]
+    assert fields["other"].tolist() == [2, 0, 0, 0]
 
 
 def test_a_viewer_finds_no_button_that_changes_anything(finished: str, opened: Opened) -> None:
