@@ -311,7 +311,7 @@ def _judge_undone(on: _Play, ended: Ended, between: dict[str, str], *, lost: int
     for record_id in touched:  # what people changed is left alone whole: it is a conflict
         wanted.rows.pop(record_id, None)
     told = {one["target_id"] for one in ended.failures if one["target_id"]}
-    kept = _conflicts(on, after, touched, told)
+    kept = _conflicts(on, after, touched, told) | _refused(ended, wanted, set(touched))
     for wants in wanted.rows.values():
         for want in wants:
             for one, allowed in want.lookups.items():
@@ -321,6 +321,17 @@ def _judge_undone(on: _Play, ended: Ended, between: dict[str, str], *, lost: int
         wanted.rows.pop(record_id, None)
     kept |= _unknown(on, after, but=kept | set(touched), most=lost)
     return wrong + compare(on.case, wanted, pairs, after=after, but=kept | set(touched))
+
+
+def _refused(ended: Ended, wanted: Wanted, touched: set[str]) -> set[str]:
+    """Rows told as failed whose former parent went between the look at it and the write."""
+    failed = {one["target_id"] for one in ended.failures if one["kind"] == "failed"}
+    return {
+        record_id
+        for record_id, wants in wanted.rows.items()
+        if record_id in failed
+        and any(set(allowed) & touched for want in wants for allowed in want.lookups.values())
+    }
 
 
 def _unknown(on: _Play, after: Rows, *, but: set[str], most: int) -> set[str]:

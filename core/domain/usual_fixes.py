@@ -81,6 +81,10 @@ _FIXES: dict[str, UsualFix] = {
     "UNDO_CHANGED": UsualFix(
         MendedIn.DATA, "Somebody changed it since; undo leaves it alone. Look at it in the target."
     ),
+    "UNDO_PARENT_GONE": UsualFix(
+        MendedIn.DATA,
+        "Bring the parent back from the recycle bin and set the lookup in the target.",
+    ),
     "LOOKUP_UNRESOLVED": UsualFix(
         MendedIn.PLAN, "The parent is not in the target: load it first, or set what happens then."
     ),

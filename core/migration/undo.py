@@ -44,11 +44,10 @@ from core.migration.prepare import (
 )
 from core.migration.settle import UNDO
 from core.migration.spec import ID, Step
+from core.migration.undo_parents import IDS_A_QUERY, in_the_bin, without_deleted
 from core.migration.written import Written
 from core.spool import RunSpool
 
-#: ids of one question for children, or for what lies in the recycle bin
-_IDS_A_QUERY = 200
 #: records that are looked at together: read by id, so that memory stays bounded
 _ROWS_AT_ONCE = 10_000
 
@@ -232,6 +231,7 @@ def _restores(
     plan.hopeless += _conflict(made, both.filter(unknown), "UNDO_UNKNOWN", message)
     both = both.filter(~unknown)
     if both.height:
+        both = without_deleted(run, step, made, both, kept)
         former = [
             pl.when(pl.col(n).is_not_null()).then(pl.col(n + WAS).fill_null(BLANK)).alias(n)
             for n in kept
@@ -282,7 +282,7 @@ def _bring_back(
         message = "The record was deleted for good; nothing brings it back."
         plan.hopeless += _conflict(made, rows, "UNDO_HARD_DELETE", message)
         return
-    bin_of = _in_the_bin(run, step, rows.get_column("target_id").to_list())
+    bin_of = in_the_bin(run, step.target.name, rows.get_column("target_id").to_list())
     told = rows.with_columns(
         pl.col("target_id")
         .replace_strict(bin_of, default=None, return_dtype=pl.Boolean)
@@ -295,17 +295,6 @@ def _bring_back(
     back = told.filter(pl.col("bin"))
     if back.height:
         plan.undeletes.append(_engine(back).with_columns(Id=pl.col(TARGET)))
-
-
-def _in_the_bin(run: RunContext, step: Step, ids: list[str]) -> dict[str, bool]:
-    """Whether each record lies in the recycle bin; false for live ones, none for purged ones."""
-    found: dict[str, bool] = {}
-    for start in range(0, len(ids), _IDS_A_QUERY):
-        listed = in_list(ids[start : start + _IDS_A_QUERY])
-        soql = f"SELECT Id, IsDeleted FROM {step.target.name} WHERE Id IN {listed}"
-        for row in run.target.query(soql, all_rows=True):
-            found[str(row["Id"])] = bool(row["IsDeleted"])
-    return found
 
 
 def _engine(rows: pl.DataFrame) -> pl.DataFrame:
@@ -339,8 +328,8 @@ def _with_children_of_others(
     found: set[str] = set()
     for child in step.target.child_relationships:
         if child.cascade_delete and child.relationship_name:
-            for start in range(0, len(ids), _IDS_A_QUERY):
-                found |= _parents_of(run, child, ids[start : start + _IDS_A_QUERY], leaving)
+            for start in range(0, len(ids), IDS_A_QUERY):
+                found |= _parents_of(run, child, ids[start : start + IDS_A_QUERY], leaving)
     return found
 
 

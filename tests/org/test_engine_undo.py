@@ -89,6 +89,21 @@ def test_rule_7_1_lookups_that_waited_are_restored_on_rows_that_were_there(pair:
     assert values(pair.target, "Contact", "LastName", "ReportsToId") == before
 
 
+def test_rule_7_1_a_row_comes_back_without_a_parent_that_was_deleted_since(pair: Pair) -> None:
+    """Somebody deletes the former parent before the undo: the rest of the row is restored."""
+    one, two = create(pair.source, "Contact", {"LastName": "new"}, {"LastName": "Chief"})
+    pair.source.json("PATCH", f"sobjects/Contact/{one}", {"ReportsToId": two})
+    former, *_ = create(pair.target, "Contact", {"LastName": "Former"})
+    known = {"LastName": "old", "Legacy_Id__c": one, "ReportsToId": former}
+    mine, *_ = create(pair.target, "Contact", known)
+    document = pair.run(CONTACTS)
+    pair.target.json("DELETE", f"sobjects/Contact/{former}")
+    taken_back = undone(pair, document["run_id"])
+    assert values(pair.target, "Contact", "LastName", "ReportsToId") == {(mine, "old", None)}
+    figures = line(taken_back, "contact")
+    assert (figures["failed"], figures["lookups_left_blank"]) == (0, 1)
+
+
 def test_rule_7_1_what_was_set_finally_is_restored_on_rows_that_were_there(pair: Pair) -> None:
     known, _ = create(pair.source, "Account", {"Name": "A"}, {"Name": "B"})
     create(pair.target, "Account", {"Name": "A0", "Legacy_Id__c": known, "Industry": "Energy"})
