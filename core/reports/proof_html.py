@@ -233,7 +233,8 @@ def _object(one: ObjectProof) -> Iterable[str]:
     if not one.is_compared or not one.fields:
         return
     way = one.source if one.source == one.target else f"{one.source} to {one.target}"
-    yield f"<h3>{escape(one.told)} <span class=quiet>{escape(way)}</span></h3>"
+    beside = "" if way == one.told else f" <span class=quiet>{escape(way)}</span>"
+    yield f"<h3>{escape(one.told)}{beside}</h3>"
     missing = f"; {one.missing:,} of them are gone" if one.missing else ""
     caption = f"{one.values:,} values in {one.rows:,} rows compared{missing}"
     kinds = [kind for kind in (*HARMLESS, "lost") if kind == "lost" or one.of_class(kind)]
