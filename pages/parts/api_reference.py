@@ -78,7 +78,8 @@ def _told(method: str, path: str, told: Mapping[str, Any]) -> None:
             key=f"api.parameters.{path}",
             alt=f"Parameters of {path}",
         )
-    st.code(command(method, path, schema=schema, is_file=bool(bodies) and schema is None), "bash")
+    told = command(method, path, schema=schema, is_file=bool(bodies) and schema is None)
+    st.code(told, language=None)  # Streamlit's colours of a shell are too pale on white (axe)
 
 
 def _parameters(schema: Mapping[str, Any]) -> list[dict[str, Any]]:
