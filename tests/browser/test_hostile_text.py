@@ -202,6 +202,12 @@ PAGES = {
     "/plans": False,
     "/plans?plan={plan}": True,
     "/plans?plan={plan}&object=account&field=Told__c": True,
+    # links that open a dialog of the editor
+    "/plans?plan={plan}&open=key": True,
+    "/plans?plan={plan}&open=settings": True,
+    "/plans?plan={plan}&open=tests": True,
+    "/plans?plan={plan}&open=owners": True,
+    "/plans?plan={plan}&open=objects": True,
     "/launch?plan={plan}": True,
     "/runs": False,
     "/run?run={run}": True,
