@@ -101,6 +101,9 @@ class OrgUsers:
     runs: tuple[str, ...]
 
 
+#: an org counts the calls of a rolling day
+USAGE_WINDOW = dt.timedelta(hours=24)
+
 _SIDES = (("source", MigrationPlan.source_org_id), ("target", MigrationPlan.target_org_id))
 
 
@@ -119,6 +122,28 @@ def org_row(session: Session, org_id: UUID) -> OrgRow:
         NotFoundError: no such org here.
     """
     return _row(_get(session, org_id))
+
+
+def calls_used(session: Session, *, now: dt.datetime) -> dict[UUID, int]:
+    """API calls of the last 24 hours by org: what it told last, and those of runs begun since.
+
+    What others called since the org was asked is not in it: a figure of "at least". Orgs that never
+    told are left out.
+    """
+    found = session.execute(
+        text(
+            "SELECT o.id, CASE WHEN o.usage_at >= :day THEN o.api_used ELSE 0 END + coalesce(("
+            " SELECT sum(CASE WHEN m.source_org_id = o.id"
+            "  THEN coalesce((m.summary -> 'api_calls' ->> 'source')::bigint, 0) ELSE 0 END"
+            " + CASE WHEN m.target_org_id = o.id"
+            "  THEN coalesce((m.summary -> 'api_calls' ->> 'target')::bigint, 0) ELSE 0 END)"
+            " FROM data_migration m WHERE o.id IN (m.source_org_id, m.target_org_id)"
+            " AND m.started_at >= greatest(o.usage_at, :day)), 0)"
+            " FROM registered_org o WHERE o.api_used IS NOT NULL"
+        ),
+        {"day": now - USAGE_WINDOW},
+    )
+    return {org_id: int(calls) for org_id, calls in found}
 
 
 def org_named(session: Session, name: str) -> OrgRow | None:

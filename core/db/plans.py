@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import RowMapping, case, cast, func, select, update
+from sqlalchemy import RowMapping, case, cast, func, select, true, update
 from sqlalchemy.dialects.postgresql import JSONPATH
 from sqlalchemy.orm import Session, aliased
 
@@ -46,6 +46,9 @@ class PlanRow:
     created_by: str
     updated_by: str
     updated_at: dt.datetime
+    #: of the newest run, dry runs too; None before the first
+    last_run_status: str | None
+    last_run_at: dt.datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,6 +340,13 @@ def _plan_rows() -> Any:
         .where(PlanVersion.plan_id == MigrationPlan.id)
         .scalar_subquery()
     )
+    last = (
+        select(DataMigration.status, DataMigration.created_at)
+        .where(DataMigration.plan_id == MigrationPlan.id)
+        .order_by(DataMigration.created_at.desc())
+        .limit(1)
+        .lateral()
+    )
     return (
         select(
             MigrationPlan.id,
@@ -355,7 +365,11 @@ def _plan_rows() -> Any:
             MigrationPlan.created_by,
             MigrationPlan.updated_by,
             MigrationPlan.updated_at,
+            last.c.status.label("last_run_status"),
+            last.c.created_at.label("last_run_at"),
         )
+        .select_from(MigrationPlan)
+        .outerjoin(last, true())
         .outerjoin(source, source.id == MigrationPlan.source_org_id)
         .outerjoin(target, target.id == MigrationPlan.target_org_id)
         .where(MigrationPlan.deleted_at.is_(None))

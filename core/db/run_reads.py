@@ -15,6 +15,7 @@ from uuid import UUID
 from sqlalchemy import RowMapping, text
 from sqlalchemy.orm import Session
 
+from core.db.runs import RunRow
 from core.domain.states import RunState
 
 #: throughput is told in this many steps at most
@@ -182,6 +183,16 @@ class Relative:
     is_parent: bool
     #: an undo that only says what it would take back
     is_preview: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FormerRun:
+    """The ended run that a later one of the same plan and mode is compared with."""
+
+    name: str
+    done: int
+    #: while it was carried
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -439,6 +450,26 @@ def relatives(session: Session, run_id: UUID) -> list[Relative]:
         {"id": run_id},
     )
     return [Relative(*row) for row in found]
+
+
+def former(session: Session, row: RunRow) -> FormerRun | None:
+    """The newest run of the same plan and mode that had ended when this one was made."""
+    if row.plan_id is None:
+        return None
+    found = session.execute(
+        text(
+            "SELECT m.data_schedule_id, s.done, greatest(0.001,"  # noqa: S608 - our own text
+            " extract(epoch FROM m.finished_at - m.started_at)"
+            " - coalesce((m.summary ->> 'waited_s')::numeric, 0))"
+            f" FROM data_migration m LEFT JOIN LATERAL ({_TOTALS}) s ON true"
+            " WHERE m.plan_id = :plan AND m.mode = :mode AND m.id <> :id"
+            " AND m.finished_at <= :before AND m.started_at IS NOT NULL"
+            " AND m.status IN ('Succeeded', 'Partial', 'Undone')"
+            " ORDER BY m.finished_at DESC LIMIT 1"
+        ),
+        {"id": row.id, "plan": row.plan_id, "mode": row.mode, "before": row.created_at},
+    ).first()
+    return None if found is None else FormerRun(found[0], int(found[1]), float(found[2]))
 
 
 def days(

@@ -9,7 +9,7 @@ Nothing is saved before the org itself has answered which org it is.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -72,8 +72,10 @@ class OrgCard:
     #: connected | session_expired | unreachable | revoked
     status: str
     status_reason: str | None
+    #: calls of the last 24 hours: as the org told at `usage_at`, and those of runs begun since
     api_used: int | None
     api_allowed: int | None
+    usage_at: dt.datetime | None
     described_at: dt.datetime | None
     tested_at: dt.datetime | None
     read_only: bool
@@ -109,9 +111,13 @@ def orgs(bridge: Orgbridge, actor: Actor) -> tuple[OrgCard, ...]:
     """Every org of the workspace, by name."""
     roles.require(actor, Role.VIEWER, to="see orgs")
     with bridge.session(actor.workspace_id) as session:
-        uses = registry.plans_by_org(session)
+        uses, calls = (
+            registry.plans_by_org(session),
+            registry.calls_used(session, now=bridge.clock()),
+        )
         return tuple(
-            _card(session, row, uses.get(row.id, ())) for row in registry.org_rows(session)
+            _card(session, row, uses.get(row.id, ()), calls=calls)
+            for row in registry.org_rows(session)
         )
 
 
@@ -120,7 +126,8 @@ def sources(bridge: Orgbridge, actor: Actor) -> tuple[OrgCard, ...]:
     roles.require(actor, Role.VIEWER, to="see orgs")
     with bridge.session(actor.workspace_id) as session:
         found = registry.org_rows(session, with_files=True)
-        return tuple(_card(session, row, ()) for row in found)
+        calls = registry.calls_used(session, now=bridge.clock())
+        return tuple(_card(session, row, (), calls=calls) for row in found)
 
 
 def org(bridge: Orgbridge, actor: Actor, org_id: UUID | str) -> OrgCard:
@@ -132,7 +139,8 @@ def org(bridge: Orgbridge, actor: Actor, org_id: UUID | str) -> OrgCard:
     roles.require(actor, Role.VIEWER, to="see orgs")
     with bridge.session(actor.workspace_id) as session:
         row = registry.org_row(session, _uuid(org_id))
-        return _card(session, row, registry.plans_by_org(session).get(row.id, ()))
+        calls = registry.calls_used(session, now=bridge.clock())
+        return _card(session, row, registry.plans_by_org(session).get(row.id, ()), calls=calls)
 
 
 def org_named(bridge: Orgbridge, actor: Actor, name: str) -> OrgCard:
@@ -149,7 +157,8 @@ def org_named(bridge: Orgbridge, actor: Actor, name: str) -> OrgCard:
             raise NotFoundError(
                 f"There is no org named “{name}”.", next_step=f"Orgs here: {known}."
             )
-        return _card(session, row, registry.plans_by_org(session).get(row.id, ()))
+        calls = registry.calls_used(session, now=bridge.clock())
+        return _card(session, row, registry.plans_by_org(session).get(row.id, ()), calls=calls)
 
 
 def test_connection(bridge: Orgbridge, actor: Actor, request: ConnectRequest) -> ConnectionReport:
@@ -507,7 +516,9 @@ def _check_free(bridge: Orgbridge, actor: Actor, name: str) -> None:
             )
 
 
-def _card(session: Session, row: OrgRow, plans: tuple[str, ...]) -> OrgCard:
+def _card(
+    session: Session, row: OrgRow, plans: tuple[str, ...], *, calls: Mapping[UUID, int]
+) -> OrgCard:
     return OrgCard(
         id=row.id,
         name=row.name,
@@ -520,8 +531,9 @@ def _card(session: Session, row: OrgRow, plans: tuple[str, ...]) -> OrgCard:
         api_version=row.api_version,
         status=row.status,
         status_reason=row.status_reason,
-        api_used=row.api_used,
+        api_used=calls.get(row.id),
         api_allowed=row.api_allowed,
+        usage_at=row.usage_at,
         described_at=row.described_at,
         tested_at=row.tested_at,
         read_only=row.read_only,

@@ -33,6 +33,8 @@ from core.domain.states import RunState
 from core.domain.usual_fixes import UsualFix, usual_fix
 
 if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
     from core.bootstrap import Orgbridge
 
 __all__ = [
@@ -93,6 +95,10 @@ class RunView:
     rows_per_s: int
     #: the run that it undoes or retries, then those that undo or retry it
     relatives: tuple[Relative, ...] = ()
+    #: API calls that source and target have left today, of the org that has fewer; None if unknown
+    calls_left: int | None = None
+    #: rows per second of the former run of the same plan and mode; None where there is none
+    former_rows_per_s: int | None = None
 
     @property
     def api_calls(self) -> int:
@@ -146,7 +152,7 @@ def counts(bridge: Orgbridge, actor: Actor, chosen: RunFilter) -> Mapping[str, i
 
 
 def shown(bridge: Orgbridge, actor: Actor, name: str) -> RunView:
-    """One run as it stands; four small reads, polled by the live page.
+    """One run as it stands; a few small reads, polled by the live page.
 
     Raises:
         NotFoundError: the workspace has no such run.
@@ -157,12 +163,16 @@ def shown(bridge: Orgbridge, actor: Actor, name: str) -> RunView:
         steps = tuple(run_reads.steps(session, row.id))
         totals = run_reads.totals(session, row.id)
         relatives = tuple(run_reads.relatives(session, row.id))
+        calls_left = _calls_left(session, row, bridge.clock())
+        before = run_reads.former(session, row)
     seconds, waited_s = _seconds(row, bridge.clock()), _waited_s(row, bridge.clock())
     speed = totals.done / max(0.001, seconds - waited_s) if seconds else 0.0
     left = None
     if row.status is RunState.RUNNING and speed:
         left = (totals.planned - totals.done) / speed
-    return RunView(row, steps, totals, seconds, waited_s, left, round(speed), relatives)
+    former = round(before.done / before.seconds) if before and before.done else None
+    figures = (seconds, waited_s, left, round(speed))
+    return RunView(row, steps, totals, *figures, relatives, calls_left, former)
 
 
 def mappings(bridge: Orgbridge, actor: Actor, name: str) -> tuple[CarriedMapping, ...]:
@@ -259,6 +269,13 @@ def overview(bridge: Orgbridge, actor: Actor) -> Overview:
             ),
             recent=tuple(run_reads.lines(session, limit=8)),
         )
+
+
+def _calls_left(session: Session, row: RunRow, now: dt.datetime) -> int | None:
+    used = orgs.calls_used(session, now=now)
+    sides = {row.source_org_id, row.target_org_id} & used.keys()
+    allowed = {side: orgs.org_row(session, side).api_allowed for side in sides if side}
+    return min((max(0, most - used[side]) for side, most in allowed.items() if most), default=None)
 
 
 def _seconds(row: RunRow, now: dt.datetime) -> float | None:

@@ -103,7 +103,7 @@ def _usage(card: orgs.OrgCard) -> None:
     st.progress(
         min(1.0, card.api_used / card.api_allowed),
         text=f"API calls today: {figures.count(card.api_used)} "
-        f"of {figures.count(card.api_allowed)}",
+        f"of {figures.count(card.api_allowed)} · asked {figures.when(card.usage_at)}",
     )
 
 

@@ -27,6 +27,8 @@ SLOW_TICK = "10s"
 ASKED = {"pause": RunState.PAUSING, "cancel": RunState.CANCELLING}
 #: the least time that a chart of a run spans
 SHORT_CHART = timedelta(seconds=20)
+#: an org counts the calls of a rolling day
+DAY = timedelta(days=1)
 #: a wait that is told beside how long a run took
 WAIT_TOLD_S = 10
 #: how the passes after the load are told apart
@@ -265,18 +267,23 @@ def _figures(view: run_reads.RunView) -> None:
         delta_arrow="off",
         border=True,
     )
-    waits = row.status in run_reads.WAITING
+    waits, compared = row.status in run_reads.WAITING, versus(view)
     speed.metric(
         "Throughput",
         figures.MISSING if waits else f"{figures.count(view.rows_per_s)} rows/s",
-        "waits" if waits else "average",
-        **plain,
+        "waits" if waits else compared or "average",
+        delta_color="green" if compared.startswith("↑") and not waits else "off",
+        delta_arrow="off",
+        border=True,
     )
     is_counted = bool(view.row.summary.get("api_calls"))
     calls.metric(
         "API calls",
         figures.count(view.api_calls) if is_counted else figures.MISSING,
-        "source and target" if is_counted else "none yet",
+        _calls_told(view, is_counted=is_counted),
+        help="Calls left are those of the org that has fewer, source or target"
+        if view.calls_left is not None
+        else None,
         **plain,
     )
     waited = f"Of it {figures.duration(view.waited_s)} nobody carried it"
@@ -287,6 +294,26 @@ def _figures(view: run_reads.RunView) -> None:
         help=waited if view.waited_s >= WAIT_TOLD_S else None,
         **plain,
     )
+
+
+def versus(view: run_reads.RunView) -> str:
+    """Throughput beside that of the former run of the same plan and mode; "" without one."""
+    former = view.former_rows_per_s
+    if not former or not view.totals.done:
+        return ""
+    change = round(100 * (view.rows_per_s - former) / former)
+    if not change:
+        return "as in the last run"
+    return f"{'↑' if change > 0 else '↓'} {abs(change)} % vs last run"
+
+
+def _calls_told(view: run_reads.RunView, *, is_counted: bool) -> str:
+    """How many calls are left; of a run of another day, which calls were counted."""
+    ended = view.row.finished_at
+    is_today = ended is None or visit.now() - ended < DAY
+    if is_today and view.calls_left is not None:
+        return f"{figures.count(view.calls_left)} left today"
+    return "source and target" if is_counted else "none yet"
 
 
 def _written_word(row: run_reads.RunRow) -> str:

@@ -114,6 +114,11 @@ def org_pair(source: tuple[str, object], target: tuple[str, object]) -> str:
     return f"{org_badge(*source)} :material/arrow_forward: {org_badge(*target)}"
 
 
+def pill(of: dict[str, Word], state: object) -> list[str]:
+    """The cell of a column of pills; no pill without a state."""
+    return [] if state is None else [word(of, state).label]
+
+
 def pills(label: str, words: Iterable[Word], **config: Any) -> Any:
     """Column of coloured pills; cells are one-element lists of labels.
 

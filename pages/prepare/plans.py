@@ -8,18 +8,18 @@ import streamlit as st
 from core.domain.roles import Role
 from core.services import plans
 from pages import registry
-from pages.parts import boxes, export, figures, plan_acts, plan_editor, rows, tables, visit
+from pages.parts import boxes, export, figures, plan_acts, plan_editor, rows, tables, visit, words
 
 COLUMNS = {
-    "name": st.column_config.TextColumn("Plan", pinned=True, width=210),
-    "source": st.column_config.TextColumn("Source", width=125),
-    "target": st.column_config.TextColumn("Target", width=125),
+    "name": st.column_config.TextColumn("Plan", pinned=True, width=190),
+    "source": st.column_config.TextColumn("Source", width=110),
+    "target": st.column_config.TextColumn("Target", width=110),
     "objects": tables.rows_column("Objects", width=68),
-    "review": tables.rows_column(
-        "To review", width=80, help="Counted when the plan is opened in the editor"
-    ),
+    "review": tables.rows_column("To review", width=80, help="Counted when a plan is opened"),
     "version": st.column_config.TextColumn("Version", width=68),
-    "by": st.column_config.TextColumn("Changed by", width=110),
+    "last": words.pills("Last run", words.STATUSES.values(), width=110),
+    "ran": st.column_config.TextColumn("Ran", width=110),
+    "by": st.column_config.TextColumn("Changed by", width=85),
     "at": tables.time_column("Changed", width=155),
 }
 
@@ -35,6 +35,8 @@ def frame(found: tuple[plans.PlanRow, ...]) -> pd.DataFrame:
                 "objects": row.objects,
                 "review": row.to_review,
                 "version": f"v{row.newest_version}" if row.newest_version else "draft",
+                "last": words.pill(words.STATUSES, row.last_run_status),
+                "ran": figures.when(row.last_run_at),
                 "by": figures.person(row.updated_by),
                 "at": row.updated_at,
             }

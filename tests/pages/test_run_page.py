@@ -12,7 +12,7 @@ from sqlalchemy import text
 from core.bootstrap import Orgbridge
 from core.domain.plan import parse_plan
 from core.domain.roles import Actor, Role
-from core.services import plans, run_reads
+from core.services import orgs, plans, run_reads
 from pages.parts import run_live, run_plan, run_tabs
 from tests.org.scripted_data import ScriptedData
 
@@ -381,3 +381,54 @@ _RETRIED = """INSERT INTO data_migration (id, data_schedule_id, status, mode, pl
 _RESOLVED = """UPDATE row_failure SET resolved_by_run =
      (SELECT id FROM data_migration WHERE data_schedule_id = 'again-1')
    WHERE source_id IN (SELECT source_id FROM row_failure ORDER BY source_id LIMIT 2)"""
+
+
+_FORMER = (
+    """UPDATE run_step SET read_rows = 1200, inserted = 1197""",
+    """INSERT INTO data_migration (id, data_schedule_id, status, mode, plan_id, source_org_id,
+         target_org_id, requested_by, created_at, started_at, finished_at, summary)
+       SELECT gen_random_uuid(), 'former', 'Succeeded', mode, plan_id, source_org_id, target_org_id,
+         requested_by, now() - interval '2 hours', now() - interval '62 min',
+         now() - interval '1 hour', '{"waited_s": 60, "api_calls": {"source": 0, "target": 40}}'
+       FROM data_migration""",
+    """INSERT INTO run_step (id, run_id, mapping_name, source_object, target_object, operation,
+         phase, status, read_rows, inserted)
+       SELECT gen_random_uuid(), id, 'account', 'Account', 'Account', 'upsert', 'load', 'succeeded',
+         600, 600 FROM data_migration WHERE data_schedule_id = 'former'""",
+    "UPDATE registered_org SET api_used = 100, api_allowed = 1000, usage_at = now() - :ago",
+)
+
+
+def test_a_run_stands_beside_the_former_one_and_the_calls_left(
+    finished: str, bridge: Orgbridge, actor: Actor, opened: Opened
+) -> None:
+    with bridge.session(actor.workspace_id) as session:
+        for statement in _FORMER:
+            session.execute(text(statement), {"ago": dt.timedelta(hours=3)})
+
+    told = {each.label: each.delta for each in opened("migrate/run.py", run=finished).metric}
+
+    assert told["Throughput"] == "↑ 100 % vs last run"
+    assert told["API calls"] == "851 left today"  # 100 that the target told, 9 and 40 of runs since
+    used = {each.name: each.api_used for each in orgs.orgs(bridge, actor)}
+    assert used == {"Legacy": 102, "New": 149}
+    with bridge.session(actor.workspace_id) as session:
+        session.execute(text(_FORMER[-1]), {"ago": dt.timedelta(hours=25)})
+    assert {each.api_used for each in orgs.orgs(bridge, actor)} == {2, 49}
+
+
+def test_the_list_of_plans_tells_of_the_last_run(
+    finished: str, bridge: Orgbridge, actor: Actor, opened: Opened
+) -> None:
+    plans.create(bridge, actor, parse_plan(PLAN.replace("Moved", "Never run")))
+
+    listed = opened("prepare/plans.py").dataframe[0].value.set_index("name")
+
+    assert listed["last"].map(list).to_dict() == {"Moved": ["Partial"], "Never run": []}
+    assert listed["ran"]["Never run"] == "—"
+
+
+def test_the_first_run_of_a_plan_is_compared_with_none(finished: str, opened: Opened) -> None:
+    told = {each.label: each.delta for each in opened("migrate/run.py", run=finished).metric}
+
+    assert told["Throughput"] == "average"
