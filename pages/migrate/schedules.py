@@ -20,11 +20,19 @@ from pages.parts import (
 )
 
 COLUMNS = {
-    "name": st.column_config.TextColumn("Schedule", pinned=True, width=200),
-    "what": st.column_config.TextColumn("What", width=230),
-    "rhythm": st.column_config.TextColumn("When", width=250),
+    "name": st.column_config.TextColumn("Schedule", pinned=True, width=180),
+    "what": st.column_config.TextColumn("What", width=200),
+    "rhythm": st.column_config.TextColumn("When", width=210),
     "next": st.column_config.DatetimeColumn("Next", format="distance", width=120),
     "last": words.pills("Last result", schedule_acts.OUTCOMES.values(), width=130),
+    "strip": st.column_config.BarChartColumn(
+        "Last 30",
+        width=120,
+        y_min=0,
+        y_max=max(schedule_acts.HEIGHTS.values()),
+        help="One bar a firing, the newest at the right: full is succeeded, half is partial or "
+        "still open, low is failed, none is skipped",
+    ),
     "state": words.pills(
         "State",
         [words.Word("On", "green", ""), words.Word("Off", "gray", ""), words.STATUSES["late"]],
@@ -50,12 +58,19 @@ def frame(found: tuple[schedules.ScheduleView, ...]) -> pd.DataFrame:
                 "rhythm": view.words,
                 "next": view.next_times[0] if view.next_times else None,
                 "last": schedule_acts.last_words(view),
+                "strip": schedule_acts.strip(view),
                 "state": [state_of(view)],
             }
             for view in found
         ],
         list(COLUMNS),
     )
+
+
+def csv_of(data: pd.DataFrame) -> bytes:
+    """The list as CSV; the strip is a picture."""
+    told = data.drop(columns="strip")
+    return export.csv_bytes(list(told.columns), told.itertuples(index=False))
 
 
 def draw() -> None:
@@ -68,7 +83,7 @@ def draw() -> None:
         if found:
             export.button(
                 "schedules",
-                lambda: export.csv_bytes(list(data.columns), data.itertuples(index=False)),
+                lambda: csv_of(data),
                 key="schedules.csv",
             )
         if may_change and st.button(

@@ -18,6 +18,20 @@ OUTCOMES = words.STATUSES | {
     "launched": words.Word("Launched", "green", "play_arrow"),
 }
 
+#: heights of bars by what became of a firing; anything else is half, as what is still open
+HALF = 2
+HEIGHTS = {
+    OUTCOMES[name].label: height
+    for name, height in {
+        "succeeded": 4,
+        "launched": 4,
+        "failed": 1,
+        "refused": 1,
+        "cancelled": 1,
+        "skipped": 0,
+    }.items()
+}
+
 
 def what(view: schedules.ScheduleView) -> str:
     """What a schedule launches, in words."""
@@ -32,9 +46,14 @@ def what(view: schedules.ScheduleView) -> str:
 
 def last_words(view: schedules.ScheduleView) -> list[str]:
     """The pill of the newest firing; nothing before the first."""
-    if view.last is None:
-        return []
-    return [words.word(OUTCOMES, view.last.run_status or view.last.outcome).label]
+    last = view.last
+    return words.pill(OUTCOMES, (last.run_status or last.outcome) if last else None)
+
+
+def strip(view: schedules.ScheduleView) -> list[int]:
+    """What became of the firings that are kept, the oldest first, as heights of bars."""
+    became = [firing.run_status or firing.outcome for firing in reversed(view.firings)]
+    return [HEIGHTS.get(words.word(OUTCOMES, each).label, HALF) for each in became]
 
 
 def card(view: schedules.ScheduleView, known: Sequence[plans.PlanRow], *, may_change: bool) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 
+from sqlalchemy import text
 from streamlit.testing.v1 import AppTest
 
 from core.bootstrap import Orgbridge
@@ -55,3 +57,27 @@ def test_an_operation_is_scheduled_without_a_plan_and_changed(
     assert (changed.row.id, changed.row.options["object"]) == (made.row.id, "Lead")
     listed = opened("migrate/schedules.py", role=Role.VIEWER).dataframe[0].value
     assert listed["what"].to_list() == ["Duplicates · Legacy"]
+
+
+def test_the_list_shows_what_became_of_the_last_firings(
+    opened: Opened, bridge: Orgbridge, actor: Actor
+) -> None:
+    made = schedules.create(
+        bridge,
+        actor,
+        schedules.ScheduleRequest(
+            "Twins", "0 3 * * *", operation="duplicates", options={"org": "Legacy", "object": "A"}
+        ),
+    )
+    with bridge.session(actor.workspace_id) as session:
+        for days, outcome in enumerate(("refused", "skipped", "launched", "launched")):
+            due = bridge.clock() - dt.timedelta(days=days)
+            statement = "INSERT INTO schedule_firing (schedule_id, due_at, fired_at, outcome)"
+            values = " VALUES (:schedule, :due, :due, :outcome)"
+            given = {"schedule": made, "due": due, "outcome": outcome}
+            session.execute(text(statement + values), given)
+
+    listed = opened("migrate/schedules.py", role=Role.VIEWER).dataframe[0].value
+
+    assert listed["last"].to_list() == [["Refused"]]
+    assert [list(each) for each in listed["strip"]] == [[4, 4, 0, 1]]  # the newest at the right
