@@ -23,6 +23,8 @@ class LinkLine:
     #: '<source Organization Id>:<target Organization Id>'
     org_pair: str
     mapping_name: str
+    #: object of the target; None where no run tells it any more
+    target_object: str | None
     source_id: str
     target_id: str
     #: inserted, updated, matched or adopted
@@ -39,6 +41,7 @@ class SetbackLine:
     run: str
     at: dt.datetime
     mapping_name: str
+    target_object: str
     source_id: str | None
     target_id: str | None
     kind: str
@@ -52,7 +55,9 @@ def links(session: Session, record_ids: Sequence[str]) -> list[LinkLine]:
     """Links from or to any of these records, over all pairs of orgs."""
     found = session.execute(
         text(
-            "SELECT s.org_pair, s.mapping_name, l.source_id, l.target_id, l.origin,"
+            "SELECT s.org_pair, s.mapping_name, (SELECT target_object FROM run_step WHERE run_id ="
+            " l.run_id AND mapping_name = s.mapping_name LIMIT 1) AS target_object,"
+            " l.source_id, l.target_id, l.origin,"
             " m.data_schedule_id AS run, m.started_at AS run_at"
             " FROM record_link l JOIN link_set s ON s.id = l.link_set_id"
             " LEFT JOIN data_migration m ON m.id = l.run_id"
@@ -68,7 +73,8 @@ def setbacks(session: Session, record_ids: Sequence[str]) -> list[SetbackLine]:
     """Failures of any of these records, the newest first."""
     found = session.execute(
         text(
-            "SELECT m.data_schedule_id AS run, f.created_at AS at, s.mapping_name, f.source_id,"
+            "SELECT m.data_schedule_id AS run, f.created_at AS at, s.mapping_name, s.target_object,"
+            " f.source_id,"
             " f.target_id, f.kind, f.code, f.message, r.data_schedule_id AS resolved_by"
             " FROM row_failure f JOIN run_step s ON s.id = f.step_id"
             " JOIN data_migration m ON m.id = f.run_id"

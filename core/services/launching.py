@@ -16,7 +16,7 @@ from uuid import UUID
 from core.access import audit, roles
 from core.db import orgs, runs
 from core.db.run_lease import LEASE_S
-from core.domain.plan import Operation, Plan
+from core.domain.plan import ObjectMapping, Operation, Plan
 from core.domain.roles import Actor, Role
 from core.domain.states import CARRIED_RUNS, FINISHED_RUNS, RunState
 from core.errors import ConflictError, UserError
@@ -503,13 +503,18 @@ def _defer(session: Any, actor: Actor, run_id: UUID, target: str, request: Launc
     )
 
 
+def _known_as(entry: ObjectMapping) -> str:
+    """By the org's own spelling, unless it has a name of its own in the plan."""
+    return entry.target if entry.name.lower() == entry.target.lower() else entry.name
+
+
 def _approval_facts(plan: Plan, request: LaunchRequest, *, rows: int) -> dict[str, Any]:
     """What an approver has to know, as far as the launch knows it."""
     chosen = [entry for entry in plan.objects if not request.only or entry.name in request.only]
     facts: dict[str, Any] = {
         "rows": rows,
-        "objects": [entry.name for entry in chosen],
-        "deletes": [entry.name for entry in chosen if entry.operation.is_delete],
+        "objects": [_known_as(entry) for entry in chosen],
+        "deletes": [_known_as(entry) for entry in chosen if entry.operation.is_delete],
         "email": request.email_answer,
         "keep_undo": request.keep_undo,
     }

@@ -209,6 +209,7 @@ def test_a_record_is_found_by_the_id_of_either_org_and_by_its_key(run: tuple[Pai
     assert "Account.Legacy_Id__c in new" in by_key.looked_in
     assert not held_back.links
     assert [(line.run, line.kind) for line in held_back.setbacks] == [(name, "failed")]
+    assert {line.target_object for line in (link, *held_back.setbacks)} == {"Account"}
     assert not unknown.links
     assert unknown.looked_in
 
