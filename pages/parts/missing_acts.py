@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import streamlit as st
@@ -48,6 +48,13 @@ def buttons(plan: str, row: Mapping[str, Any], *, is_told: bool) -> bool:
             ):
                 launch_dialog(plan, name)
     return wanted
+
+
+def to_list(plan: str, name: str, listed: Collection[str]) -> list[str]:
+    """Mappings whose missing rows the next count lists: this one, and those that it listed."""
+    document = plans.plan(visit.bridge(), visit.actor(), name=plan).plan
+    wanted = {name, *listed}
+    return [one.name for one in document.objects if one.name in wanted]
 
 
 @st.dialog("Migrate missing rows", icon=":material/rocket_launch:")

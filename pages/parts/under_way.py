@@ -7,20 +7,76 @@ of it is read from the log row, so that it is there for whoever opens the page, 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.domain.roles import Role
 from core.services import operations
-from pages.parts import boxes, figures, visit
+from pages.parts import boxes, figures, operation_form, visit
 from pages.parts.boxes import escaped
 
 TICK = "1s"
 MOVING = frozenset({"pending", "running"})
 #: a launch that nobody took up for so long asks for a worker
 PATIENCE_S = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Launches:
+    """What a page launches, and how it speaks of it."""
+
+    kind: str
+    #: what its buttons' keys begin with
+    key: str
+    #: with "now" and "again" behind it the name of the button
+    verb: str
+    #: ``Comparison``
+    noun: str
+    #: title and sentence where nobody launched it yet
+    never: str
+    told: str
+    icon: str = ":material/inbox:"
+
+
+def latest(
+    what: Launches,
+    about: Mapping[str, Any],
+    *,
+    place: DeltaGenerator,
+    given: Mapping[str, Any] | None = None,
+) -> operations.LogEntry | None:
+    """Draw how the newest launch stands; what the last one found, for the page to draw.
+
+    Args:
+        about: the parameters that say whose launches these are.
+        place: where the buttons go.
+        given: what they launch; ``about`` where nothing is said.
+    """
+    given = about if given is None else given
+    here = (visit.bridge(), visit.actor(), what.kind)
+    entry = operations.latest(*here, given=about)
+    newest = operations.latest(*here, given=about, with_result=False)
+    is_moving = newest is not None and newest.status in MOVING
+    with place:
+        wanted = visit.may(Role.ANALYST) and st.button(
+            f"{what.verb} {'again' if entry else 'now'}",
+            type="primary",
+            icon=":material/refresh:",
+            key=f"{what.key}.act",
+            disabled=is_moving,
+        )
+        operation_form.button(what.kind, given=given, key=f"{what.key}.more")
+    if wanted:
+        launch(what.kind, given)
+    if newest is not None:
+        _stands(newest, what)
+    if entry is None and not is_moving:
+        boxes.empty(what.never, what.told, icon=what.icon)
+    return entry
 
 
 def launch(kind: str, given: Mapping[str, Any]) -> None:
@@ -30,34 +86,18 @@ def launch(kind: str, given: Mapping[str, Any]) -> None:
         st.rerun()
 
 
-def newest(kind: str, about: Mapping[str, Any]) -> operations.LogEntry | None:
-    """The newest launch about this, however it stands."""
-    return operations.latest(visit.bridge(), visit.actor(), kind, given=about, with_result=False)
-
-
-def is_moving(entry: operations.LogEntry | None) -> bool:
-    """Whether it waits for a worker or is carried."""
-    return entry is not None and entry.status in MOVING
-
-
-def draw(kind: str, entry: operations.LogEntry | None, *, what: str) -> None:
-    """How the newest launch stands; nothing for one that ended well.
-
-    Args:
-        what: the launch as a noun: ``Comparison``.
-    """
-    if entry is None:
-        return
-    if is_moving(entry):
-        _watched(kind, entry.id, what=what)
+def _stands(entry: operations.LogEntry, what: Launches) -> None:
+    """A card for one that moves, a box for one that failed; nothing for one that ended well."""
+    if entry.status in MOVING:
+        _watched(what.kind, entry.id, what=what.noun)
     elif entry.status == "failed":
         st.error(
             escaped(entry.error_message or "") or " ",
-            title=f"{what} failed {figures.when(entry.finished_at)}",
+            title=f"{what.noun} failed {figures.when(entry.finished_at)}",
             icon=":material/error:",
         )
     elif entry.status == "cancelled":
-        st.caption(f":material/block: {what} was stopped {figures.when(entry.finished_at)}.")
+        st.caption(f":material/block: {what.noun} was stopped {figures.when(entry.finished_at)}.")
 
 
 def _watched(kind: str, log_id: UUID, *, what: str) -> None:

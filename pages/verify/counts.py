@@ -17,7 +17,6 @@ from pages.parts import (
     export,
     figures,
     missing_acts,
-    operation_form,
     plan_choice,
     rows,
     under_way,
@@ -26,7 +25,15 @@ from pages.parts import (
 )
 from pages.parts.boxes import escaped
 
-KIND = "record_counts"
+COUNTS = under_way.Launches(
+    "record_counts",
+    "counts",
+    verb="Count",
+    noun="Count",
+    never="Not counted yet",
+    told="Counting asks each org once for 25 objects and changes nothing.",
+    icon=":material/balance:",
+)
 BASELINES = {"filter": "with the plan's filters", "all": "all rows, no filter"}
 
 
@@ -40,38 +47,18 @@ def draw() -> None:
         if st.button("Open plans", type="primary", key="counts.plans"):
             registry.go("plans")
         return
-    about = {"plan": row.name}
-    entry = operations.latest(visit.bridge(), visit.actor(), KIND, given=about)
-    newest = under_way.newest(KIND, about)
-    is_moving = under_way.is_moving(newest)
-    may_count = visit.may(Role.ANALYST)
     with place:
-        if entry is not None:
-            objects: Sequence[Mapping[str, Any]] = entry.result["objects"]
-            export.button("record-counts", lambda: count_parts.csv_of(objects), key="counts.csv")
-        wanted = may_count and st.button(
-            "Count again" if entry else "Count now",
-            type="primary",
-            icon=":material/refresh:",
-            key="counts.act",
-            disabled=is_moving,
-        )
-        operation_form.button(KIND, given=about, key="counts.more")
-    if wanted:
-        under_way.launch(KIND, about)
-    under_way.draw(KIND, newest, what="Count")
+        beside = st.container(width="content")
+    entry = under_way.latest(COUNTS, {"plan": row.name}, place=place)
     if entry is None:
-        if not is_moving:
-            boxes.empty(
-                "Not counted yet",
-                "Counting asks each org once for 25 objects and changes nothing.",
-                icon=":material/balance:",
-            )
         return
-    result(row, entry, may_count=may_count)
+    objects: Sequence[Mapping[str, Any]] = entry.result["objects"]
+    with beside:
+        export.button("record-counts", lambda: count_parts.csv_of(objects), key="counts.csv")
+    result(row, entry)
 
 
-def result(row: plans.PlanRow, entry: operations.LogEntry, *, may_count: bool) -> None:
+def result(row: plans.PlanRow, entry: operations.LogEntry) -> None:
     """What the last count said."""
     found = entry.result
     cards = {card.name: card for card in orgs.sources(visit.bridge(), visit.actor())}
@@ -94,9 +81,10 @@ def result(row: plans.PlanRow, entry: operations.LogEntry, *, may_count: bool) -
         source = cards.get(found["source"])
         source_url = source.instance_url if source else ""
         count_parts.drill_down(chosen, reasons, source_url=source_url)
-        if may_count:
+        if visit.may(Role.ANALYST):
             if missing_acts.buttons(row.name, chosen, is_told=reasons is not None):
-                under_way.launch(KIND, {"plan": row.name, "explain": [chosen["name"]]})
+                listed = missing_acts.to_list(row.name, chosen["name"], found.get("missing", ()))
+                under_way.launch(COUNTS.kind, {"plan": row.name, "explain": listed})
         count_history.draw(row.name, chosen["name"])
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import streamlit as st
 
-from core.domain.roles import Role
 from core.services import operations, orgs
 from pages import registry
 from pages.parts import (
@@ -15,7 +14,6 @@ from pages.parts import (
     difference_parts,
     export,
     figures,
-    operation_form,
     plan_choice,
     rows,
     under_way,
@@ -24,7 +22,15 @@ from pages.parts import (
 )
 from pages.parts.boxes import escaped
 
-KIND = "field_differences"
+COMPARISONS = under_way.Launches(
+    "field_differences",
+    "differences",
+    verb="Compare",
+    noun="Comparison",
+    never="Not compared yet",
+    told="Comparing describes both orgs and changes nothing.",
+    icon=":material/compare_arrows:",
+)
 
 
 def chosen_orgs(names: list[str]) -> tuple[str, str] | None:
@@ -66,28 +72,8 @@ def draw() -> None:
         return
     # what somebody compared of a few objects alone is not shown as the whole
     about = {"source": pair[0], "target": pair[1], "plan": plan, "objects": []}
-    entry = operations.latest(visit.bridge(), visit.actor(), KIND, given=about)
-    newest = under_way.newest(KIND, about)
-    is_moving = under_way.is_moving(newest)
-    with place:
-        wanted = visit.may(Role.ANALYST) and st.button(
-            "Compare again" if entry else "Compare now",
-            type="primary",
-            icon=":material/refresh:",
-            key="differences.act",
-            disabled=is_moving,
-        )
-        operation_form.button(KIND, given=about, key="differences.more")
-    if wanted:
-        under_way.launch(KIND, {**about, "refresh": True})
-    under_way.draw(KIND, newest, what="Comparison")
+    entry = under_way.latest(COMPARISONS, about, place=place, given={**about, "refresh": True})
     if entry is None:
-        if not is_moving:
-            boxes.empty(
-                "Not compared yet",
-                "Comparing describes both orgs and changes nothing.",
-                icon=":material/compare_arrows:",
-            )
         return
     kinds = {name: card.environment for name, card in cards.items()}
     result(entry, ((pair[0], kinds[pair[0]]), (pair[1], kinds[pair[1]])))

@@ -13,7 +13,6 @@ from pages.parts import (
     duplicate_parts,
     export,
     figures,
-    operation_form,
     rows,
     under_way,
     visit,
@@ -21,7 +20,14 @@ from pages.parts import (
 )
 from pages.parts.boxes import escaped
 
-KIND = "duplicates"
+SEARCHES = under_way.Launches(
+    "duplicates",
+    "duplicates",
+    verb="Find",
+    noun="Search for duplicates",
+    never="Not searched yet",
+    told="A search reads the compared fields and changes nothing.",
+)
 
 
 def searched() -> dict[str, str | None] | None:
@@ -56,28 +62,11 @@ def draw() -> None:
         if st.button("Open orgs", type="primary", key="duplicates.orgs"):
             registry.go("orgs")
         return
-    entry = operations.latest(visit.bridge(), visit.actor(), KIND, given=wanted)
-    newest = under_way.newest(KIND, wanted)
-    is_moving = under_way.is_moving(newest)
     with place:
         given = duplicate_parts.rules()
-        asked = visit.may(Role.ANALYST) and st.button(
-            "Find again" if entry else "Find now",
-            type="primary",
-            icon=":material/refresh:",
-            key="duplicates.act",
-            disabled=is_moving,
-        )
-        about = {"org": wanted["org"], "object": wanted["sobject"], "across": wanted["across"]}
-        about |= given
-        operation_form.button(KIND, given=about, key="duplicates.more")
-    if asked:
-        under_way.launch(KIND, about)
-    under_way.draw(KIND, newest, what="Search for duplicates")
+    given |= {"org": wanted["org"], "object": wanted["sobject"], "across": wanted["across"]}
+    entry = under_way.latest(SEARCHES, wanted, place=place, given=given)
     if entry is None:
-        if not is_moving:
-            told = "A search reads the compared fields and changes nothing."
-            boxes.empty("Not searched yet", told)
         return
     result(entry)
 

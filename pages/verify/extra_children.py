@@ -8,23 +8,26 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.domain.roles import Role
-from core.services import operations
 from pages import registry
 from pages.parts import (
     boxes,
     child_acts,
     figures,
-    operation_form,
     plan_choice,
     rows,
     tables,
     under_way,
-    visit,
 )
 from pages.parts.boxes import escaped
 
-KIND = "extra_child_records"
+LOOKS = under_way.Launches(
+    "extra_child_records",
+    "extra",
+    verb="Look",
+    noun="Look at the children",
+    never="Not looked at yet",
+    told="Reads ids and parents in the target, changes nothing.",
+)
 Row = Mapping[str, Any]
 COLUMNS = {
     "parent_object": st.column_config.TextColumn("Parent", pinned=True, width=160),
@@ -45,30 +48,11 @@ def draw() -> None:
         if st.button("Open plans", type="primary", key="extra.plans"):
             registry.go("plans")
         return
-    plan = row.name
-    about = {"plan": plan}
-    entry = operations.latest(visit.bridge(), visit.actor(), KIND, given=about)
-    newest = under_way.newest(KIND, about)
-    is_moving = under_way.is_moving(newest)
-    with place:
-        wanted = visit.may(Role.ANALYST) and st.button(
-            "Look again" if entry else "Look now",
-            type="primary",
-            icon=":material/refresh:",
-            key="extra.act",
-            disabled=is_moving,
-        )
-        operation_form.button(KIND, given=about, key="extra.more")
-    if wanted:
-        under_way.launch(KIND, about)
-    under_way.draw(KIND, newest, what="Look at the children")
+    entry = under_way.latest(LOOKS, {"plan": row.name}, place=place)
     if entry is None:
-        if not is_moving:
-            told = "Reads ids and parents in the target, changes nothing."
-            boxes.empty("Not looked at yet", told)
         return
     rows.facts(f"looked at {figures.when(entry.finished_at)}", escaped(entry.message))
-    result(plan, entry.result["children"])
+    result(row.name, entry.result["children"])
 
 
 def result(plan: str, found: Sequence[Row]) -> None:
