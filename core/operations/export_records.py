@@ -23,6 +23,7 @@ from core.salesforce.source import RowSource
 PAGE_ROWS = 20_000
 #: these field types have no text of their own in a CSV
 _NOT_EXPORTED = frozenset({"address", "location", "base64"})
+_LIKE_THIS = "Write it like this: SELECT Id, Name FROM Account."
 
 
 class ExportParameters(Parameters):
@@ -68,10 +69,14 @@ def query(client: RowSource, parameters: ExportParameters) -> str:
     """The SOQL of an export.
 
     Raises:
-        UserError: no such field, or a filter that cannot be read.
+        UserError: no such field, a filter that cannot be read, or a text that is no query.
     """
-    if parameters.soql.strip():
-        return parameters.soql.strip().removesuffix(";")
+    if asked := parameters.soql.strip().removesuffix(";"):
+        if asked.split(maxsplit=1)[0].lower() != "select":
+            raise UserError(
+                "A query begins with SELECT.", state="Nothing was read.", next_step=_LIKE_THIS
+            )
+        return asked
     described = client.describe(parameters.sobject.strip())
     given = parameters.fields
     unknown = [name for name in given if "." not in name and name not in described.fields]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -11,7 +12,9 @@ from pages.parts import boxes, export, kept_files, operation_form, visit
 from pages.parts.boxes import escaped
 
 OBJECT, SOQL = "An object", "A query"
-PEOPLE, MACHINES = "people (spreadsheet)", "machines (byte for byte)"
+PEOPLE, MACHINES = "People (spreadsheet)", "Machines (byte for byte)"
+#: letters of a query that the page shows; an object of many fields has a long one
+SOQL_SHOWN = 300
 
 
 def draw() -> None:
@@ -56,7 +59,8 @@ def _form() -> None:
     if not boxes.acted(lambda: said.append(exporting.outlook(*here, asked_for))):
         return
     told = "rows not counted" if said[0].rows is None else f"{said[0].rows:,} rows"
-    st.caption(f"{told} · {escaped(said[0].soql[:300])}")
+    soql = textwrap.shorten(said[0].soql, SOQL_SHOWN, placeholder=" …")
+    st.caption(f"{told} · {escaped(soql)}")
     given = {**asked, "org": org, "people": int(readers == PEOPLE), "all": int(deleted)}
     with st.container(horizontal=True):
         st.link_button(

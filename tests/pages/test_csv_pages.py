@@ -113,6 +113,22 @@ def test_records_are_written_by_a_link_that_asks_for_a_session(
         params={"org": "New", "sobject": "Contact", "where": "Id != null LIMIT 1"},
     )
     assert (hostile.status_code, "clause behind it" in hostile.text) == (422, True)
+    deleting = client.get("/download/records?org=New&soql=DELETE+FROM+Contact")
+    assert (deleting.status_code, "begins with SELECT" in deleting.text) == (422, True)
     assert client.get("/download/logs?since=yesterday").status_code == 422
     assert client.get("/download/logs").content.startswith(b"\xef\xbb\xbfkind,")
     assert client.get("/download/audit").content.startswith(b"\xef\xbb\xbfat_utc,")
+
+
+def test_what_is_no_query_gets_a_sentence_and_no_button(opened: Opened, org: ScriptedData) -> None:
+    page = opened(FILE, role=Role.ANALYST, half="export")
+    page.segmented_control(key="csv.export.what").set_value("A query").run()
+    page.text_area(key="csv.export.soql").set_value("DELETE FROM Contact").run()
+
+    assert not page.exception
+    assert "begins with SELECT" in page.error[0].proto.title
+    assert "csv.export.more" not in {one.key for one in page.button}
+
+    page.text_area(key="csv.export.soql").set_value("SELECT LastName FROM Contact").run()
+    assert not page.exception and not page.error
+    assert any("1 rows · SELECT LastName" in box.value for box in page.caption)
