@@ -7,14 +7,25 @@ import streamlit as st
 from core.domain.roles import Role
 from core.services import files
 from pages import registry
-from pages.parts import boxes, choice, confirm, csv_export, csv_import, rows, state, visit, words
+from pages.parts import (
+    boxes,
+    choice,
+    confirm,
+    csv_export,
+    csv_import,
+    figures,
+    rows,
+    state,
+    visit,
+    words,
+)
 from pages.parts.boxes import escaped
 
 
 @st.dialog("Delete files", icon=":material/delete:")
 def delete_dialog(row: files.FileSetRow) -> None:
     """Removes a set for good, after its name was typed."""
-    st.markdown(f"The {row.bytes / 1e6:,.1f} MB of **{escaped(row.name)}** go for good.")
+    st.markdown(f"The {figures.size(row.bytes)} of **{escaped(row.name)}** go for good.")
     ready = confirm.typed(row.name, key="csv.delete.name")
     if confirm.buttons("Delete", key="csv.delete", ready=ready) and boxes.acted(
         files.remove, visit.bridge(), visit.actor(), row.name

@@ -19,10 +19,10 @@ TYPES = ["string", "textarea", "int", "double", "boolean", "date", "datetime"]
 SIGNS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", "^": "caret", "`": "backtick"}
 ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "cp1252", "latin-1", "cp437", "shift_jis", "gb18030"]
 LIST = {
-    "name": st.column_config.TextColumn("Files", pinned=True, width=240),
+    "name": st.column_config.TextColumn("Files", pinned=True, width=320),
     "status": words.pills("State", words.FILE_STATES.values(), width=110),
     "rows": tables.rows_column("Rows", width=100),
-    "size": st.column_config.TextColumn("Size", width=90),
+    "size": st.column_config.NumberColumn("Size", format="bytes", width=90),
     "by": st.column_config.TextColumn("By", width=180),
     "at": tables.time_column("Uploaded", width=190),
 }
@@ -42,7 +42,7 @@ def listing(found: Sequence[files.FileSetRow]) -> None:
                 "name": row.name,
                 "status": [words.FILE_STATES[row.status].label],
                 "rows": row.rows if row.status == "read" else None,
-                "size": f"{row.bytes / 1e6:,.1f} MB",
+                "size": row.bytes,
                 "by": row.created_by,
                 "at": row.created_at,
             }

@@ -35,6 +35,17 @@ def short_count(rows: int | None) -> str:
     return f"{rows / 1e6:.2f} M" if rows >= 1_000_000 else count(rows)
 
 
+def size(number: int) -> str:
+    """Bytes as people read them.
+
+    >>> size(13), size(20_480), size(3_250_000)
+    ('13 bytes', '20.5 kB', '3.2 MB')
+    """
+    if number < 1000:
+        return plural(number, "byte")
+    return f"{number / 1e3:,.1f} kB" if number < 1_000_000 else f"{number / 1e6:,.1f} MB"
+
+
 def share(part: int, whole: int) -> float:
     """Part of a whole in per cent, 0–100; nothing of nothing is 0."""
     return 100 * part / whole if whole else 0.0

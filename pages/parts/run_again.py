@@ -111,9 +111,7 @@ def undo_dialog(view: run_reads.RunView) -> None:
     _outlook(found)
     if found.first:
         later = ", ".join(escaped(name) for name in found.first)
-        st.markdown(
-            f":orange[:material/warning:] Undo later runs of the same records first: {later}."
-        )
+        boxes.remark(f"Undo later runs of the same records first: {later}.")
         return
     if st.button(
         "Preview",
