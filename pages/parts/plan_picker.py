@@ -27,8 +27,18 @@ COLUMNS = {
 }
 
 
-@st.dialog("Add objects", width="large", icon=":material/add:")
+#: what is ticked under any filter, in the order of the ticks
+_TICKED = "picker.ticked"
+
+
 def dialog(view: editor.EditorView) -> None:
+    """Open the dialog with nothing ticked."""
+    st.session_state[_TICKED] = []
+    _dialog(view)
+
+
+@st.dialog("Add objects", width="large", icon=":material/add:")
+def _dialog(view: editor.EditorView) -> None:
     """Pick objects; parents that an object needs are offered with it."""
     try:
         with st.skeleton(height=LIST_HEIGHT):
@@ -46,6 +56,7 @@ def dialog(view: editor.EditorView) -> None:
     )
     wanted = (needle or "").lower()
     kept = [c for c in found if not c.is_in_plan and wanted in f"{c.name} {c.label}".lower()]
+    held = st.session_state.setdefault(_TICKED, [])
     chosen = tables.show(
         tables.frame(
             [
@@ -64,9 +75,19 @@ def dialog(view: editor.EditorView) -> None:
         alt="Objects of the source org",
         on_select="rerun",
         selection_mode="multi-row",
+        selection_default={
+            "selection": {"rows": [at for at, c in enumerate(kept) if c.name in held]}
+        },
         height=min(LIST_HEIGHT, tables.HEADER_HEIGHT + tables.ROW_HEIGHT * max(1, len(kept)) + 2),
     )
-    picked = [kept[position] for position in chosen.selection.rows]
+    st.session_state[_TICKED] = ticked(
+        held, shown=[c.name for c in kept], rows=chosen.selection.rows
+    )
+    by_name = {choice.name: choice for choice in found}
+    picked = [by_name[name] for name in st.session_state[_TICKED]]
+    hidden = [choice.name for choice in picked if choice not in kept]
+    if hidden:
+        st.caption(f"Ticked under another filter: {escaped(', '.join(hidden))}")
     names = [choice.name for choice in picked if not choice.reason]
     for choice in picked:
         if choice.reason:
@@ -78,6 +99,17 @@ def dialog(view: editor.EditorView) -> None:
     names = list(dict.fromkeys(names))
     twins = {choice.name for choice in found if choice.is_in_target}
     _add(view, {name: name if name in twins else _becomes(view, name) for name in names})
+
+
+def ticked(held: Sequence[str], *, shown: Sequence[str], rows: Sequence[int]) -> list[str]:
+    """What is ticked now: what the filter hides stays, in the order in which it was ticked.
+
+    >>> ticked(["Case", "Lead"], shown=["Account", "Case"], rows=[0])
+    ['Lead', 'Account']
+    """
+    now = [shown[position] for position in rows]
+    stays = [name for name in held if name in now or name not in shown]
+    return stays + [name for name in now if name not in stays]
 
 
 def _becomes(view: editor.EditorView, sobject: str) -> str | None:
