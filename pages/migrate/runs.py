@@ -54,7 +54,8 @@ def listing(wanted: run_reads.RunFilter) -> None:
     if not found.total:
         nothing_yet(is_filtered=bool(wanted.statuses or wanted.text))
         return
-    run_list.charts(found.rows, run_reads.history(visit.bridge(), visit.actor(), wanted))
+    days = run_reads.history(visit.bridge(), visit.actor(), wanted)
+    run_list.charts(found.rows, days, statuses=wanted.statuses)
     chosen = tables.show(
         run_list.frame(found.rows),
         run_list.COLUMNS,

@@ -85,7 +85,12 @@ def took_s(row: run_reads.RunLine) -> float | None:
     return (row.finished_at - row.started_at).total_seconds()
 
 
-def charts(found: Sequence[run_reads.RunLine], days: Sequence[run_reads.DayCount]) -> None:
+def charts(
+    found: Sequence[run_reads.RunLine],
+    days: Sequence[run_reads.DayCount],
+    *,
+    statuses: Sequence[str],
+) -> None:
     """How long runs took, and beside it how many there were a day once there is a second day."""
     if len({each.day for each in days}) < 2:
         _durations(found)
@@ -94,7 +99,7 @@ def charts(found: Sequence[run_reads.RunLine], days: Sequence[run_reads.DayCount
     with left:
         _durations(found)
     with right:
-        history(days)
+        _history(days, statuses=statuses)
 
 
 def _durations(found: Sequence[run_reads.RunLine]) -> None:
@@ -132,13 +137,15 @@ def _durations(found: Sequence[run_reads.RunLine]) -> None:
         registry.go("run", run=str(chosen.selection.points[0]["x"]))
 
 
-def history(days: Sequence[run_reads.DayCount]) -> None:
-    """Runs per day, stacked by what became of them."""
+def _history(days: Sequence[run_reads.DayCount], *, statuses: Sequence[str]) -> None:
+    """Runs per day, stacked by what became of them; a click filters by it."""
     shades = palette.shades()
     by_label: dict[str, tuple[str, list[date], list[int]]] = {}
+    status_of: dict[str, str] = {}
     for each in days:
         word = words.word(words.STATUSES, each.status)
         _, at, numbers = by_label.setdefault(word.label, (shades[word.color], [], []))
+        status_of[word.label] = each.status
         at.append(each.day)
         numbers.append(each.runs)
     figure = go.Figure()
@@ -147,4 +154,16 @@ def history(days: Sequence[run_reads.DayCount]) -> None:
     figure.update_layout(
         barmode="stack", bargap=0.4, title={"text": "Runs per day", "font": {"size": 13}, "x": 0}
     )
-    palette.draw(figure, key="runs.history", alt="Runs per day by status", height=150)
+    chosen = palette.draw(
+        figure,
+        key=f"runs.history.{'.'.join(statuses)}",  # with the filter the click is done with
+        alt="Runs per day by status; a click shows the runs of that status",
+        height=150,
+        on_select="rerun",
+        selection_mode="points",
+    )
+    if chosen.selection.points:
+        asked = list(by_label)[int(chosen.selection.points[0]["curve_number"])]
+        only = status_of[asked]
+        st.session_state.pop("choice.status", None)  # the address decides now
+        registry.go("runs", **({} if list(statuses) == [only] else {"status": only}))
