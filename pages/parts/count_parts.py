@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -90,12 +91,17 @@ def frame(found: Sequence[Row]) -> pd.DataFrame:
                 **{name: row[name] for name in ("source", "target", "missing", "extra")},
                 "name": label(row),
                 "verdict": [VERDICTS[row["verdict"]].label],
-                "share": share_there(row),
+                "share": _whole_percent(share_there(row)),
             }
             for row in found
         ],
         list(COLUMNS),
     )
+
+
+def _whole_percent(share: float | None) -> float | None:
+    """Rounded down, so that one missing row of thousands is not told as 100 %."""
+    return None if share is None else float(math.floor(share))
 
 
 def table_and_chart(found: Sequence[Row]) -> Row | None:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from core.services import orgs
 from pages import registry
 from pages.parts import (
     boxes,
@@ -17,6 +18,8 @@ from pages.parts import (
     rows,
     tables,
     under_way,
+    visit,
+    words,
 )
 from pages.parts.boxes import escaped
 
@@ -51,7 +54,13 @@ def draw() -> None:
     entry = under_way.latest(LOOKS, {"plan": row.name}, place=place)
     if entry is None:
         return
-    rows.facts(f"looked at {figures.when(entry.finished_at)}", escaped(entry.message))
+    cards = {card.name: card.environment for card in orgs.orgs(visit.bridge(), visit.actor())}
+    target = entry.result["target"]
+    rows.facts(
+        words.org_badge(target, cards.get(target)),
+        f"looked at {figures.when(entry.finished_at)}",
+        escaped(entry.message.rstrip(".")),
+    )
     result(row.name, entry.result["children"])
 
 

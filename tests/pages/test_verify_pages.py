@@ -15,7 +15,7 @@ from core.errors import OrgbridgeError
 from core.operations.carrying import carry
 from core.services import duplicates, files, operations, plans
 from core.services.files import Upload
-from pages.parts import count_history, duplicate_compare
+from pages.parts import count_history, count_parts, duplicate_compare
 from tests.org.scripted_data import ScriptedData, described
 from tests.org.scripted_org import Reply
 
@@ -310,6 +310,11 @@ def test_missing_rows_are_listed_launched_and_followed_over_time(
         carried(bridge, actor, page, "record_counts")
     assert not page.exception and not page.error
     assert any("Last 2 counts" in box.value for box in page.caption)
+    one_of_many: dict[str, object] = {
+        "name": "contact", "source_object": "Contact", "target_object": "Contact",
+        "verdict": "missing", "source": 1517, "target": 1516, "missing": 1, "extra": 0,
+    }  # fmt: skip
+    assert count_parts.frame([one_of_many])["share"].to_list() == [99]
     assert count_history.distance(4, 0) == "4 rows behind the source"
     assert count_history.distance(4, None) == "unknown: an org did not count"
     # a plan of a run over a list of ids is newer, and not what one came to count
