@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, count
+from typing import Any
 
 import streamlit as st
 
@@ -57,29 +58,7 @@ def _dialog(view: editor.EditorView) -> None:
     wanted = (needle or "").lower()
     kept = [c for c in found if not c.is_in_plan and wanted in f"{c.name} {c.label}".lower()]
     held = st.session_state.setdefault(_TICKED, [])
-    chosen = tables.show(
-        tables.frame(
-            [
-                {
-                    "label": c.label,
-                    "name": c.name,
-                    "target": "same name" if c.is_in_target else "other name",
-                    "reason": c.reason,
-                }
-                for c in kept
-            ],
-            list(COLUMNS),
-        ),
-        COLUMNS,
-        key=f"picker.table.{wanted}",
-        alt="Objects of the source org",
-        on_select="rerun",
-        selection_mode="multi-row",
-        selection_default={
-            "selection": {"rows": [at for at, c in enumerate(kept) if c.name in held]}
-        },
-        height=min(LIST_HEIGHT, tables.HEADER_HEIGHT + tables.ROW_HEIGHT * max(1, len(kept)) + 2),
-    )
+    chosen = _listing(kept, held, key=f"picker.table.{wanted}")
     st.session_state[_TICKED] = ticked(
         held, shown=[c.name for c in kept], rows=chosen.selection.rows
     )
@@ -99,6 +78,33 @@ def _dialog(view: editor.EditorView) -> None:
     names = list(dict.fromkeys(names))
     twins = {choice.name for choice in found if choice.is_in_target}
     _add(view, {name: name if name in twins else _becomes(view, name) for name in names})
+
+
+def _listing(kept: Sequence[object_picker.ObjectChoice], held: Sequence[str], *, key: str) -> Any:
+    """The table; what is held is ticked when a filter shows it again."""
+    return tables.show(
+        tables.frame(
+            [
+                {
+                    "label": c.label,
+                    "name": c.name,
+                    "target": "same name" if c.is_in_target else "other name",
+                    "reason": c.reason,
+                }
+                for c in kept
+            ],
+            list(COLUMNS),
+        ),
+        COLUMNS,
+        key=key,
+        alt="Objects of the source org",
+        on_select="rerun",
+        selection_mode="multi-row",
+        selection_default={
+            "selection": {"rows": [at for at, c in enumerate(kept) if c.name in held]}
+        },
+        height=min(LIST_HEIGHT, tables.HEADER_HEIGHT + tables.ROW_HEIGHT * max(1, len(kept)) + 2),
+    )
 
 
 def ticked(held: Sequence[str], *, shown: Sequence[str], rows: Sequence[int]) -> list[str]:

@@ -18,6 +18,8 @@ OUTCOMES = words.STATUSES | {
     "launched": words.Word("Launched", "green", "play_arrow"),
 }
 
+#: firings that the list tells of
+STRIP = 30
 #: heights of bars by what became of a firing; anything else is half, as what is still open
 HALF = 2
 HEIGHTS = {
@@ -51,9 +53,11 @@ def last_words(view: schedules.ScheduleView) -> list[str]:
 
 
 def strip(view: schedules.ScheduleView) -> list[int]:
-    """What became of the firings that are kept, the oldest first, as heights of bars."""
+    """What became of the last firings, the oldest first, as heights of bars; as many for each
+    schedule, so that bars are equally wide."""
     became = [firing.run_status or firing.outcome for firing in reversed(view.firings)]
-    return [HEIGHTS.get(words.word(OUTCOMES, each).label, HALF) for each in became]
+    heights = [HEIGHTS.get(words.word(OUTCOMES, each).label, HALF) for each in became]
+    return [0] * (STRIP - len(heights)) + heights[-STRIP:]
 
 
 def card(view: schedules.ScheduleView, known: Sequence[plans.PlanRow], *, may_change: bool) -> None:

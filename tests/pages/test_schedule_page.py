@@ -80,4 +80,4 @@ def test_the_list_shows_what_became_of_the_last_firings(
     listed = opened("migrate/schedules.py", role=Role.VIEWER).dataframe[0].value
 
     assert listed["last"].to_list() == [["Refused"]]
-    assert [list(each) for each in listed["strip"]] == [[4, 4, 0, 1]]  # the newest at the right
+    assert [list(each) for each in listed["strip"]] == [[0] * 26 + [4, 4, 0, 1]]
