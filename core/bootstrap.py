@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -258,11 +258,10 @@ def _server(settings: Settings, meanwhile: Callable[[], object]) -> EmbeddedServ
         return None
     with ThreadPoolExecutor(1, thread_name_prefix="database") as pool:
         starting = pool.submit(ensure_server, settings.home)
-        try:
+        with ExitStack() as when_it_fails:
+            when_it_fails.callback(lambda: starting.result().close())
             meanwhile()
-        except BaseException:
-            starting.result().close()
-            raise
+            when_it_fails.pop_all()
         return starting.result()
 
 
