@@ -1,8 +1,8 @@
 """The tools that move the same rows beside us, each as commands and what they need beforehand.
 
 SFDMU comes from npm (`benchmarks/sfdmu`, ``npm install`` at first use) or, where ``SFDMU_HOME``
-names a built checkout, from there. simple-salesforce is a dependency of ours. CumulusCI is left
-out: it loads by Bulk API 1.0, which practice orgs do not take rows by.
+names a built checkout, from there. simple-salesforce is a dependency of ours. CumulusCI stands in
+`benchmarks.cumulus`.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def sfdmu(source: OrgUnderTest, target: OrgUnderTest, folder: Path) -> Tool:
 def _sfdmu_program() -> tuple[Path, str]:
     home = Path(os.environ.get("SFDMU_HOME", SFDMU / "node_modules" / "sfdmu"))
     if not home.exists():
-        _call(["npm", "install", "--no-save"], cwd=SFDMU)
+        call(["npm", "install", "--no-save"], cwd=SFDMU)
     version = json.loads((home / "package.json").read_text())["version"]
     program = home / "bin" / "run.js"
     if not program.exists():
@@ -140,7 +140,12 @@ def _checked(cost: Cost) -> None:
         raise NotToBeHadError(cost.said[-2000:])
 
 
-def _call(command: Sequence[str], *, cwd: Path | None = None) -> None:
+def call(command: Sequence[str], *, cwd: Path | None = None) -> None:
+    """Runs a command that sets a tool up.
+
+    Raises:
+        NotToBeHadError: it failed.
+    """
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
     if done.returncode:
         raise NotToBeHadError(f"{' '.join(command)}: {done.stderr.strip()[-400:]}")
