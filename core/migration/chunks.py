@@ -21,6 +21,8 @@ from core.spool import RunSpool
 
 #: rows up to which collections are sooner than a job (Salesforce's own advice: 2,000)
 COLLECTIONS_UP_TO = 2_000
+#: likewise of one generation of a mapping whose other ones go by jobs: one round of requests
+COLLECTIONS_BESIDE_JOBS = 600
 COLLECTION_ROWS = 200
 #: nodes of one graph (REST API guide, Composite Graph)
 GRAPH_ROWS = 500
@@ -44,7 +46,7 @@ def plan_chunks(
     chunks = []
     cut_up = gentle if is_gentle else cut
     for operation, rows in _by_operation(step, prepared):
-        groups = _by_api(step, rows, operation)
+        groups = _by_api(step, rows, operation, of=prepared.new_in_all)
         parts = ((api, part) for api, group in groups for part in cut_up(step, group, api))
         for number, (api, part) in enumerate(parts):
             page = f"load/{step.name}/{name}-{operation}-{number:05d}"
@@ -57,7 +59,7 @@ def requests_for(step: Step, prepared: Prepared) -> dict[str, dict[str, int]]:
     """Chunks by operation and API that the rows would travel in: the choice by cost."""
     found = {}
     for operation, rows in _by_operation(step, prepared):
-        groups = _by_api(step, rows, operation)
+        groups = _by_api(step, rows, operation, of=prepared.new_in_all)
         found[operation] = {api: sum(1 for _ in cut(step, group, api)) for api, group in groups}
     return found
 
@@ -71,8 +73,12 @@ def estimate(step: Step, rows: int) -> tuple[str, int]:
     return api, -(-rows // _limit(step, api))
 
 
-def api_for(step: Step, operation: str, rows: int) -> str:
-    """The API by which rows of that operation travel."""
+def api_for(step: Step, operation: str, rows: int, *, of: int = 0) -> str:
+    """The API by which rows of that operation travel.
+
+    Args:
+        of: new rows of the whole mapping, of which these may be one generation.
+    """
     wanted = step.mapping.load.api
     if wanted is Api.BULK or operation == "hard_delete":
         return "bulk"
@@ -84,7 +90,9 @@ def api_for(step: Step, operation: str, rows: int) -> str:
         return "graph"
     if wanted is Api.COLLECTIONS or load.all_or_none or load.duplicate_rules == "allow":
         return "collections"
-    return "collections" if rows <= COLLECTIONS_UP_TO else "bulk"
+    beside_jobs = operation in ("insert", "upsert") and of > COLLECTIONS_UP_TO
+    most = COLLECTIONS_BESIDE_JOBS if beside_jobs else COLLECTIONS_UP_TO
+    return "collections" if rows <= most else "bulk"
 
 
 def may_use_collections(step: Step, operation: str) -> bool:
@@ -111,10 +119,12 @@ def _by_operation(step: Step, prepared: Prepared) -> Iterator[tuple[str, pl.Data
             yield operation, frames[0] if len(frames) == 1 else pl.concat(frames, how="diagonal")
 
 
-def _by_api(step: Step, rows: pl.DataFrame, operation: str) -> list[tuple[str, pl.DataFrame]]:
+def _by_api(
+    step: Step, rows: pl.DataFrame, operation: str, *, of: int
+) -> list[tuple[str, pl.DataFrame]]:
     """Rows by the way they travel; those that say `#N/A` as text go by collections, since in a bulk
     CSV it would empty the field."""
-    api = api_for(step, operation, rows.height)
+    api = api_for(step, operation, rows.height, of=of)
     if api != "bulk" or operation == "hard_delete" or not may_use_collections(step, operation):
         return [(api, rows)]
     says_na = says_null_mark(rows)

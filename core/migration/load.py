@@ -29,7 +29,7 @@ from core.migration.deciding import DecisionNeeded
 from core.migration.extract import source_folder
 from core.migration.load_bulk import JobGoneError, load_by_bulk
 from core.migration.load_collections import load_by_collections
-from core.migration.match import Matches
+from core.migration.match import Match, Matches
 from core.migration.outcomes import ACCEPTED_SCHEMA, Outcomes
 from core.migration.prepare import SOURCE, Prepared, prepare
 from core.migration.reconcile import reconcile
@@ -259,7 +259,8 @@ class _Buffer:
         self._row = row
         self._generation = part.generation
         self._mark = part.mark
-        self._held = Prepared()
+        self._new_in_all = int((part.matches.states == Match.FRESH).sum())
+        self._held = Prepared(new_in_all=self._new_in_all)
         self._pages = 0
         self._buckets = part.buckets
         self.number = 0
@@ -287,7 +288,7 @@ class _Buffer:
     def flush(self, *, is_gentle: bool) -> list[ChunkRow]:
         """Plans chunks for all that is held: pages first, then one commit."""
         run, step, held = self._run, self._step, self._held
-        self._held, self._pages = Prepared(), 0
+        self._held, self._pages = Prepared(new_in_all=self._new_in_all), 0
         mark = self._mark
         name = f"{mark}{self._generation:02d}-{self.number:06d}"
         if held.updates:

@@ -81,6 +81,8 @@ class Prepared:
     totals: Counter[str] = field(default_factory=Counter)
     #: ids in text that lead to no record that was moved, by field (rule 5.2)
     ids_left: Counter[str] = field(default_factory=Counter)
+    #: rows of the whole mapping that the target lacks, of which these may be a generation
+    new_in_all: int = 0
 
     @property
     def rows(self) -> int:

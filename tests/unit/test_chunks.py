@@ -12,7 +12,7 @@ from core.db.run_state import ChunkRow
 from core.domain.describe import Field, SObject
 from core.domain.plan import LookupPolicy, ObjectMapping
 from core.domain.states import ChunkState
-from core.migration.chunks import GENTLE_ROWS, estimate, gentle
+from core.migration.chunks import COLLECTIONS_BESIDE_JOBS, GENTLE_ROWS, api_for, estimate, gentle
 from core.migration.context import RunContext
 from core.migration.load import IN_FLIGHT, Lane
 from core.migration.settle import LOAD
@@ -85,3 +85,20 @@ def test_rule_3_11_after_a_lock_a_lane_carries_gently(advice: str) -> None:
 @pytest.mark.parametrize(("rows", "expected"), [(10, ("bulk", 1)), (50_000, ("bulk", 3))])
 def test_rows_without_a_key_go_by_jobs(rows: int, expected: tuple[str, int]) -> None:
     assert estimate(step(), rows) == expected
+
+
+@pytest.mark.parametrize(
+    ("operation", "rows", "of", "expected"),
+    [
+        ("upsert", 2_000, 2_000, "collections"),
+        ("upsert", 2_001, 2_001, "bulk"),
+        ("upsert", COLLECTIONS_BESIDE_JOBS, 50_000, "collections"),
+        ("upsert", COLLECTIONS_BESIDE_JOBS + 1, 50_000, "bulk"),
+        ("update", 2_000, 50_000, "collections"),
+    ],
+)
+def test_a_generation_of_many_new_rows_goes_by_jobs(
+    operation: str, rows: int, of: int, expected: str
+) -> None:
+    """Ten requests for the parents of a mapping that needs jobs anyway are slower than one more."""
+    assert api_for(step(), operation, rows, of=of) == expected
