@@ -29,7 +29,7 @@ from core.db.embedded import EmbeddedServer, ensure_server
 from core.db.embedded.layout import layout_of
 from core.secret import Secret
 
-pytest_plugins = ["tests.orgs", "tests.s3server"]
+pytest_plugins = ["tests.costs", "tests.orgs", "tests.s3server"]
 
 PROJECT = Path(__file__).resolve().parent.parent
 FIXTURES = PROJECT.parent / "shared" / "fixtures"

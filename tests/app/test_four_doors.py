@@ -73,6 +73,9 @@ DUE = dt.datetime(2026, 11, 21, 2, 30, tzinfo=dt.UTC)
 DOORS = ("form", "terminal", "rest", "schedule")
 
 
+pytestmark = pytest.mark.usefixtures("components_looked_up_once")
+
+
 @pytest.fixture
 def admin(bridge: Orgbridge) -> Actor:
     code = people.issue_setup_code(bridge)

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 import pytest
 import sqlalchemy as sa
+from argon2 import extract_parameters
+from argon2.profiles import RFC_9106_LOW_MEMORY
 
 from core import bootstrap
-from core.access import api_keys, sessions
+from core.access import api_keys, codes, sessions
 from core.access import people as accounts
 from core.bootstrap import Orgbridge
 from core.config import Settings
@@ -19,6 +21,7 @@ from core.db.models import ApiKey, AppUser, AuditLog, UserSession, Workspace
 from core.domain.roles import Actor, Role
 from core.errors import ConflictError, NotAllowedError, UserError
 from core.services import people
+from tests.costs import AS_SHIPPED
 from tests.db.planting import workspace
 
 PASSWORD = "a short sentence is easy"
@@ -113,6 +116,22 @@ def test_weak_password_does_not_use_the_code_up(house: Orgbridge) -> None:
         people.create_first_admin(house, password=PASSWORD, **{**given, "email": "ada"})
 
     assert people.create_first_admin(house, password=PASSWORD, **given).token
+
+
+def test_passwords_are_stretched_as_rfc_9106_asks(
+    house: Orgbridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that was stretched less is stretched anew when its person signs in."""
+    code = people.issue_setup_code(house) or ""
+    given = {"code": code, "name": "Ada", "password": PASSWORD, "email": EMAIL, "origin": HERE}
+    people.create_first_admin(house, **given)
+    monkeypatch.setattr(codes, "_PASSWORDS", AS_SHIPPED)
+    sign_in(house)
+
+    with house.owner_session() as session:
+        kept = session.scalars(sa.select(AppUser.password_hash)).one()
+    assert extract_parameters(kept or "") == RFC_9106_LOW_MEMORY
+    assert extract_parameters(codes._NOBODY) == RFC_9106_LOW_MEMORY
 
 
 def test_code_works_once_for_two_at_the_same_time(house: Orgbridge) -> None:

@@ -33,7 +33,7 @@ def edited(app: AppTest, key: str, **edits: Any) -> AppTest:
 
 
 @pytest.fixture(autouse=True)
-def served(bridge: Orgbridge) -> Iterator[None]:
+def served(bridge: Orgbridge, components_looked_up_once: None) -> Iterator[None]:
     """The process holds the test's own product; nothing cached outlives the test."""
     process.hold(bridge)
     yield
