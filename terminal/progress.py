@@ -8,11 +8,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from core.domain import unfilled
 from terminal.exits import Exit
 from terminal.output import note, say, show_table
 
 #: between two looks at the run
 LOOK_S = 2.0
+#: causes of what stayed without a value that the last words name
+CAUSES_TOLD = 5
 _COLUMNS = ("read", "inserted", "updated", "unchanged", "skipped", "blocked", "failed")
 
 
@@ -38,9 +41,16 @@ def figures(document: Mapping[str, Any]) -> None:
         for entry in document["objects"]
     ]
     show_table(("Object", *_COLUMNS, "not processed"), rows, empty="No object was reached.")
+    why = document.get("unfilled", ())
+    last = sum(line["rows"] for line in why if line["phase"] == "finally")
     blank = sum(entry.get("lookups_left_blank", 0) for entry in document["objects"])
-    left = f"; {blank:,} lookup{'' if blank == 1 else 's'} left blank" if blank else ""
-    say(f"{document['run_id']}: {document['status']}, {document['seconds']} s{left}")
+    left = unfilled.told(blank, last)
+    told = f"{document['run_id']}: {document['status']}, {document['seconds']} s"
+    say(f"{told}; {left}" if left else told)
+    for line in why[:CAUSES_TOLD]:
+        say(f"  {unfilled.reason(line['where'], line['rows'], line['message'])}")
+    if len(why) > CAUSES_TOLD:
+        say(f"  … `runs errors {document['run_id']} --csv FILE` names every row.")
     if document["status"] == "Waiting for decision":
         say(f"`runs decide {document['run_id']} continue` lets it go on, `stop` ends it here.")
     if document["status"] == "Waiting for approval":

@@ -30,12 +30,16 @@ _EXTRACTED = """
 #: of a run that came to its end every row had its turn: the pages of the others are added up
 _TOTALS = f"""
     SELECT coalesce(sum(CASE WHEN m.status IN ('Succeeded', 'Partial', 'Undone') THEN read_rows
-                             ELSE greatest(read_rows, {_EXTRACTED}) END), 0) AS planned,
-           coalesce(sum(inserted + updated), 0) AS written,
+                             ELSE greatest(read_rows, {_EXTRACTED}) END) FILTER (WHERE main), 0)
+               AS planned,
+           coalesce(sum(inserted + updated) FILTER (WHERE main), 0) AS written,
            coalesce(sum(inserted + updated + unchanged + skipped + blocked + failed
-                        + not_processed), 0) AS done,
-           coalesce(sum(blocked + failed + not_processed), 0) AS failed
-    FROM run_step WHERE run_id = m.id AND phase IN ('load', 'undo')
+                        + not_processed) FILTER (WHERE main), 0) AS done,
+           coalesce(sum(blocked + failed + not_processed) FILTER (WHERE main), 0) AS failed,
+           coalesce(sum(lookups_left_blank), 0) AS lookups_left_blank,
+           coalesce(sum(failed + not_processed) FILTER (WHERE phase = 'finally'), 0)
+               AS last_fields_left
+    FROM run_step, LATERAL (SELECT phase IN ('load', 'undo') AS main) its WHERE run_id = m.id
 """  # noqa: S608 - our own text
 _FILTER = """
     WHERE (CAST(:plan AS uuid) IS NULL OR m.plan_id = CAST(:plan AS uuid))
@@ -60,6 +64,10 @@ class RunTotals:
     done: int
     #: refused by the org, held back by us, or never looked at
     failed: int
+    #: lookups without their record, in any pass, on rows that arrived: none of them is in `failed`
+    lookups_left_blank: int = 0
+    #: rows that arrived and whose fields of the last pass were not filled in
+    last_fields_left: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +167,8 @@ class GroupLine:
     code: str
     message: str
     fields: tuple[str, ...]
+    #: the pass in which they failed: after the load the row itself had arrived
+    phase: str
     rows: int
     #: of them, rows that arrived in a later retry
     resolved: int
@@ -227,6 +237,28 @@ class LookupLine:
     field: str
     left_blank: int
     held_back: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnfilledLine:
+    """Rows that arrived without one of their lookups, or without their last fields, and why."""
+
+    mapping_name: str
+    target_object: str
+    #: the pass that should have filled it in
+    phase: str
+    #: the lookup; "" where the reason is not about one field
+    field: str
+    code: str
+    message: str
+    rows: int
+
+    @property
+    def where(self) -> str:
+        """The object as people know it, and its field."""
+        is_own = self.mapping_name.lower() != self.target_object.lower()
+        told = self.mapping_name if is_own else self.target_object
+        return f"{told}.{self.field}" if self.field else told
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,7 +374,8 @@ def groups(session: Session, run_id: UUID) -> list[GroupLine]:
             " count(resolved_by_run) AS resolved, min(id::text)::uuid AS one"
             " FROM row_failure WHERE run_id = :id GROUP BY fingerprint, step_id)"
             " SELECT g.fingerprint, s.mapping_name, s.target_object, f.kind, f.code, f.message,"
-            " f.fields, g.rows, g.resolved FROM grouped g JOIN row_failure f ON f.id = g.one"
+            " f.fields, s.phase, g.rows, g.resolved"
+            " FROM grouped g JOIN row_failure f ON f.id = g.one"
             " JOIN run_step s ON s.id = g.step_id ORDER BY g.rows DESC, s.mapping_name, f.code"
         ),
         {"id": run_id},
@@ -384,6 +417,23 @@ def unresolved_lookups(session: Session, run_id: UUID) -> list[LookupLine]:
         {"id": run_id},
     ).mappings()
     return [LookupLine(**row) for row in found]
+
+
+def unfilled(session: Session, run_id: UUID) -> list[UnfilledLine]:
+    """What stayed without a value on rows that arrived, by object, field and reason, the most
+    rows first."""
+    found = session.execute(
+        text(
+            "SELECT s.mapping_name, s.target_object, s.phase, coalesce(f.fields[1], '') AS field,"
+            " f.code, min(f.message) AS message, count(*) AS rows"
+            " FROM row_failure f JOIN run_step s ON s.id = f.step_id WHERE f.run_id = :id"
+            " AND (f.kind = 'left_blank' OR s.phase IN ('second_pass', 'finally'))"
+            " GROUP BY s.mapping_name, s.target_object, s.phase, 4, f.code, f.fingerprint"
+            " ORDER BY rows DESC, s.mapping_name, 4, f.code"
+        ),
+        {"id": run_id},
+    ).mappings()
+    return [UnfilledLine(**row) for row in found]
 
 
 def holder(session: Session, organization_id: str) -> str | None:

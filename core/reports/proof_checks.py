@@ -4,20 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from core.db.run_reads import UnfilledLine
 from core.db.runs import RunRow
+from core.domain import unfilled as words
 from core.domain.states import FINISHED_RUNS
 from core.reports.proof import HARMLESS, Check, CountProof, ObjectProof, Verdict
 
+#: causes that a sentence names; the failures hold all
+CAUSES_TOLD = 4
+
 
 def checks_of(
-    run: RunRow, objects: Sequence[ObjectProof], counts: Sequence[CountProof], *, resolved: int
+    run: RunRow,
+    objects: Sequence[ObjectProof],
+    counts: Sequence[CountProof],
+    *,
+    resolved: int,
+    unfilled: Sequence[UnfilledLine],
 ) -> tuple[Check, ...]:
     """Every claim of a proof, the plainest first."""
-    return tuple(_checks(run, objects, counts, resolved=resolved))
+    return tuple(_checks(run, objects, counts, resolved=resolved, unfilled=unfilled))
 
 
 def _checks(
-    run: RunRow, objects: Sequence[ObjectProof], counts: Sequence[CountProof], *, resolved: int
+    run: RunRow,
+    objects: Sequence[ObjectProof],
+    counts: Sequence[CountProof],
+    *,
+    resolved: int,
+    unfilled: Sequence[UnfilledLine],
 ) -> Iterable[Check]:
     if run.status not in FINISHED_RUNS:
         said = f"The run is {run.status.value.lower()}: its figures are not final."
@@ -32,7 +47,9 @@ def _checks(
         return
     yield _as_sent(objects)
     yield _sums(objects)
-    yield _lookups(objects)
+    lookups = [line for line in unfilled if line.phase != "finally"]
+    yield _lookups(objects, lookups)
+    yield from _last_fields([line for line in unfilled if line.phase == "finally"])
     yield _counted(counts)
     yield _kept_promises(objects)
     yield from _moving_source(run)
@@ -99,7 +116,7 @@ def _sums(objects: Sequence[ObjectProof]) -> Check:
     return Check(title, Verdict.BROKEN if is_lost else Verdict.NOTE, f"{said}: {reason}.")
 
 
-def _lookups(objects: Sequence[ObjectProof]) -> Check:
+def _lookups(objects: Sequence[ObjectProof], unfilled: Sequence[UnfilledLine]) -> Check:
     title = "Lookups resolved"
     lookups = [field for one in objects for field in one.fields if field.is_lookup]
     resolved = sum(field.resolved for field in lookups)
@@ -108,8 +125,24 @@ def _lookups(objects: Sequence[ObjectProof]) -> Check:
     said = f"{resolved:,} lookups point to records of the target"
     if not blank and not held:
         return Check(title, Verdict.PROVEN, f"{said}; none was left blank.")
-    said = f"{said}; {blank:,} left blank, {_rows(held)} held back for one."
+    why = f" ({_causes(unfilled)})" if unfilled else ""
+    said = f"{said}; {blank:,} left blank{why}, {_rows(held)} held back for one."
     return Check(title, Verdict.BROKEN, said)
+
+
+def _last_fields(unfilled: Sequence[UnfilledLine]) -> Iterable[Check]:
+    """Said only where it does not hold: most plans fill in nothing at the end."""
+    rows = sum(line.rows for line in unfilled)
+    if rows:
+        said = f"Not on {_rows(rows)} ({_causes(unfilled)})."
+        yield Check("Last fields filled in", Verdict.BROKEN, said)
+
+
+def _causes(unfilled: Sequence[UnfilledLine]) -> str:
+    """The causes that were met most often, each with how often."""
+    told = [words.reason(line.where, line.rows, line.message) for line in unfilled[:CAUSES_TOLD]]
+    more = sum(line.rows for line in unfilled[CAUSES_TOLD:])
+    return "; ".join([*told, f"{more:,} for other causes"] if more else told)
 
 
 def _counted(counts: Sequence[CountProof]) -> Check:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from core.db.run_reads import LookupLine, StepLine
+from core.db.run_reads import LookupLine, StepLine, UnfilledLine
 from core.db.runs import RunRow
 from core.domain.plan import Operation
 from core.reports.proof import (
@@ -40,7 +40,12 @@ _DELETES = {Operation.DELETE.value, Operation.HARD_DELETE.value}
 
 
 def proof_of(
-    run: RunRow, steps: Sequence[StepLine], lookups: Iterable[LookupLine], *, resolved: int = 0
+    run: RunRow,
+    steps: Sequence[StepLine],
+    lookups: Iterable[LookupLine],
+    *,
+    resolved: int = 0,
+    unfilled: Sequence[UnfilledLine] = (),
 ) -> Proof:
     """The proof of a run.
 
@@ -49,6 +54,7 @@ def proof_of(
         steps: all passes over all its objects.
         lookups: rows whose lookups were not resolved.
         resolved: rows that did not arrive in this run and have since, in a retry.
+        unfilled: why rows that arrived are without a lookup or their last fields.
     """
     unresolved = {(line.mapping_name, line.field): line for line in lookups}
     objects = tuple(
@@ -71,7 +77,7 @@ def proof_of(
         readers=tuple(_readers(run)),
         objects=objects,
         counts=counts,
-        checks=checks_of(run, objects, counts, resolved=resolved),
+        checks=checks_of(run, objects, counts, resolved=resolved, unfilled=unfilled),
     )
 
 

@@ -42,7 +42,7 @@ class DifferenceFilter:
 
 
 def shown(bridge: Orgbridge, actor: Actor, name: str) -> Proof:
-    """The proof of a run as it stands; four indexed reads.
+    """The proof of a run as it stands; five indexed reads.
 
     Raises:
         NotFoundError: the workspace has no such run.
@@ -56,6 +56,7 @@ def shown(bridge: Orgbridge, actor: Actor, name: str) -> Proof:
             steps,
             run_reads.unresolved_lookups(session, row.id),
             resolved=run_reads.rows_resolved(session, row.id),
+            unfilled=run_reads.unfilled(session, row.id),
         )
 
 

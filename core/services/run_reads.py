@@ -25,6 +25,7 @@ from core.db.run_reads import (
     RunTotals,
     StepLine,
     Tick,
+    UnfilledLine,
     Week,
 )
 from core.db.runs import RunRow
@@ -50,6 +51,7 @@ __all__ = [
     "RunTotals",
     "StepLine",
     "Tick",
+    "UnfilledLine",
 ]
 
 OVERVIEW_DAYS = 7

@@ -5,14 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import polars as pl
 
 from core.access import roles
-from core.db import runs
+from core.db import run_reads, runs
 from core.db.run_lease import LEASE_HELD, TARGET_LOCKED
 from core.domain.csv import people_csv
 from core.domain.roles import Actor, Role
@@ -79,7 +79,9 @@ def document(bridge: Orgbridge, actor: Actor, name: str) -> dict[str, Any]:
     roles.require(actor, Role.VIEWER)
     with bridge.session(actor.workspace_id) as session:
         row = runs.run_named(session, name)
-        return run_document(row, runs.steps(session, row.id))
+        document = run_document(row, runs.steps(session, row.id))
+        why = run_reads.unfilled(session, row.id)
+    return {**document, "unfilled": [asdict(line) | {"where": line.where} for line in why]}
 
 
 def listed(bridge: Orgbridge, actor: Actor, *, limit: int = 100) -> list[runs.RunRow]:

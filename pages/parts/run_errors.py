@@ -120,7 +120,7 @@ def _group(view: run_reads.RunView, group: run_reads.FailureGroup) -> None:
         st.markdown(
             f"**{escaped(line.code)}** "
             f":gray[{escaped(figures.object_name(line.mapping_name, line.target_object))} · "
-            f"{figures.plural(line.rows, 'row')}]"
+            f"{what_failed(line)}]"
         )
         st.caption(f"“{escaped(line.message.rstrip('.'))}”. {escaped(group.fix.sentence)}")
         if line.resolved:
@@ -143,6 +143,15 @@ def _group(view: run_reads.RunView, group: run_reads.FailureGroup) -> None:
             selection_mode="multi-row",
         )
         _acts(view, line, [found[at] for at in chosen.selection.rows if at < len(found)])
+
+
+def what_failed(line: run_reads.GroupLine) -> str:
+    """Rows, or what rows that arrived go without: those are no failed rows of the run."""
+    if line.phase == "finally":
+        return f"last fields of {figures.plural(line.rows, 'row')} not filled in"
+    if line.kind == "left_blank" or line.phase == "second_pass":
+        return f"{figures.plural(line.rows, 'lookup')} left blank, the rows arrived"
+    return figures.plural(line.rows, "row")
 
 
 def _acts(

@@ -13,6 +13,8 @@ from core.services import run_reads
 from pages import registry
 from pages.parts import export, figures, palette, tables, words
 
+#: column of what rows that arrived go without, there where a run of the page has any
+BLANK = "blank"
 COLUMNS = {
     "plan": st.column_config.TextColumn("Plan", width=145),
     "target": st.column_config.TextColumn("Into", width=78),
@@ -21,6 +23,11 @@ COLUMNS = {
     "done": tables.share_column("Progress", width=75),
     "rows": tables.rows_column("Rows", width=58),
     "failed": tables.rows_column("Failed", width=50),
+    BLANK: tables.rows_column(
+        "Blank",
+        width=45,
+        help="Lookups, or fields of the last pass, left blank on rows that arrived",
+    ),
     "by": st.column_config.TextColumn("By", width=55),
     "started": st.column_config.TextColumn("Started", width=105),
     "took": st.column_config.TextColumn("Took", width=58),
@@ -35,6 +42,8 @@ CSV = (
     "rows",
     "written",
     "failed",
+    "lookups_left_blank",
+    "last_fields_left",
     "requested_by",
     "created_at",
     "started_at",
@@ -45,6 +54,7 @@ CSV = (
 
 def frame(found: Sequence[run_reads.RunLine]) -> pd.DataFrame:
     """One row per run."""
+    shown = [name for name in COLUMNS if name != BLANK or any(map(unfilled_of, found))]
     return tables.frame(
         [
             {
@@ -56,14 +66,20 @@ def frame(found: Sequence[run_reads.RunLine]) -> pd.DataFrame:
                 "done": figures.share(row.totals.done, row.totals.planned),
                 "rows": row.totals.planned,
                 "failed": row.totals.failed,
+                BLANK: unfilled_of(row),
                 "by": figures.person(row.requested_by).partition(":")[0],
                 "started": figures.when(row.started_at or row.created_at),
                 "took": figures.duration(took_s(row)),
             }
             for row in found
         ],
-        list(COLUMNS),
+        shown,
     )
+
+
+def unfilled_of(row: run_reads.RunLine) -> int:
+    """What makes a run partial although its rows arrived."""
+    return row.totals.lookups_left_blank + row.totals.last_fields_left
 
 
 def csv_of(found: Sequence[run_reads.RunLine]) -> bytes:
@@ -72,10 +88,12 @@ def csv_of(found: Sequence[run_reads.RunLine]) -> bytes:
 
 
 def _csv_row(row: run_reads.RunLine) -> tuple[object, ...]:
-    counts = (row.totals.planned, row.totals.written, row.totals.failed)
+    sums = row.totals
+    counts = (sums.planned, sums.written, sums.failed)
+    unfilled = (sums.lookups_left_blank, sums.last_fields_left)
     times = (row.created_at, row.started_at, row.finished_at, took_s(row))
     named = (row.name, row.plan_name, row.target_name, row.mode, row.status.value)
-    return (*named, *counts, row.requested_by, *times)
+    return (*named, *counts, *unfilled, row.requested_by, *times)
 
 
 def took_s(row: run_reads.RunLine) -> float | None:

@@ -15,12 +15,16 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from core.bootstrap import Orgbridge
+from core.domain import unfilled
 from core.domain.roles import Actor
 from core.domain.states import FINISHED_RUNS, RunState, StepState
 from core.services import run_reads
-from pages.parts import figures, palette, tables, visit, words
+from pages.parts import boxes, figures, palette, tables, visit, words
+from pages.parts.boxes import escaped
 
 TICK = "2s"
+#: table column of lookups that stayed blank, there where one did
+BLANK = "blank"
 #: while it waits for a person
 SLOW_TICK = "10s"
 #: by what a person asked of a run that is carried
@@ -47,6 +51,11 @@ COLUMNS = {
     "failed": tables.rows_column("Failed", width=50),
     "rows": tables.rows_column("Rows", width=65),
     "took": st.column_config.TextColumn("Took", width=70),
+}
+#: beside the others where lookups stayed blank, which make a step partial without a failed row
+WITH_BLANKS = {
+    "object": st.column_config.TextColumn("Object", width=130),
+    BLANK: tables.rows_column("Blank", width=48, help="Lookups left blank on rows that arrived"),
 }
 #: while it moves: how fast, and how long still, in place of how long it took
 MOVING_COLUMNS = {
@@ -89,6 +98,7 @@ def draw(first: run_reads.RunView) -> None:
             st.rerun()
         _progress(view)
         _figures(view)
+        _unfilled(view)
         steps = shown_steps(view)
         if not steps:
             if not is_over:
@@ -96,7 +106,7 @@ def draw(first: run_reads.RunView) -> None:
             return
         left, right = st.columns([0.6, 0.4], gap="medium")
         with left:
-            columns = columns_of(row)
+            columns = columns_of(row, steps)
             tables.show(
                 steps_frame(steps, list(columns), of=view.row),
                 columns,
@@ -124,9 +134,14 @@ def now(_bridge: Orgbridge, _actor: Actor, name: str, *, workspace: str) -> run_
     return run_reads.shown(_bridge, _actor, name)
 
 
-def columns_of(row: run_reads.RunRow) -> dict[str, Any]:
-    """Columns of the table of objects; an undo takes rows back or keeps them as they are."""
+def columns_of(row: run_reads.RunRow, steps: Sequence[run_reads.StepLine] = ()) -> dict[str, Any]:
+    """Columns of the table of objects; an undo takes rows back or keeps them as they are, and
+    lookups that stayed blank have a column where there are any."""
     columns = COLUMNS if row.status in FINISHED_RUNS else MOVING_COLUMNS
+    if any(step.lookups_left_blank for step in steps):
+        beside = list(columns).index("failed") + 1
+        order = [*list(columns)[:beside], BLANK, *list(columns)[beside:]]
+        columns = {name: WITH_BLANKS.get(name) or columns[name] for name in order}
     if row.mode != "undo":
         return columns
     taken = "To undo" if row.options.get("preview") else "Undone"
@@ -149,6 +164,7 @@ def steps_frame(
             "done": share_done(step),
             "written": step.written,
             "failed": step.not_ok,
+            BLANK: step.lookups_left_blank,
             "rows": planned(step),
             "took": figures.duration(took_s(step, until=of.finished_at)),
             "speed": None if waits else speed(step),
@@ -186,7 +202,7 @@ def status_of(step: run_reads.StepLine, of: RunState) -> str:
             return of.value
         if of in run_reads.WAITING:
             return StepState.PAUSED
-    is_partial = step.status == StepState.SUCCEEDED and step.not_ok
+    is_partial = step.status == StepState.SUCCEEDED and (step.not_ok or step.lookups_left_blank)
     return StepState.PARTIAL if is_partial else step.status
 
 
@@ -294,6 +310,30 @@ def _figures(view: run_reads.RunView) -> None:
         help=waited if view.waited_s >= WAIT_TOLD_S else None,
         **plain,
     )
+
+
+def _unfilled(view: run_reads.RunView) -> None:
+    """Why a run without failed rows is partial all the same."""
+    totals = view.totals
+    told = unfilled.told(totals.lookups_left_blank, totals.last_fields_left)
+    if not told:
+        return
+    by_object = ", ".join(
+        f"{escaped(told_name(step))} {figures.count(missing)}"
+        for step in view.steps
+        if (missing := unfilled_of(step))
+    )
+    boxes.remark(
+        f"{told[:1].upper()}{told[1:]} ({by_object}). The rows arrived, so none of them counts as "
+        "failed; Errors says why.",
+        icon="link_off",
+    )
+
+
+def unfilled_of(step: run_reads.StepLine) -> int:
+    """What a step left without a value on rows that arrived."""
+    last = step.failed + step.not_processed if step.phase == "finally" else 0
+    return step.lookups_left_blank + last
 
 
 def versus(view: run_reads.RunView) -> str:

@@ -48,8 +48,10 @@ def draw(view: run_reads.RunView) -> None:
     shown = [tab for tab in TABS if kept.get(tab, True)]
     moves, failed = run_live.moves(view.row), view.totals.failed
     titles = {tab: TAB_WORDS[tab] for tab in shown}
-    if failed and not moves:  # titles stand still while the run goes on
-        titles["errors"] = f"Errors :red-badge[{figures.count(failed)}]"
+    unfilled = view.totals.lookups_left_blank + view.totals.last_fields_left
+    if (failed or unfilled) and not moves:  # titles stand still while the run goes on
+        color = "red" if failed else "orange"
+        titles["errors"] = f"Errors :{color}-badge[{figures.count(failed or unfilled)}]"
     tab, place = choice.tabs(titles, key="tab")
     bodies = {
         "errors": run_errors.draw,

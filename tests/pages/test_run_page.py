@@ -12,8 +12,8 @@ from sqlalchemy import text
 from core.bootstrap import Orgbridge
 from core.domain.plan import parse_plan
 from core.domain.roles import Actor, Role
-from core.services import orgs, plans, run_reads
-from pages.parts import run_live, run_plan, run_tabs
+from core.services import orgs, plans, proof, run_reads, running
+from pages.parts import run_list, run_live, run_plan, run_tabs
 from tests.org.scripted_data import ScriptedData
 
 from .conftest import Opened
@@ -432,3 +432,58 @@ def test_the_first_run_of_a_plan_is_compared_with_none(finished: str, opened: Op
     told = {each.label: each.delta for each in opened("migrate/run.py", run=finished).metric}
 
     assert told["Throughput"] == "average"
+
+
+_BLANK = (
+    "UPDATE run_step SET inserted = 10, failed = 0",
+    "DELETE FROM row_failure",
+    """INSERT INTO run_step (id, run_id, mapping_name, source_object, target_object, operation,
+         phase, status, lookups_left_blank, failed, started_at, finished_at)
+       SELECT gen_random_uuid(), m.id, 'account', 'Account', 'Account', 'upsert', phase,
+         'succeeded', blank, refused, now(), now() FROM data_migration m,
+         (VALUES ('second_pass', 2, 0), ('finally', 0, 1)) its (phase, blank, refused)""",
+    """INSERT INTO row_failure (id, run_id, step_id, source_id, kind, code, message, fields, sent,
+         fingerprint)
+       SELECT gen_random_uuid(), s.run_id, s.id, '00100000000000' || n || 'AAA', kind, code,
+         why, ARRAY[field], '{}', code
+       FROM run_step s JOIN (VALUES
+         ('second_pass', 1, 'left_blank', 'LOOKUP_UNRESOLVED', 'The parent did not arrive.',
+          'ParentId'),
+         ('second_pass', 2, 'left_blank', 'LOOKUP_UNRESOLVED', 'The parent did not arrive.',
+          'ParentId'),
+         ('finally', 3, 'failed', 'SOME_RULE', 'Not so.', 'Status__c')
+       ) its (phase, n, kind, code, why, field) ON its.phase = s.phase""",
+)
+
+
+def test_a_run_that_is_partial_without_a_failed_row_says_what_stayed_blank_and_why(
+    bridge: Orgbridge, actor: Actor, finished: str, opened: Opened
+) -> None:
+    """On its page, in the list, in the proof and for the terminal: the same figures."""
+    with bridge.session(actor.workspace_id) as session:
+        for statement in _BLANK:
+            session.execute(text(statement))
+    why = "Account.ParentId 2: the parent did not arrive"
+
+    app = opened("migrate/run.py", run=finished)
+    steps = app.dataframe[0].value
+    told = "\n".join(str(each.value) for each in app.markdown).replace("\\", "")
+    listed = run_list.frame(run_reads.listed(bridge, actor, run_reads.RunFilter()).rows)
+    claims = {check.title: check.sentence for check in proof.shown(bridge, actor, finished).checks}
+    why_of = running.document(bridge, actor, finished)["unfilled"]
+
+    assert "2 lookups left blank, last fields of 1 row not filled in (" in told
+    assert "Account (2nd pass) 2" in told
+    assert "2 lookups left blank, the rows arrived" in told
+    by_name = steps.set_index("object")[["failed", "blank"]].T.to_dict("list")
+    assert by_name == {
+        "Account": [0, 0], "Account (2nd pass)": [0, 2], "Account (finally)": [1, 0]
+    }  # fmt: skip
+    assert [pill for (pill,) in steps["status"]] == ["Partial"] * 3
+    assert listed[["failed", "blank"]].to_numpy().tolist() == [[0, 3]]
+    assert why in claims["Lookups resolved"]
+    assert "Account.Status__c 1: not so" in claims["Last fields filled in"]
+    assert [(line["where"], line["phase"], line["rows"]) for line in why_of] == [
+        ("Account.ParentId", "second_pass", 2),
+        ("Account.Status__c", "finally", 1),
+    ]
