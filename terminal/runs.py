@@ -80,23 +80,23 @@ def show(name: str, *, as_json: Json = False) -> int:
 @app.command()
 def pause(name: str) -> None:
     """Let what is on its way end, then stop; resumable."""
-    from core.services import launching
+    from core.services import steering
     from terminal.session import opened
 
     with opened() as (bridge, actor):
-        launching.pause(bridge, actor, name)
+        steering.pause(bridge, actor, name)
     say(f"{name} pauses as soon as what is on its way has ended.")
 
 
 @app.command()
 def resume(name: str, *, as_json: Json = False) -> int:
     """Carry a run on in this process, from where it stands."""
-    from core.services import launching
+    from core.services import steering
     from terminal.run import carried
     from terminal.session import opened
 
     with opened() as (bridge, actor):
-        launching.resume(bridge, actor, name, enqueue=False)
+        steering.resume(bridge, actor, name, enqueue=False)
         return carried(bridge, actor, name, as_json=as_json)
 
 
@@ -104,11 +104,11 @@ def resume(name: str, *, as_json: Json = False) -> int:
 def cancel(name: str) -> None:
     """Stop a run for good; rows sent until then stay."""
     from core.domain.states import CARRIED_RUNS, RunState
-    from core.services import launching
+    from core.services import steering
     from terminal.session import opened
 
     with opened() as (bridge, actor):
-        was = launching.cancel(bridge, actor, name)
+        was = steering.cancel(bridge, actor, name)
     if was in CARRIED_RUNS:
         say(f"{name} is cancelled as soon as what is on its way has ended. Rows sent stay.")
     elif was is RunState.FAILED:
@@ -125,14 +125,14 @@ def decide(
     as_json: Json = False,
 ) -> int:
     """Answer a run that waits for a decision."""
-    from core.services import launching
+    from core.services import steering
     from terminal.run import carried
     from terminal.session import opened
 
     if answer not in ("continue", "stop"):
         raise typer.BadParameter("continue or stop", param_hint="ANSWER")
     with opened() as (bridge, actor):
-        launching.decide(bridge, actor, name, go_on=answer == "continue", enqueue=False)
+        steering.decide(bridge, actor, name, go_on=answer == "continue", enqueue=False)
         # told to stop, it still fills in what waited in the rows that are there
         return carried(bridge, actor, name, as_json=as_json)
 

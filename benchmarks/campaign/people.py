@@ -38,7 +38,7 @@ from core.domain.plan import ConstantRule, parse_plan
 from core.domain.roles import Actor, Role
 from core.errors import ConflictError, OrgbridgeError, UserError
 from core.plans.editing import FieldPlace, set_rule
-from core.services import api_keys, editor, launching, orgs, people, plans
+from core.services import api_keys, editor, orgs, people, plans, steering
 
 #: rounds of each action
 TIMES = 12
@@ -184,7 +184,7 @@ def _cancel_by_service(on: Stage, number: int) -> list[str]:
     while carrier.is_alive() and not on.target.json("GET", "/_sim/faults/held?wait_s=0.2")["held"]:
         pass
     with contextlib.suppress(ConflictError):  # it may be over
-        launching.cancel(on.bridge, on.actor, name)
+        steering.cancel(on.bridge, on.actor, name)
     carrier.join(HEARTBEAT_S + 1)  # until the run has heard of it
     on.target.clear_faults()
     carrier.join()

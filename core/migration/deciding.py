@@ -1,6 +1,6 @@
 """When a run stops sending and asks a person: after its canary, or because too many rows failed.
 
-The worker lets go of lease and lock; what was sent is settled. `launching.decide` answers, and
+The worker lets go of lease and lock; what was sent is settled. `steering.decide` answers, and
 whoever carries the run then goes on where it stood.
 """
 

@@ -1,4 +1,4 @@
-"""Starting runs and steering them: launch, pause, resume, cancel.
+"""Starting runs: a launch of a plan, and the undo of a run.
 
 A launch freezes the plan as a version, checks the confirmation, makes the run's row and puts its
 job into the queue in the same transaction. Whoever carries it (a worker, or the terminal itself)
@@ -15,10 +15,9 @@ from uuid import UUID
 
 from core.access import audit, roles
 from core.db import orgs, runs
-from core.db.run_lease import LEASE_S
 from core.domain.plan import ObjectMapping, Operation, Plan
 from core.domain.roles import Actor, Role
-from core.domain.states import CARRIED_RUNS, FINISHED_RUNS, RunState
+from core.domain.states import FINISHED_RUNS, RunState
 from core.errors import ConflictError, UserError
 from core.jobs import queue
 from core.migration.load_options import with_load_options
@@ -60,6 +59,10 @@ class LaunchRequest:
     #: queue on which the job is put; None: any worker's
     queue: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def chosen(self, plan: Plan) -> list[ObjectMapping]:
+        """The mappings of the plan that are to run."""
+        return [entry for entry in plan.objects if not self.only or entry.name in self.only]
 
     def options(self) -> dict[str, Any]:
         """What the run keeps of it."""
@@ -256,106 +259,6 @@ def _check_undoable(run: runs.RunRow) -> None:
         )
 
 
-def pause(bridge: Orgbridge, actor: Actor, name: str) -> None:
-    """Asks a run to stop after what is on its way; it can be resumed."""
-    _wish(bridge, actor, name, "pause")
-
-
-def cancel(bridge: Orgbridge, actor: Actor, name: str) -> RunState:
-    """Stops a run for good; rows sent until then stay and are in the ledger.
-
-    Returns:
-        The state it was in: one that was carried is asked to stop, any other is over at once.
-    """
-    roles.require(actor, Role.ANALYST, to="cancel runs")
-    with bridge.session(actor.workspace_id) as session:
-        run = runs.run_named(session, name)
-        if run.status in FINISHED_RUNS - {RunState.FAILED}:
-            raise ConflictError(
-                f"The run {name} is over ({run.status.value.lower()}).",
-                next_step="`runs undo` takes its writes back.",
-            )
-        if run.status in CARRIED_RUNS:
-            runs.ask(session, run, "cancel")
-        else:
-            runs.set_status(session, run, RunState.CANCELLED, over=True)
-        _note(session, actor, run, "run.cancel")
-        return run.status
-
-
-def resume(bridge: Orgbridge, actor: Actor, name: str, *, enqueue: bool = True) -> None:
-    """Lets a paused, failed or abandoned run go on from where it stands."""
-    roles.require(actor, Role.ANALYST, to="resume runs")
-    with bridge.session(actor.workspace_id) as session:
-        run = runs.run_named(session, name)
-        if run.status in FINISHED_RUNS - {RunState.FAILED}:
-            raise ConflictError(
-                f"The run {name} is over ({run.status.value.lower()}).",
-                next_step="Launch the plan again, or `runs retry`.",
-            )
-        if run.status in (RunState.WAITING_APPROVAL, RunState.WAITING_DECISION):
-            raise ConflictError(
-                f"The run {name} is {run.status.value.lower()}.",
-                next_step="`runs decide`, or ask an approver.",
-            )
-        _note(session, actor, run, "run.resume")
-        if enqueue and not queue.is_queued(session, run.id):
-            queue.defer_run(
-                session,
-                workspace_id=actor.workspace_id,
-                run_id=run.id,
-                target=run.target_organization_id or "",
-            )
-
-
-def decide(
-    bridge: Orgbridge, actor: Actor, name: str, *, go_on: bool, enqueue: bool = True
-) -> None:
-    """Answers a run that waits for a decision: the rest is loaded, or the run ends here, once the
-    rows that are there have the lookups that waited, and their proof."""
-    roles.require(actor, Role.ANALYST, to="decide")
-    with bridge.session(actor.workspace_id) as session:
-        run = runs.run_named(session, name)
-        if run.status is not RunState.WAITING_DECISION:
-            raise ConflictError(
-                f"The run {name} does not wait for a decision; it is {run.status.value.lower()}.",
-                next_step="`runs show` tells where it stands.",
-            )
-        about = run.summary.get("waits_for", "canary")
-        runs.merge_options(session, run.id, {f"decided_{about}": "continue" if go_on else "stop"})
-        _note(session, actor, run, "run.decide", go_on=go_on)
-        grace_s = 0.0 if enqueue else LEASE_S
-        runs.set_status(session, run, RunState.RUNNING, grace_s=grace_s)
-        if enqueue:
-            queue.defer_run(
-                session,
-                workspace_id=actor.workspace_id,
-                run_id=run.id,
-                target=run.target_organization_id or "",
-            )
-
-
-def _wish(bridge: Orgbridge, actor: Actor, name: str, wish: str) -> None:
-    roles.require(actor, Role.ANALYST, to=f"{wish} runs")
-    with bridge.session(actor.workspace_id) as session:
-        run = runs.run_named(session, name)
-        runs.ask(session, run, wish)
-        _note(session, actor, run, f"run.{wish}")
-
-
-def _note(session: Any, actor: Actor, run: runs.RunRow, action: str, **after: Any) -> None:
-    audit.record(
-        session,
-        actor,
-        action,
-        subject_kind="run",
-        subject_id=run.id,
-        subject_name=run.name,
-        after=after or None,
-        run_id=run.id,
-    )
-
-
 def _audit_launch(
     session: Any,
     actor: Actor,
@@ -438,8 +341,7 @@ def _plan_of(bridge: Orgbridge, actor: Actor, view: plans.PlanView, request: Lau
 def _confirm(target: orgs.OrgRow, plan: Plan, request: LaunchRequest) -> None:
     if request.mode == "dry-run":
         return
-    chosen = [m for m in plan.objects if not request.only or m.name in request.only]
-    deletes = any(m.operation in (Operation.DELETE, Operation.HARD_DELETE) for m in chosen)
+    deletes = any(entry.operation.is_delete for entry in request.chosen(plan))
     given = Confirmation(request.confirm, request.reason)
     check_confirmation(target, given, deletes=deletes)
 
@@ -482,10 +384,9 @@ def _rows_in_scope(
     """
     if request.mode not in ("full", "delta", "canary"):
         return 0
-    chosen = [entry for entry in plan.objects if not request.only or entry.name in request.only]
     asked = [
         f"SELECT COUNT() FROM {entry.source}" + (f" WHERE {entry.where}" if entry.where else "")  # noqa: S608 the org reads the filter
-        for entry in chosen
+        for entry in request.chosen(plan)
         if entry.operation is not Operation.PRESERVE
     ]
     answers = bridge.row_source(actor.workspace_id, source).counts(asked)
@@ -510,7 +411,7 @@ def _known_as(entry: ObjectMapping) -> str:
 
 def _approval_facts(plan: Plan, request: LaunchRequest, *, rows: int) -> dict[str, Any]:
     """What an approver has to know, as far as the launch knows it."""
-    chosen = [entry for entry in plan.objects if not request.only or entry.name in request.only]
+    chosen = request.chosen(plan)
     facts: dict[str, Any] = {
         "rows": rows,
         "objects": [_known_as(entry) for entry in chosen],

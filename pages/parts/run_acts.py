@@ -9,7 +9,7 @@ import streamlit as st
 from core.domain.roles import Role
 from core.domain.states import FINISHED_RUNS, RunState
 from core.errors import ConflictError, OrgbridgeError
-from core.services import launching, run_reads
+from core.services import run_reads, steering
 from pages import registry
 from pages.parts import boxes, figures, run_again, run_live, state, visit
 from pages.parts.boxes import escaped
@@ -36,11 +36,11 @@ def buttons(view: run_reads.RunView) -> None:
     if status in CAN_PAUSE and st.button(
         "Pause", icon=":material/pause:", key="run.pause", shortcut="P"
     ):
-        do(launching.pause, row.name, told="Pausing: rows already sent will finish.")
+        do(steering.pause, row.name, told="Pausing: rows already sent will finish.")
     if row.status in CAN_RESUME and st.button(
         "Resume", icon=":material/play_arrow:", type="primary", key="run.resume"
     ):
-        do(launching.resume, row.name, told="The run goes on.")
+        do(steering.resume, row.name, told="The run goes on.")
     if status in CAN_CANCEL and st.button(
         "Cancel…", icon=":material/stop_circle:", key="run.cancel"
     ):
@@ -96,7 +96,7 @@ def cancel_dialog(view: run_reads.RunView) -> None:
         if st.button("Keep running", key="run.cancel.no"):
             st.rerun()
         if st.button("Cancel run", type="primary", key="run.cancel.act"):
-            do(launching.cancel, view.row.name, told="Cancelling.")
+            do(steering.cancel, view.row.name, told="Cancelling.")
 
 
 def do(act: Callable[..., object], name: str, *, told: str, **options: bool) -> None:

@@ -11,7 +11,7 @@ import streamlit as st
 
 from core.domain.roles import Role
 from core.domain.states import RunState
-from core.services import approvals, launching, run_reads
+from core.services import approvals, run_reads, steering
 from pages import registry
 from pages.parts import boxes, confirm, figures, launch_form, run_acts, state, visit, words
 from pages.parts.boxes import escaped
@@ -151,7 +151,7 @@ def _decision(view: run_reads.RunView) -> None:
                 continue_dialog(view, canary)
             if st.button("Stop here", key="run.decide.stop"):
                 run_acts.do(
-                    launching.decide,
+                    steering.decide,
                     row.name,
                     told="The run stops here; what was written stays until you undo it.",
                     go_on=False,
@@ -182,7 +182,7 @@ def continue_dialog(view: run_reads.RunView, canary: Mapping[str, Any]) -> None:
     if run_reads.asks_for_name(visit.bridge(), visit.actor(), row):
         ready = confirm.typed(target, key="run.decide.name", what="the target org name")
     if confirm.buttons("Continue", key="run.decide.yes", ready=ready):
-        run_acts.do(launching.decide, row.name, told="The rest is on its way.", go_on=True)
+        run_acts.do(steering.decide, row.name, told="The rest is on its way.", go_on=True)
 
 
 def _approval(view: run_reads.RunView) -> None:

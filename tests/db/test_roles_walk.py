@@ -67,13 +67,13 @@ LEAST: dict[Role, dict[str, str]] = {
     Role.ANALYST: {
         "api_keys": "keys make revoke",
         "approvals": "ask use_for_launch withdraw",
-        "duplicates": "decide reopen",
+        "duplicates": "accept decide reopen",
         "editor": "edit suggest",
         "exporting": "export outlook",
         "extra_children": "launch records_csv",
         "files": "describe_tables keep remove",
         "importing": "deliver plan_of",
-        "launching": "cancel decide launch make_run pause resume undo",
+        "launching": "launch make_run undo",
         "ledgers": "export",
         "logs": "note_error",
         "missing": "launch",
@@ -84,6 +84,7 @@ LEAST: dict[Role, dict[str, str]] = {
         "retrying": "retry",
         "running": "carry_here",
         "schedules": "change create remove switch",
+        "steering": "cancel decide pause resume",
     },
     Role.APPROVER: {
         "approvals": "approve reject",

@@ -14,7 +14,7 @@ from core.config import Settings, child_environ
 from core.db import runs
 from core.domain.states import RunState
 from core.errors import ConflictError, UserError
-from core.services import launching
+from core.services import steering
 from tests.org.engine import SCHEMA, Pair, check_identity, connect, line
 from tests.org.engine_worker import start_worker
 from tests.org.oracle import judge_keyed
@@ -93,7 +93,7 @@ def people(org: PracticeOrg, *, accounts: int = 20, contacts: int = 60) -> list[
 
 
 def decide(pair: Pair, name: str, *, go_on: bool) -> None:
-    launching.decide(pair.bridge, pair.actor, name, go_on=go_on, enqueue=False)
+    steering.decide(pair.bridge, pair.actor, name, go_on=go_on, enqueue=False)
 
 
 def test_rule_8_2_a_canary_loads_a_share_and_waits_then_the_rest_follows(pair: Pair) -> None:

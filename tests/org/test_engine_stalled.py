@@ -19,8 +19,9 @@ from core.errors import UserError
 from core.migration import run as engine
 from core.salesforce.bulk import BATCH_MAX_S
 from core.services import preflight
-from core.services.launching import cancel, undo
+from core.services.launching import undo
 from core.services.retrying import RetryChoice, retry
+from core.services.steering import cancel
 from tests.org.engine import SCHEMA, Pair, connect, line
 from tests.org.pairs import change, create, emptied, live
 from tests.orgs import PracticeOrg, PracticeOrgs, wait_for
