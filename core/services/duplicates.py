@@ -21,6 +21,8 @@ from core.errors import RefusedError, UserError
 from core.operations import registry
 
 if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
     from core.bootstrap import Orgbridge
     from core.domain.describe import SObject
     from core.domain.roles import Actor
@@ -79,6 +81,14 @@ class Board:
     def open(self) -> tuple[Cluster, ...]:
         """Those that wait for a decision, the most certain first."""
         return tuple(one for one in self.clusters if one.decision is None)
+
+    def likely(self, from_probability: float) -> tuple[Cluster, ...]:
+        """Those that wait and are at least so likely the same; without a probability none is."""
+        return tuple(
+            one
+            for one in self.open
+            if one.probability is not None and one.probability >= from_probability
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +152,6 @@ def decide(
         UserError: fewer than two records, or a survivor or value from outside the cluster.
     """
     roles.require(actor, Role.ANALYST, to="decide about duplicates")
-    org_id, sobject = place
     ids = tuple(sorted({str(to18(one)) for one in record_ids}))
     chosen = {name: str(to18(one)) for name, one in (values or {}).items()}
     survivor = str(to18(survivor_id)) if survivor_id else None
@@ -158,18 +167,46 @@ def decide(
         elsewhere,
     )
     with bridge.session(actor.workspace_id) as session:
-        org = orgs.org_row(session, org_id)
-        rows.keep_decision(session, made, org_id=org_id, sobject=sobject)
-        audit.record(
-            session,
-            actor,
-            "duplicates.decide",
-            subject_kind="org",
-            subject_id=org_id,
-            subject_name=org.name,
-            after={"object": sobject, "decision": decision, "survivor": survivor, "ids": ids},
-        )
+        _keep(session, actor, place, made=made)
     return made
+
+
+def accept(
+    bridge: Orgbridge, actor: Actor, *, log_id: UUID, from_probability: float, count: int
+) -> int:
+    """Keep the suggested record of every open cluster of a search that is likely enough.
+
+    All are kept, or none; what was decided before stays as it is.
+
+    Args:
+        count: how many clusters the person saw.
+
+    Raises:
+        UserError: meanwhile there are more or fewer of them.
+    """
+    roles.require(actor, Role.ANALYST, to="decide about duplicates")
+    found = board(bridge, actor, log_id=log_id)
+    wanted = found.likely(from_probability)
+    if len(wanted) != count:
+        raise UserError(
+            f"By now {len(wanted):,} groups are at least so likely the same, not {count:,}.",
+            state="None was accepted.",
+            next_step="Look at the list again.",
+        )
+    with bridge.session(actor.workspace_id) as session:
+        for cluster in wanted:
+            made = DecisionRow(
+                cluster.key,
+                "keep",
+                str(to18(cluster.suggested)),
+                tuple(sorted(str(to18(one)) for one in cluster.record_ids)),
+                {},
+                actor.name,
+                bridge.clock(),
+                found.elsewhere(cluster),
+            )
+            _keep(session, actor, found.places[0], made=made)
+    return len(wanted)
 
 
 def reopen(bridge: Orgbridge, actor: Actor, place: Place, *, key: str) -> bool:
@@ -295,6 +332,26 @@ def _called(
             continue
         names |= {one: str(row[named]) for one, row in called.items() if row.get(named)}
     return names
+
+
+def _keep(session: Session, actor: Actor, place: Place, *, made: DecisionRow) -> None:
+    org_id, sobject = place
+    org = orgs.org_row(session, org_id)
+    rows.keep_decision(session, made, org_id=org_id, sobject=sobject)
+    audit.record(
+        session,
+        actor,
+        "duplicates.decide",
+        subject_kind="org",
+        subject_id=org_id,
+        subject_name=org.name,
+        after={
+            "object": sobject,
+            "decision": made.decision,
+            "survivor": made.survivor_id,
+            "ids": made.record_ids,
+        },
+    )
 
 
 def _cluster(

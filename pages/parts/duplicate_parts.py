@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from uuid import UUID
 
 import pandas as pd
 import streamlit as st
@@ -20,9 +21,15 @@ METHODS = {
     "exact": "All fields agree exactly",
     "trained": "Trained by Splink (an extra)",
 }
-LEVELS = ("same", "close", "similar", "different")
-#: score from which whole lists of clusters may be accepted at once
-SURE_FROM = 0.97
+#: how alike two values are, as a search tells it: in words, and the colour of the badge
+LEVELS = {
+    "same": ("The same", "blue"),
+    "close": ("Nearly the same", "blue"),
+    "similar": ("Similar", "gray"),
+    "different": ("Different", "orange"),
+}
+#: score, in %, from which groups are accepted at once unless somebody says otherwise
+SURE_FROM = 97
 STATES = {"open": "Open", "decided": "Decided", "not_duplicates": "Not duplicates"}
 COLUMNS = {
     "name": st.column_config.TextColumn("Cluster", pinned=True, width=118),
@@ -140,62 +147,78 @@ def why(cluster: Cluster) -> str:
     likely = (
         "" if cluster.probability is None else f":green-badge[{cluster.probability:.1%} likely] "
     )
-    words = {"same": "blue", "close": "blue", "similar": "gray", "different": "orange"}
-    badges = [
-        f":{words[told['likeness']]}-badge[{escaped(name)} {told['likeness']}]"
-        for name, told in cluster.why.items()
-        if told["likeness"] in words
-    ]
+    badges = []
+    for name, told in cluster.why.items():
+        if told["likeness"] in LEVELS:
+            word, color = LEVELS[told["likeness"]]
+            badges.append(f":{color}-badge[{escaped(name)}: {word.lower()} {told['bits']:+.1f}]")
     return likely + " ".join(badges)
 
 
 def weights(bits: Mapping[str, Sequence[float]]) -> None:
-    """What agreement on each field says, in bits: 10 bits are a thousand to one."""
+    """How much agreement on each field says; 10 points are a thousand to one."""
     if not bits:
         return
     with st.popover("Weights", icon=":material/balance:"):
-        st.caption("Bits for (+) and against (−) being the same; 10 bits are a thousand to one.")
+        st.caption(
+            "What the values of a field say for (+) or against (−) two records being the same. "
+            "Each point doubles the odds; 10 points are a thousand to one. A value that few "
+            "records hold says more than these averages."
+        )
+        words = [word for word, _ in LEVELS.values()]
         lines = [
-            {"Field": name, **dict(zip(LEVELS, (round(one, 1) for one in told), strict=True))}
+            {"Field": name, **dict(zip(words, told, strict=True))}
             for name, told in sorted(bits.items(), key=lambda item: -item[1][0])
         ]
         st.dataframe(
-            pd.DataFrame(lines), hide_index=True, key="duplicates.weights", alt="Match weights"
+            pd.DataFrame(lines),
+            column_config={
+                word: st.column_config.NumberColumn(word, format="%+.1f") for word in words
+            },
+            hide_index=True,
+            key="duplicates.weights",
+            alt="Match weights by field",
         )
 
 
-def sure_button(kept: Sequence[Cluster], board: Board) -> None:
-    """Accepts every sure cluster of the list at once, after a look at their number."""
-    sure = [one for one in kept if (one.probability or 0) >= SURE_FROM]
-    if len(sure) > 1 and st.button(f"Accept {len(sure)} sure ones…", key="duplicates.sure"):
-        sure_dialog(sure, board)
+def sure_button(board: Board, log_id: UUID) -> None:
+    """Accepts every open group that is likely enough at once, after a look at their number."""
+    if not board.likely(0):
+        return
+    sure = figures.count(len(board.likely(SURE_FROM / 100)))
+    if st.button(f"Accept all ≥ {SURE_FROM}% ({sure})…", key="duplicates.sure"):
+        sure_dialog(board, log_id)
 
 
-@st.dialog("Accept the sure ones", icon=":material/done_all:")
-def sure_dialog(sure: Sequence[Cluster], board: Board) -> None:
-    """Keeps one record of every cluster that is sure enough."""
-    place = board.places[0]
+@st.dialog("Accept what is likely enough", icon=":material/done_all:")
+def sure_dialog(board: Board, log_id: UUID) -> None:
+    """Keeps one record of every open group that is at least so likely the same."""
+    lowest = st.number_input(
+        "Likely the same, at least %", 50, 100, SURE_FROM, key="duplicates.sure.from"
+    )
+    share = (SURE_FROM if lowest is None else lowest) / 100
+    number = len(board.likely(share))
     stays = "the first record" if len(board.places) == 1 else f"the record of {board.orgs[1]}"
     st.markdown(
-        f"In **{figures.count(len(sure))}** groups of {escaped(place[1])} that are at least "
-        f"{SURE_FROM:.0%} likely the same, {escaped(stays)} survives. Each can be opened again."
+        f"In **{figures.count(number)}** open groups of {escaped(board.places[0][1])} that are at "
+        f"least {share:.0%} likely the same, {escaped(stays)} survives with its own values. "
+        f"Each can be opened again."
     )
-    ready = confirm.typed(str(len(sure)), key="duplicates.sure.count", what="the number")
-    if not confirm.buttons(f"Accept {len(sure)}", key="duplicates.sure.all", ready=ready):
+    if not number:
+        boxes.empty("No group is so likely", "Take a lower share.")
         return
-    for cluster in sure:
-        if not boxes.acted(
-            duplicates.decide,
-            visit.bridge(),
-            visit.actor(),
-            place,
-            record_ids=cluster.record_ids,
-            decision="keep",
-            survivor_id=cluster.suggested,
-            elsewhere=board.elsewhere(cluster),
-        ):
-            return
-    st.rerun()
+    ready = confirm.typed(str(number), key="duplicates.sure.count", what="the number")
+    if not confirm.buttons(f"Accept {number}", key="duplicates.sure.all", ready=ready):
+        return
+    if boxes.acted(
+        duplicates.accept,
+        visit.bridge(),
+        visit.actor(),
+        log_id=log_id,
+        from_probability=share,
+        count=number,
+    ):
+        st.rerun()
 
 
 def decision_buttons(cluster: Cluster, survivor: str, act: Decide) -> None:
@@ -223,17 +246,37 @@ def decision_buttons(cluster: Cluster, survivor: str, act: Decide) -> None:
 
 
 def csv_of(clusters: Sequence[Cluster]) -> bytes:
-    """Clusters with their members and decisions as CSV."""
-    columns = ("cluster", "record_id", "score", "decision", "survivor_id")
+    """Clusters with their members and decisions as CSV, a line a record.
+
+    ``values_taken`` are the fields whose value the survivor takes from the record.
+    """
+    columns = (
+        "cluster",
+        "record_id",
+        "score",
+        "decision",
+        "survivor_id",
+        "values_taken",
+        "decided_by",
+        "decided_at",
+    )
     lines = (
-        (
-            number,
-            record_id,
-            one.probability,
-            one.decision.decision if one.decision else "",
-            one.decision.survivor_id if one.decision else "",
-        )
+        (number, record_id, one.probability, *_decision(one, record_id))
         for number, one in enumerate(clusters, start=1)
         for record_id in one.record_ids
     )
     return export.csv_bytes(columns, lines)
+
+
+def _decision(cluster: Cluster, record_id: str) -> tuple[str, ...]:
+    made = cluster.decision
+    if made is None:
+        return ("",) * 5
+    taken = ", ".join(name for name, donor in made.values.items() if donor == record_id)
+    return (
+        made.decision,
+        made.survivor_id or "",
+        taken,
+        made.decided_by,
+        made.decided_at.isoformat(),
+    )

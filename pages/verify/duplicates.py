@@ -90,7 +90,7 @@ def result(entry: operations.LogEntry) -> None:
             export.button("duplicates", lambda: duplicate_parts.csv_of(kept), key="duplicates.csv")
             duplicate_parts.weights(found.get("weights", {}))
             if visit.may(Role.ANALYST):
-                duplicate_parts.sure_button(kept, board)
+                duplicate_parts.sure_button(board, entry.id)
     if cluster is not None:
         with right, st.container(border=True):
             duplicate_cluster.draw(cluster, board)

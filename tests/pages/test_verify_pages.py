@@ -11,11 +11,11 @@ from core.bootstrap import Orgbridge
 from core.db import operation_logs, runs
 from core.domain.plan import parse_plan
 from core.domain.roles import Actor, Role
-from core.errors import OrgbridgeError
+from core.errors import OrgbridgeError, UserError
 from core.operations.carrying import carry
 from core.services import duplicates, files, operations, plans
 from core.services.files import Upload
-from pages.parts import count_history, count_parts, duplicate_compare
+from pages.parts import count_history, count_parts, duplicate_compare, duplicate_parts
 from tests.org.scripted_data import ScriptedData, described
 from tests.org.scripted_org import Reply
 
@@ -201,6 +201,56 @@ def test_a_decision_takes_the_cluster_off_the_open_list(
         "003000000000000AAA"
     ]
     assert page.dataframe[0].value["records"].to_list() == [2]
+
+
+def test_all_that_are_likely_enough_are_accepted_at_once_and_exported(
+    opened: Opened, bridge: Orgbridge, actor: Actor, pair: tuple[ScriptedData, ScriptedData]
+) -> None:
+    """What a person decided before stays; a number that is not the list's any more is refused."""
+    source, _ = pair
+    parts = ("bel", "kor", "min", "tas", "vor")
+    names = [f"{a}{b}{c}" for a in parts for b in parts for c in parts]
+    people = [
+        {
+            "Id": f"003{number:012d}AAA",
+            "LastName": name,
+            "Email": f"{name}{at}@x.example",
+            "Phone": str(5550100 + 3700 * at),
+        }
+        for number, (at, name) in enumerate([*enumerate(names), *enumerate(names[:8])])
+    ]
+    others = ({"name": name, "type": "string", "length": 80} for name in ("Email", "Phone"))
+    source.describes = {"Contact": described("Contact", TEXT, *others)}
+    source.rows = {"Contact": people}
+    source.http.on("POST", "/composite/sobjects/Contact", _retrieved(people))
+    entry = operations.launch(
+        bridge, actor, "duplicates", given={"org": "Legacy", "object": "Contact"}
+    )
+    before = duplicates.board(bridge, actor, log_id=entry.id)
+    apart = before.open[0]
+    assert len(before.likely(0.97)) == 8
+    duplicates.decide(
+        bridge, actor, before.places[0], record_ids=apart.record_ids, decision="not_duplicates"
+    )
+    with pytest.raises(UserError, match="By now 7 groups"):
+        duplicates.accept(bridge, actor, log_id=entry.id, from_probability=0.97, count=8)
+
+    page = opened("verify/duplicates.py", role=Role.ANALYST, org="Legacy", object="Contact")
+    page.button(key="duplicates.sure").click().run()
+    assert page.button(key="duplicates.sure.all.act").disabled
+    # here a dialog is open in the run of its button alone
+    page.button(key="duplicates.sure").click()
+    page.text_input(key="duplicates.sure.count").input("7").run()
+    page.button(key="duplicates.sure").click()
+    page.button(key="duplicates.sure.all.act").click().run()
+
+    assert not page.exception and not page.error
+    after = duplicates.board(bridge, actor, log_id=entry.id)
+    made = [one.decision.decision for one in after.clusters if one.decision]
+    assert sorted(made) == ["keep"] * 7 + ["not_duplicates"]
+    told = duplicate_parts.csv_of(after.clusters).decode("utf-8-sig").splitlines()
+    assert len(told) == 17
+    assert sum(",keep,003" in line for line in told) == 14
 
 
 def test_records_of_two_orgs_stand_side_by_side_and_a_decision_is_opened_again(
