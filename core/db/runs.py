@@ -338,18 +338,20 @@ def remember_answer(session: Session, key: str, run_id: UUID) -> None:
 
 
 def events(
-    session: Session, run_id: UUID, *, after: UUID | None, limit: int
+    session: Session, run_id: UUID, *, after: UUID | None, limit: int, newest: bool = False
 ) -> list[dict[str, Any]]:
-    """Lines of the run's story behind one of them, in order."""
+    """Lines of the run's story behind one of them, in order: the first ones, or the newest."""
     found = session.execute(
         text(
-            "SELECT id, at, level, step, message FROM run_event WHERE run_id = :run"
+            "SELECT id, at, level, step, message"  # noqa: S608 - one of two words of ours
+            " FROM run_event WHERE run_id = :run"
             " AND (CAST(:after AS uuid) IS NULL OR id > CAST(:after AS uuid))"
-            " ORDER BY id LIMIT :limit"
+            f" ORDER BY id {'DESC' if newest else 'ASC'} LIMIT :limit"
         ),
         {"run": run_id, "after": after, "limit": limit},
     ).mappings()
-    return [dict(row) for row in found]
+    told = [dict(row) for row in found]
+    return told[::-1] if newest else told
 
 
 def chunks_done(session: Session, run_id: UUID) -> int:

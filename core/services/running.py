@@ -98,12 +98,14 @@ def events(
     *,
     after: UUID | None = None,
     limit: int = 200,
+    newest: bool = False,
 ) -> tuple[EventRow, ...]:
-    """The run's story after one of its lines, in order."""
+    """The run's story after one of its lines, in order; of a long one the first lines, or the
+    newest."""
     roles.require(actor, Role.VIEWER)
     with bridge.session(actor.workspace_id) as session:
         row = runs.run_named(session, name)
-        found = runs.events(session, row.id, after=after, limit=limit)
+        found = runs.events(session, row.id, after=after, limit=limit, newest=newest)
     return tuple(EventRow(**entry) for entry in found)
 
 

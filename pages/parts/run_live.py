@@ -54,8 +54,12 @@ COLUMNS = {
 }
 #: beside the others where lookups stayed blank, which make a step partial without a failed row
 WITH_BLANKS = {
-    "object": st.column_config.TextColumn("Object", width=130),
-    BLANK: tables.rows_column("Blank", width=48, help="Lookups left blank on rows that arrived"),
+    "object": st.column_config.TextColumn("Object", width=122),
+    "done": tables.share_column("Progress", width=62),
+    "written": tables.rows_column("Written", width=58),
+    BLANK: tables.rows_column("Blank", width=46, help="Lookups left blank on rows that arrived"),
+    "rows": tables.rows_column("Rows", width=56),
+    "left": st.column_config.TextColumn("Left", width=52),
 }
 #: while it moves: how fast, and how long still, in place of how long it took
 MOVING_COLUMNS = {

@@ -10,7 +10,17 @@ import streamlit as st
 
 from core.domain.states import FINISHED_RUNS
 from core.services import run_reads, running
-from pages.parts import boxes, export, figures, launch_form, launch_loads, tables, visit, words
+from pages.parts import (
+    boxes,
+    export,
+    figures,
+    launch_form,
+    launch_loads,
+    run_live,
+    tables,
+    visit,
+    words,
+)
 from pages.parts.boxes import escaped
 
 EVENTS_SHOWN = 500
@@ -29,8 +39,10 @@ LOG_COLUMNS = {
 
 
 def log(view: run_reads.RunView) -> None:
-    """The run's story in order, newest last."""
-    found = running.events(visit.bridge(), visit.actor(), view.row.name, limit=EVENTS_SHOWN)
+    """The run's story in order; while the run moves the newest line is on top, in view."""
+    moves = run_live.moves(view.row)
+    here = (visit.bridge(), visit.actor(), view.row.name)
+    found = running.events(*here, limit=EVENTS_SHOWN, newest=True)
     if not found:
         if view.row.status in FINISHED_RUNS:
             boxes.empty("Nothing to tell", "It ended before its first step.")
@@ -56,16 +68,23 @@ def log(view: run_reads.RunView) -> None:
                 "step": figures.object_name(event.step or "", targets.get(event.step or "", "")),
                 "message": event.message,
             }
-            for event in found
+            for event in (reversed(found) if moves else found)
             if wanted in f"{event.step} {event.message}".lower()
         ],
         list(LOG_COLUMNS),
     )
     tables.show(data, LOG_COLUMNS, key="run.log", alt="Log of the run", height=420)
     name = view.row.name
-    export.button(
-        f"log-{name}", lambda: csv_of(name), key="run.log.csv", help="Every event, as CSV"
-    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        export.button(
+            f"log-{name}", lambda: csv_of(name), key="run.log.csv", help="Every event, as CSV"
+        )
+        told = ["newest first while the run goes on"] if moves else []
+        if len(found) == EVENTS_SHOWN:
+            told.insert(0, f"the newest {figures.count(EVENTS_SHOWN)} lines; the CSV holds all")
+        if told:
+            said = " · ".join(told)
+            st.caption(f"{said[:1].upper()}{said[1:]}.")
 
 
 def csv_of(name: str) -> bytes:

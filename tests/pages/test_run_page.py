@@ -487,3 +487,23 @@ def test_a_run_that_is_partial_without_a_failed_row_says_what_stayed_blank_and_w
         ("Account.ParentId", "second_pass", 2),
         ("Account.Status__c", "finally", 1),
     ]
+
+
+_EVENTS = """INSERT INTO run_event (id, run_id, level, message)
+    SELECT lpad(to_hex(n), 32, '0')::uuid, m.id, 'info', 'line ' || n
+    FROM data_migration m, generate_series(1, 501) n"""
+
+
+@pytest.mark.parametrize(("status", "first", "last"), [("Running", 501, 2), ("Partial", 2, 501)])
+def test_the_log_of_a_long_run_shows_its_newest_lines_and_those_first_while_it_moves(
+    bridge: Orgbridge, actor: Actor, opened: Opened, status: str, first: int, last: int
+) -> None:
+    _plant(bridge, actor, status)
+    with bridge.session(actor.workspace_id) as session:
+        session.execute(text(_EVENTS))
+
+    app = opened("migrate/run.py", run=RUN, tab="log")
+
+    shown = app.dataframe[-1].value["message"].tolist()
+    assert (shown[0], shown[-1]) == (f"line {first}", f"line {last}")
+    assert any("newest 500 lines; the CSV holds all" in str(each.value) for each in app.caption)
