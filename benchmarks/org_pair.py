@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,37 +162,62 @@ def _fill(home: Path, rows: int) -> None:
 
 
 def _rows(sobject: str, part: range, roots: int, counts: dict[str, int]) -> pl.DataFrame:
-    made: dict[str, list[str | None]] = {name: [] for name in FIELDS[sobject]}
-    for n in part:
-        for name, cells in made.items():
-            cells.append(_cell(sobject, name, n))
+    frame = pl.DataFrame({"n": pl.int_range(part.start, part.stop, eager=True)})
     own = "Parent.Code__c" if sobject == "Account" else "ReportsTo.Code__c"
-    frame = pl.DataFrame(made, schema=dict.fromkeys(made, pl.String))
+    made = [_column(sobject, name).alias(name) for name in FIELDS[sobject]]
     if part.start >= roots:
-        frame = frame.with_columns(pl.Series(own, [code(sobject, n % roots) for n in part]))
+        made.append(_codes(sobject, pl.col("n") % roots).alias(own))
     if sobject == "Contact":
-        accounts = [code("Account", n * 7 % counts["Account"]) for n in part]
-        frame = frame.with_columns(pl.Series("Account.Code__c", accounts))
-    return frame
+        accounts = pl.col("n") * 7 % counts["Account"]
+        made.append(_codes("Account", accounts).alias("Account.Code__c"))
+    return frame.select(made)
 
 
-def _cell(sobject: str, name: str, n: int) -> str | None:
-    if n % 11 == 3 and name not in ("Name", "LastName", "Code__c", "Active__c"):
-        return None
-    usual = {
-        "Code__c": code(sobject, n), "Name": f"Company {n} & Sons", "LastName": f"Ng-{n}",
-        "FirstName": f"Ann {n % 977}", "Phone": f"+47 {n:08d}", "Email": f"p{n}@sample.example",
-        "Website": f"https://www.example.com/{n}?a=1&b=2", "Title": "Chief, of Staff",
-        "Industry": ("Banking", "Energy", "Food & Beverage")[n % 3],
-        "BillingStreet": f"Street {n % 500}\nFloor {n % 9}", "BillingCity": "Århus",
-        "MailingCity": "São Paulo", "AnnualRevenue": str(n % 10**7 * 13),
-        "NumberOfEmployees": str(n % 5000), "Score__c": f"{n % 99999 - 500}.25",
-        "Since__c": f"20{n % 24:02d}-{n % 12 + 1:02d}-{n % 28 + 1:02d}",
-        "Birthdate": f"19{n % 60 + 40:02d}-{n % 12 + 1:02d}-{n % 28 + 1:02d}",
-        "Seen__c": f"2025-{n % 12 + 1:02d}-{n % 28 + 1:02d}T{n % 24:02d}:00:00.000Z",
-        "Active__c": "true" if n % 2 else "false", "Stage__c": ("New", "Open", "Done")[n % 3],
+def _column(sobject: str, name: str) -> pl.Expr:
+    """The cells of a column by the row's number ``n``; a text where no other kind is asked for."""
+    n = pl.col("n")
+    special = _special(sobject, name)
+    cells = special if special is not None else pl.format("{} {}", _turn(n, _AWKWARD), n)
+    if name in ("Name", "LastName", "Code__c", "Active__c"):
+        return cells
+    return pl.when(n % 11 != 3).then(cells)
+
+
+def _special(sobject: str, name: str) -> pl.Expr | None:
+    n = pl.col("n")
+    day = pl.format("{}-{}", _digits(n % 12 + 1, 2), _digits(n % 28 + 1, 2))
+    made = {
+        "Code__c": _codes(sobject, n), "Name": pl.format("Company {} & Sons", n),
+        "LastName": pl.format("Ng-{}", n), "FirstName": pl.format("Ann {}", n % 977),
+        "Phone": pl.format("+47 {}", _digits(n, 8)),
+        "Email": pl.format("p{}@sample.example", n),
+        "Website": pl.format("https://www.example.com/{}?a=1&b=2", n),
+        "Title": pl.lit("Chief, of Staff"),
+        "Industry": _turn(n, ("Banking", "Energy", "Food & Beverage")),
+        "BillingStreet": pl.format("Street {}\nFloor {}", n % 500, n % 9),
+        "BillingCity": pl.lit("Århus"), "MailingCity": pl.lit("São Paulo"),
+        "AnnualRevenue": (n % 10**7 * 13).cast(pl.String),
+        "NumberOfEmployees": (n % 5000).cast(pl.String),
+        "Score__c": pl.format("{}.25", n % 99999 - 500),
+        "Since__c": pl.format("20{}-{}", _digits(n % 24, 2), day),
+        "Birthdate": pl.format("19{}-{}", _digits(n % 60 + 40, 2), day),
+        "Seen__c": pl.format("2025-{}T{}:00:00.000Z", day, _digits(n % 24, 2)),
+        "Active__c": _turn(n, ("false", "true")), "Stage__c": _turn(n, ("New", "Open", "Done")),
     }  # fmt: skip
-    return usual.get(name) or f"{_AWKWARD[n % len(_AWKWARD)]} {n}"
+    return made.get(name)
+
+
+def _codes(sobject: str, numbers: pl.Expr) -> pl.Expr:
+    return pl.format(f"{sobject[0]}-{{}}", _digits(numbers, 8))
+
+
+def _digits(numbers: pl.Expr, width: int) -> pl.Expr:
+    return numbers.cast(pl.String).str.zfill(width)
+
+
+def _turn(numbers: pl.Expr, texts: Sequence[str]) -> pl.Expr:
+    """One of the texts after the other."""
+    return pl.lit(pl.Series(texts)).gather(numbers % len(texts))
 
 
 def upsert(client: Client, sobject: str, frame: pl.DataFrame) -> None:
