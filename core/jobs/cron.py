@@ -7,15 +7,16 @@ first. A line with ``*`` hours means elapsed time: every such minute that is liv
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from apscheduler.triggers.cron import CronTrigger
 
+from core.domain import rhythm
+from core.domain.rhythm import WEEKDAYS
 from core.errors import UserError
 
-_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 #: a line that never comes (30 February) is found out after this many years
 HORIZON = timedelta(days=5 * 366)
 
@@ -115,6 +116,7 @@ def _trigger(cron: str) -> CronTrigger:
             f"{cron!r} names a day of the month and a weekday.", next_step="Use only one of them."
         )
     try:
+        rhythm.told(cron)  # APScheduler overlooks what stands behind a word, as in last_sun
         return CronTrigger(
             minute=minute,
             hour=hour,
@@ -131,17 +133,8 @@ def _trigger(cron: str) -> CronTrigger:
 
 
 def _weekdays(field: str) -> str:
-    """cron counts weekdays from Sunday = 0 (7 too), APScheduler from Monday: names are safe."""
-    named = re.sub(r"(?<!/)\b[0-7]\b", lambda match: _DAYS[int(match.group())], field.lower())
-    # A range that ends on or wraps over Sunday reads backwards when weeks start on Monday.
-    return ",".join(_unwrapped(part) for part in named.split(","))
-
-
-def _unwrapped(part: str) -> str:
-    span, _, step = part.partition("/")
-    first, dash, last = span.partition("-")
-    week = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-    if not dash or first not in week or last not in week or week.index(first) <= week.index(last):
-        return part
-    days = week[week.index(first) :] + week[: week.index(last) + 1]
-    return ",".join(days[:: int(step)] if step.isdigit() and int(step) else days)
+    """cron counts weekdays from Sunday = 0 (7 too), APScheduler from Monday: names are safe. Steps
+    count from Sunday as well, and a range may wrap over it."""
+    if field == "*":
+        return field
+    return ",".join(_DAYS[value] for value in rhythm.expanded(field, 0, 7, names=WEEKDAYS).values)

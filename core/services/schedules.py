@@ -17,7 +17,7 @@ from core.db import orgs as org_rows
 from core.db import plans as plan_rows
 from core.db import schedules as rows
 from core.db.schedules import FiringRow, ScheduleRow
-from core.domain import names
+from core.domain import names, rhythm
 from core.domain.roles import SCHEDULE_ACTOR, Actor, Role
 from core.errors import OrgbridgeError, UserError
 from core.jobs import cron
@@ -273,41 +273,15 @@ def _launch_operation(
 
 
 def words(cron_line: str, time_zone: str) -> str:
-    """A rhythm as people say it; the line itself where no sentence is short enough.
+    """A rhythm as people say it, with the zone whose clock it follows.
 
     >>> words("30 2 * * *", "Europe/Berlin")
     'Every day at 02:30 (Europe/Berlin)'
-    >>> words("0 6 * * 1-5", "UTC")
-    'Monday to Friday at 06:00 (UTC)'
-    >>> words("*/15 * * * *", "UTC")
-    'Every 15 minutes (UTC)'
     """
-    minute, hour, day, month, weekday = cron_line.split()
-    zone = f" ({time_zone})"
-    if minute.startswith("*/") and (hour, day, month, weekday) == ("*",) * 4:
-        return f"Every {minute[2:]} minutes{zone}"
-    if minute.isdigit() and (hour, day, month, weekday) == ("*",) * 4:
-        return f"Every hour at minute {minute}{zone}"
-    if not (minute.isdigit() and hour.isdigit() and month == "*"):
-        return f"{cron_line}{zone}"
-    at = f" at {int(hour):02d}:{int(minute):02d}{zone}"
-    if day == "*":
-        return (_DAYS.get(weekday) or f"On weekdays {weekday}") + at
-    return f"On day {day} of every month{at}" if day.isdigit() else f"{cron_line}{zone}"
-
-
-_DAYS = {
-    "*": "Every day",
-    "1-5": "Monday to Friday",
-    "0": "Every Sunday",
-    "7": "Every Sunday",
-    "1": "Every Monday",
-    "2": "Every Tuesday",
-    "3": "Every Wednesday",
-    "4": "Every Thursday",
-    "5": "Every Friday",
-    "6": "Every Saturday",
-}
+    try:
+        return f"{rhythm.told(cron_line)} ({time_zone})"
+    except ValueError:  # kept before such lines were refused
+        return f"{cron_line} ({time_zone})"
 
 
 def _view(session: Session, row: ScheduleRow, now: dt.datetime) -> ScheduleView:
