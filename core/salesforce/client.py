@@ -68,6 +68,8 @@ class OrgClient:
         self._session = Session(credentials, renew, on_token=on_token, guard=guard)
         self._cache = cache or MemoryCache()
         self._identity_lock = threading.Lock()
+        #: rows of a scope as last counted: a large one is read by a job without a look at it first
+        self._counted: dict[tuple[str, bool], int] = {}
         self.wire = Wire(
             self._session, sleep=sleep, policy=policy, timeouts=timeouts, trusted_ca=trusted_ca
         )
@@ -154,7 +156,11 @@ class OrgClient:
 
     def counts(self, soqls: Sequence[str], *, all_rows: bool = False) -> list[int | OrgbridgeError]:
         """Many counts, 25 to a request; an error stands where one was refused."""
-        return queries.counts(self.wire, self.api, soqls, all_rows=all_rows)
+        found = queries.counts(self.wire, self.api, soqls, all_rows=all_rows)
+        for soql, answer in zip(soqls, found, strict=True):
+            if isinstance(answer, int):
+                self._counted[queries.scope_of(soql), all_rows] = answer
+        return found
 
     def query_frames(
         self,
@@ -168,7 +174,8 @@ class OrgClient:
         """Rows as frames of text (dotted columns as written, null for blank); none for no rows.
 
         Args:
-            api: ``bulk``, ``rest``, or ``auto``: REST up to 10,000 rows and for what bulk refuses.
+            api: ``bulk``, ``rest``, or ``auto``: REST up to 10,000 rows and for what bulk refuses;
+                what was counted as larger before goes by bulk at once.
             beat: called while a job is awaited; what it raises ends the waiting.
 
         Cost: REST one call per 2,000 rows; bulk about five, polls and one per page.
@@ -177,8 +184,11 @@ class OrgClient:
         if api == "bulk":
             yield from bulk()
             return
-        first = queries.first_page(self.wire, self.api, soql, all_rows=all_rows, exact=True)
-        large = int(first["totalSize"]) >= BULK_FROM_ROWS
+        ask = partial(queries.first_page, self.wire, self.api, soql, all_rows=all_rows, exact=True)
+        counted = self._counted.get((queries.scope_of(soql), all_rows), 0)
+        known = api == "auto" and counted >= BULK_FROM_ROWS
+        first = None if known else ask()
+        large = first is None or int(first["totalSize"]) >= BULK_FROM_ROWS
         if api == "auto" and large and queries.is_bulk_fit(soql):
             try:
                 yield from bulk()
@@ -186,7 +196,7 @@ class OrgClient:
             except RefusedError as exc:
                 if not faults.is_not_for_bulk(exc):
                     raise
-        yield from queries.rest_frames(self.wire, first, soql)
+        yield from queries.rest_frames(self.wire, first or ask(), soql)
 
     def create_records(
         self,

@@ -87,6 +87,13 @@ def from_object(soql: str) -> str:
     return found.group(2) if found else ""
 
 
+def scope_of(soql: str) -> str:
+    """Where a query reads and which rows, spaces and parentheses aside: a hint, no proof."""
+    found = _SELECT.match(soql)
+    tail = soql[found.start(2) :] if found else soql
+    return " ".join(re.sub(r"[()]", " ", tail).split())
+
+
 def is_bulk_fit(soql: str) -> bool:
     """Whether the query has only what Bulk API 2.0 queries take."""
     if from_object(soql) in NOT_BULK_QUERYABLE:

@@ -278,6 +278,21 @@ def test_large_sets_go_as_a_job(org: ScriptedOrg, client: OrgClient) -> None:
     assert frame["Owner.Name"].to_list() == ["6"]
 
 
+def test_what_was_counted_as_large_goes_as_a_job_at_once(
+    org: ScriptedOrg, client: OrgClient
+) -> None:
+    """The first page of a REST query would be read and thrown away."""
+    counted = {"results": [{"statusCode": 200, "result": {"totalSize": 10_000, "done": True}}]}
+    org.on("POST", "/composite/batch", Reply(body=counted))
+    query_org(org, (b"a,b,c,d,e,f\n1,2,3,4,5,6\n", "null"))
+
+    client.counts(["SELECT COUNT() FROM Contact WHERE Name != null"])
+    (frame,) = client.query_frames(f"{SOQL} WHERE (Name != null)")
+
+    assert frame["Owner.Name"].to_list() == ["6"]
+    assert not org.requests(r"/query\?")
+
+
 def test_what_bulk_refuses_is_read_over_rest(org: ScriptedOrg, client: OrgClient) -> None:
     org.on("GET", r"/query\?", rest_page(10_000))
     refusal = "Entity 'Contact' is not supported by the Bulk API."
