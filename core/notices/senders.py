@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from core.errors import TransientError, UserError
 from core.notices.guard import guarded, is_private_name, private_address
+from core.notices.reasons import listening
 from core.secret import Secret
 
 log = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ class NullSender:
 
 @dataclass(frozen=True, slots=True)
 class AppriseSender:
-    """Delivers by Apprise; nothing of the address reaches a message or a log.
+    """Delivers by Apprise; of the address only a recipient that was refused reaches a message.
 
     Redirects are not followed, and nothing is sent into the private network but to `allowed` hosts.
     """
@@ -80,11 +81,11 @@ class AppriseSender:
                 "The address of this rule cannot be used.",
                 next_step="Enter it again on the Notifications page.",
             )
-        with guarded(self.allowed):
+        with guarded(self.allowed), listening() as heard:
             # bell.notify would send from threads of its own, out of the guard's sight
             is_sent = all(service.notify(title=title, body=body) for service in bell)
         if not is_sent:
-            raise TransientError("The service did not take the message.")
+            raise TransientError(heard.reason())
 
 
 def checked_address(channel: str, address: Secret, *, allowed: tuple[str, ...] = ()) -> Secret:
