@@ -1,4 +1,5 @@
-"""What people may call things: one limit for every name, told before anything is kept."""
+"""What things are called: one limit for every name that people give, told before anything is kept;
+an object of a plan as people know it."""
 
 from __future__ import annotations
 
@@ -22,3 +23,13 @@ def fitting(name: str, *, of: str) -> str:
         told = f"{of}'s name has at most {NAME_MAX_CHARS} characters."
         raise UserError(told, state="Nothing was saved.", next_step="Write a shorter one.")
     return kept
+
+
+def object_name(mapping: str, target: str) -> str:
+    """An object of a plan as people know it: by the org's own spelling, unless it has a name of its
+    own in the plan.
+
+    >>> object_name("invoice__c", "Invoice__c"), object_name("partners", "Account")
+    ('Invoice__c', 'partners')
+    """
+    return target if mapping.lower() == target.lower() else mapping

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+from core.domain.names import object_name
 from core.domain.normalise import Difference
 
 #: what became of rows; read is their sum (rule 6.1)
@@ -95,9 +96,8 @@ class ObjectProof:
 
     @property
     def told(self) -> str:
-        """As people know it: by the org's own spelling, unless it has a name of its own in the
-        plan."""
-        return self.target if self.name.lower() == self.target.lower() else self.name
+        """As people know it."""
+        return object_name(self.name, self.target)
 
     @property
     def adds_up(self) -> bool:

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from core.access import audit, roles
 from core.db import orgs, runs
+from core.domain.names import object_name
 from core.domain.plan import ObjectMapping, Operation, Plan
 from core.domain.roles import Actor, Role
 from core.domain.states import FINISHED_RUNS, RunState
@@ -404,18 +405,13 @@ def _defer(session: Any, actor: Actor, run_id: UUID, target: str, request: Launc
     )
 
 
-def _known_as(entry: ObjectMapping) -> str:
-    """By the org's own spelling, unless it has a name of its own in the plan."""
-    return entry.target if entry.name.lower() == entry.target.lower() else entry.name
-
-
 def _approval_facts(plan: Plan, request: LaunchRequest, *, rows: int) -> dict[str, Any]:
     """What an approver has to know, as far as the launch knows it."""
     chosen = request.chosen(plan)
     facts: dict[str, Any] = {
         "rows": rows,
-        "objects": [_known_as(entry) for entry in chosen],
-        "deletes": [_known_as(entry) for entry in chosen if entry.operation.is_delete],
+        "objects": [object_name(one.name, one.target) for one in chosen],
+        "deletes": [object_name(one.name, one.target) for one in chosen if one.operation.is_delete],
         "email": request.email_answer,
         "keep_undo": request.keep_undo,
     }

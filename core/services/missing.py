@@ -9,6 +9,7 @@ import polars as pl
 
 from core.access import roles
 from core.domain.csv import people_csv
+from core.domain.names import object_name
 from core.domain.roles import Role
 from core.errors import ConflictError, UserError
 from core.operations.carrying import BridgeContext
@@ -71,23 +72,25 @@ def launch(
     """
     roles.require(actor, Role.ANALYST, to="launch")
     found = rows(bridge, actor, plan=plan, mapping=mapping)
+    shown = plans.plan(bridge, actor, name=plan)
+    entry = next(one for one in shown.plan.objects if one.name == mapping)
+    told = object_name(entry.name, entry.target)
     wanted = found.filter(pl.col("reason").is_in([str(one) for one in reasons]))
     if wanted.is_empty():
         raise ConflictError(
-            f"No row of {mapping} is missing for these reasons.", state="Nothing was launched."
+            f"No row of {told} is missing for these reasons.", state="Nothing was launched."
         )
     if wanted.height > ROWS_MAX:
         raise UserError(
             f"{wanted.height:,} rows are missing; at most {ROWS_MAX:,} are launched by name.",
             state="Nothing was launched.",
-            next_step=f"Run the plan with only {mapping}: rows that are there stay as they are.",
+            next_step=f"Run the plan with only {told}: rows that are there stay as they are.",
         )
     request = launching.LaunchRequest(
         mode="retry",
         only=(mapping,),
         confirm=confirm,
-        reason=reason or f"{wanted.height:,} missing rows of {mapping}",
+        reason=reason or f"{wanted.height:,} missing rows of {told}",
         extra={"rows": {mapping: wanted["source_id"].to_list()}},
     )
-    plan_id = plans.plan(bridge, actor, name=plan).row.id
-    return launching.make_run(bridge, actor, plan_id, request, enqueue=enqueue)
+    return launching.make_run(bridge, actor, shown.row.id, request, enqueue=enqueue)

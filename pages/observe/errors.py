@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
 import streamlit as st
 
 from core.services import logs
-from pages.parts import boxes, choice, error_card, error_reads, export, rows, tables, words
+from pages.parts import boxes, choice, error_card, error_reads, export, figures, rows, tables, words
 
 COLUMNS = {
     "count": tables.rows_column("Rows", width=58),
@@ -52,13 +53,13 @@ def draw() -> None:
             lambda: export.csv_bytes(list(data.columns), data.itertuples(index=False)),
             key="errors.csv",
         )
+    counts = Counter(group.state for group in found) | Counter(all=len(found))
+    labels = {"all": "All"} | {name: word.label for name, word in error_card.STATES.items()}
     shown = choice.segmented(
         "State",
-        ["all", *error_card.STATES],
+        list(labels),
         default="all",
-        format_func=lambda name: (
-            error_card.STATES[name].label if name in error_card.STATES else "All"
-        ),
+        format_func=lambda name: f"{labels[name]} {figures.count(counts[name])}",
         key="error_state",
         label_visibility="collapsed",
     )

@@ -7,12 +7,16 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 
+from core.domain import names
+
 MISSING = "—"
 #: from what to what, in tables and captions
 ARROW = "→"
 DAYS_A_WEEK = 7
 #: letters of a run's name that a table has room for
 RUN_NAME_SHOWN = 23
+#: an object of a plan as people know it
+object_name = names.object_name
 
 
 def count(rows: int | None) -> str:
@@ -49,16 +53,6 @@ def size(number: int) -> str:
 def share(part: int, whole: int) -> float:
     """Part of a whole in per cent, 0–100; nothing of nothing is 0."""
     return 100 * part / whole if whole else 0.0
-
-
-def object_name(mapping: str, target: str) -> str:
-    """An object of a plan as people know it: by the org's own spelling, unless it has a name of its
-    own in the plan.
-
-    >>> object_name("invoice__c", "Invoice__c"), object_name("partners", "Account")
-    ('Invoice__c', 'partners')
-    """
-    return target if mapping.lower() == target.lower() else mapping
 
 
 def percent(part: int, whole: int) -> str:

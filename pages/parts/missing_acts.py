@@ -46,7 +46,7 @@ def buttons(plan: str, row: Mapping[str, Any], *, is_told: bool) -> bool:
             if st.button(
                 "Migrate missing rows…", icon=":material/rocket_launch:", key="counts.launch"
             ):
-                launch_dialog(plan, name)
+                launch_dialog(plan, name, told=count_parts.label(row))
     return wanted
 
 
@@ -58,8 +58,12 @@ def to_list(plan: str, name: str, listed: Collection[str]) -> list[str]:
 
 
 @st.dialog("Migrate missing rows", icon=":material/rocket_launch:")
-def launch_dialog(plan: str, mapping: str) -> None:
-    """A run of the missing rows of one object, for the reasons that are chosen."""
+def launch_dialog(plan: str, mapping: str, *, told: str) -> None:
+    """A run of the missing rows of one object, for the reasons that are chosen.
+
+    Args:
+        told: the object as people know it.
+    """
     target_name = plans.plan(visit.bridge(), visit.actor(), name=plan).plan.target
     cards = orgs.orgs(visit.bridge(), visit.actor())
     target = next((one for one in cards if one.name == target_name), None)
@@ -67,7 +71,7 @@ def launch_dialog(plan: str, mapping: str) -> None:
         boxes.empty("The target is not connected", "Connect it under Orgs first.")
         return
     st.markdown(
-        f"Rows of **{escaped(mapping)}** that are not in "
+        f"Rows of **{escaped(told)}** that are not in "
         f"{words.org_badge(target.name, target.environment)}, by reason:"
     )
     chosen = st.multiselect(

@@ -384,8 +384,10 @@ def test_missing_rows_are_listed_launched_and_followed_over_time(
     named = [one.value for one in page.dataframe if "said" in one.value.columns]
     assert [one["name"].to_list() for one in named] == [["L0", "L1", "L0", "L1"]]
     dialog = drawn(
-        "from pages.parts import missing_acts\nmissing_acts.launch_dialog('p', 'contact')"
+        "from pages.parts import missing_acts\n"
+        "missing_acts.launch_dialog('p', 'contact', told='Contact')"
     )
+    assert "Rows of **Contact** that" in dialog.markdown[0].value
     dialog.button(key="counts.launch.do.act").click().run()
 
     assert not dialog.error
