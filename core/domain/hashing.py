@@ -22,7 +22,8 @@ HASH_VERSION = "1"
 
 _MARK = "\x1f"
 _ESCAPE = "\x1e"
-_CR = ord("\r")
+#: bytes that are looked through at once: what is made of them stays near the processor
+_BLOCK_BYTES = 1 << 18
 
 
 def row_hashes(frame: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
@@ -57,12 +58,11 @@ def _row_texts(values: pl.DataFrame) -> pl.Series:
     """
     joined = pl.concat_str(pl.all(), separator=_MARK).alias("hash")
     texts = values.select(joined)["hash"]
-    raw = _bytes(texts)
-    if (raw == _CR).any():
+    returns, marks, escapes = _occurrences(texts, "\r", _MARK, _ESCAPE)
+    if returns:
         values = values.select(pl.all().str.replace_all("\r\n?", "\n"))
         texts = values.select(joined)["hash"]
-        raw = _bytes(texts)
-    if not _has_marks(raw, between=values.width - 1, rows=len(texts)):
+    if marks == (values.width - 1) * len(texts) and not escapes:
         return texts
     odd = (texts.str.count_matches(_MARK, literal=True) != values.width - 1) | texts.str.contains(
         _ESCAPE, literal=True
@@ -75,16 +75,17 @@ def _row_texts(values: pl.DataFrame) -> pl.Series:
     return texts.scatter(odd.arg_true(), escaped.select(joined)["hash"])
 
 
-def _bytes(texts: pl.Series) -> npt.NDArray[np.uint8]:
-    """All texts end to end, not copied."""
+def _occurrences(texts: pl.Series, *characters: str) -> list[int]:
+    """How often these characters of one byte stand in all texts together: one look over the bytes,
+    since values hardly hold them."""
     content = texts.to_arrow(compat_level=pl.CompatLevel.oldest()).buffers()[2]
-    return np.frombuffer(content or b"", dtype=np.uint8)
-
-
-def _has_marks(raw: npt.NDArray[np.uint8], *, between: int, rows: int) -> bool:
-    """Whether values hold a mark of their own: one look over all bytes, since they hardly do."""
-    marks = int(np.count_nonzero(raw == ord(_MARK)))
-    return marks != between * rows or bool((raw == ord(_ESCAPE)).any())
+    raw: npt.NDArray[np.uint8] = np.frombuffer(content or b"", dtype=np.uint8)
+    found = [0] * len(characters)
+    for start in range(0, len(raw), _BLOCK_BYTES):
+        block = raw[start : start + _BLOCK_BYTES]
+        for at, character in enumerate(characters):
+            found[at] += int(np.count_nonzero(block == ord(character)))
+    return found
 
 
 def _value_hashes(values: pl.Series) -> pl.Series:
