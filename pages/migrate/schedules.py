@@ -20,14 +20,14 @@ from pages.parts import (
 )
 
 COLUMNS = {
-    "name": st.column_config.TextColumn("Schedule", pinned=True, width=180),
-    "what": st.column_config.TextColumn("What", width=200),
-    "rhythm": st.column_config.TextColumn("When", width=210),
-    "next": st.column_config.DatetimeColumn("Next", format="distance", width=120),
-    "last": words.pills("Last result", schedule_acts.OUTCOMES.values(), width=130),
+    "name": st.column_config.TextColumn("Schedule", pinned=True, width=165),
+    "what": st.column_config.TextColumn("What", width=175),
+    "rhythm": st.column_config.TextColumn("When", width=215),
+    "next": st.column_config.DatetimeColumn("Next", format="distance", width=112),
+    "last": words.pills("Last result", schedule_acts.OUTCOMES.values(), width=105),
     "strip": st.column_config.BarChartColumn(
         "Last 30",
-        width=120,
+        width=110,
         y_min=0,
         y_max=max(schedule_acts.HEIGHTS.values()),
         help="One bar a firing, the newest at the right: full is succeeded, half is partial or "
@@ -36,7 +36,7 @@ COLUMNS = {
     "state": words.pills(
         "State",
         [words.Word("On", "green", ""), words.Word("Off", "gray", ""), words.STATUSES["late"]],
-        width=90,
+        width=65,
     ),
 }
 

@@ -141,7 +141,10 @@ def confirmation(plan_id: UUID | None, mode: str) -> tuple[bool, Confirmation]:
 def next_words(moment: datetime, zone: str) -> str:
     """A due time as its own zone's clock shows it: Sun 28 Mar 2027 03:30 (Europe/Berlin)."""
     there = moment.astimezone(ZoneInfo(zone))
-    return f"{there:%a} {there.day} {there:%b %Y %H:%M} ({zone})"
+    midnight = there.replace(hour=0, minute=0, fold=0)
+    changed = there.utcoffset() != midnight.utcoffset()
+    note = " · the clocks change that night" if changed else ""
+    return f"{there:%a} {there.day} {there:%b %Y %H:%M} ({zone}){note}"
 
 
 def _operation(

@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 from core.bootstrap import Orgbridge
 from core.domain.roles import Actor, Role
 from core.services import schedules
+from pages.parts import schedule_form
 
 Opened = Callable[..., AppTest]
 DRAWER = """
@@ -81,3 +82,15 @@ def test_the_list_shows_what_became_of_the_last_firings(
 
     assert listed["last"].to_list() == [["Refused"]]
     assert [list(each) for each in listed["strip"]] == [[0] * 26 + [4, 4, 0, 1]]
+
+
+def test_a_time_that_the_clocks_moved_says_so() -> None:
+    """02:30 does not exist on that day; on the days around it nothing is to be said."""
+    after = dt.datetime(2027, 3, 26, 12, tzinfo=dt.UTC)
+    times = schedules.preview("30 2 * * *", "Europe/Berlin", after=after)
+
+    assert [schedule_form.next_words(each, "Europe/Berlin") for each in times[:3]] == [
+        "Sat 27 Mar 2027 02:30 (Europe/Berlin)",
+        "Sun 28 Mar 2027 03:30 (Europe/Berlin) · the clocks change that night",
+        "Mon 29 Mar 2027 02:30 (Europe/Berlin)",
+    ]
