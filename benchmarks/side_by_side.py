@@ -39,8 +39,8 @@ KEPT = HOME / "side_by_side.json"
 MARK = "## Side by side"
 NEXT = "\n## "
 ROUNDS = ("empty target", "again, unchanged", "1 % changed")
-COLUMNS = ("tool", "round", "wall s", "CPU s", "x", "of it database", "of it before-images",
-           "peak MB", "calls", "orgs' CPU s", "load", "remark")  # fmt: skip
+COLUMNS = ("tool", "round", "wall s", "x", "CPU s", "x", "of it database", "of it before-images",
+           "peak MB", "calls", "orgs' CPU s", "of wall", "load", "remark")  # fmt: skip
 #: name on the command line → how the tool is made
 TOOLS: dict[str, Callable[[OrgUnderTest, OrgUnderTest, Path], Tool]] = {
     "ours": rivals.ours,
@@ -163,11 +163,13 @@ def table(known: Sequence[Measured]) -> Iterator[str]:
     """Markdown: one table per size; ratios say how many times more than ours."""
     cores = os.cpu_count()
     yield f"{MARK}\n`python -m benchmarks.side_by_side`: the same rows and orgs, {cores} cores."
-    yield "CPU is of the tool's whole tree of processes, its database included; `x` is its ratio to"
-    yield "ours in the same round. Before-images are kept by ours alone, of rows that were there"
-    yield "and are changed (time of the threads that keep them). Peak is the sum of the tree's"
-    yield "physical memory (PSS). Load is the machine's in the last minute: ratios between rounds"
-    yield "of unlike load say little."
+    yield "CPU is of the tool's whole tree of processes, its database included; `x` is the ratio of"
+    yield "the figure before it to ours in the same round. `of wall` is the orgs' CPU as a share of"
+    yield "the wall time, in which they work mostly while the tool waits. Before-images are kept"
+    yield "by ours alone, of rows that were there and are changed (time of the threads that do)."
+    yield "Peak is the sum of the tree's physical memory (PSS). Load is the machine's in the last"
+    yield "minute: ratios between rounds of unlike load say little. The tools run one after the"
+    yield "other, each against a fresh pair of orgs, never at the same time."
     yield "CumulusCI goes by REST, 200 rows a call: its Bulk mode loads by jobs of Bulk API 1.0, of"
     yield "which practice orgs answer queries only (what SFDMU reads by)."
     for rows in sorted({one.rows for one in known}):
@@ -178,14 +180,40 @@ def table(known: Sequence[Measured]) -> Iterator[str]:
         for one in known:
             if one.rows == rows:
                 yield _cells(one, ours.get(one.round))
+    yield from _own_ratios([one for one in known if one.tool == "ours" and not one.remark])
+
+
+def _own_ratios(ours: Sequence[Measured]) -> Iterator[str]:
+    """What is asked of ours beside itself: unchanged against first, and memory as rows grow."""
+    first, again = ({m.rows: m for m in ours if m.round == what} for what in ROUNDS[:2])
+    if first:
+        yield "\n### Ours beside itself\n"
+    for rows in sorted(first.keys() & again.keys()):
+        wall, cpu = (
+            _ratio(getattr(again[rows], name), getattr(first[rows], name), "{:.0%}")
+            for name in ("wall_s", "cpu_s")
+        )
+        yield f"- {rows:,} rows again, unchanged: {wall} of the first run's wall, {cpu} of its CPU."
+    largest = max(first, default=0)
+    if largest > SIZES[-1] in first:
+        more = _ratio(first[largest].peak_mb, first[SIZES[-1]].peak_mb, "{:.2f}")
+        yield f"- Peak of {largest:,} rows, id map included: {more} times that of {SIZES[-1]:,}."
+
+
+def _ratio(figure: float, base: float, shape: str) -> str:
+    return shape.format(figure / base) if figure and base else ""
 
 
 def _cells(one: Measured, ours: Measured | None) -> str:
-    ratio = f"{one.cpu_s / ours.cpu_s:.1f}" if ours and ours.cpu_s and one.cpu_s else ""
+    ratios = [
+        _ratio(getattr(one, name), getattr(ours, name, 0.0), "{:.1f}")
+        for name in ("wall_s", "cpu_s")
+    ]
     cells: list[Any] = [
-        one.name, one.round, f"{one.wall_s:.1f}", f"{one.cpu_s:.1f}", ratio,
+        one.name, one.round, f"{one.wall_s:.1f}", ratios[0], f"{one.cpu_s:.1f}", ratios[1],
         f"{one.database_s:.1f}", f"{one.before_s:.2f}", f"{one.peak_mb:,.0f}", one.calls,
-        f"{one.orgs_cpu_s:.1f}", one.load, one.remark.replace("\n", " ").replace("|", "/"),
+        f"{one.orgs_cpu_s:.1f}", _ratio(one.orgs_cpu_s, one.wall_s, "{:.0%}"), one.load,
+        one.remark.replace("\n", " ").replace("|", "/"),
     ]  # fmt: skip
     return f"| {' | '.join(str(cell) for cell in cells)} |"
 
