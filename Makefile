@@ -18,7 +18,7 @@ run: setup  ## start the app; its address and, the first time, a code for the fi
 	$(PY) app.py
 
 test: setup .venv/s3server/ready  ## run every test (JOBS=2 processes side by side)
-	$(PY) -m pytest -n $(JOBS) --dist loadscope
+	$(PY) -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder
 
 check: setup  ## format, lint, types, rooms, schema equals models
 	$(PY) -m ruff format --check .

@@ -31,7 +31,8 @@ from core.secret import Secret
 
 pytest_plugins = ["tests.costs", "tests.orgs", "tests.s3server"]
 
-PROJECT = Path(__file__).resolve().parent.parent
+TESTS = Path(__file__).resolve().parent
+PROJECT = TESTS.parent
 FIXTURES = PROJECT.parent / "shared" / "fixtures"
 TEMPLATE = "orgbridge_template"
 #: a Fernet key that only tests use
@@ -44,8 +45,11 @@ _SCRUBBED = (
     "HTTP_PROXY",
     "HTTPS_PROXY",
     "ALL_PROXY",
+    "PYTHONDONTWRITEBYTECODE",  # a hundred processes that tests start would compile the same files
 )
 _SHARED_HOME = "TESTS_SHARED_HOME"
+#: folders of tests, those with the longest files first
+_LONGEST_FIRST = ("browser", "real", "app", "org", "pages", "db", "rooms", "unit")
 _numbers = itertools.count(1)
 
 
@@ -60,6 +64,14 @@ def pytest_configure(config: pytest.Config) -> None:
         home = Path(tempfile.mkdtemp(prefix="orgbridge-tests-"))
         home.chmod(0o711)
         os.environ[_SHARED_HOME] = str(home)  # xdist's workers inherit it
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first, so that no process has work when the others have none left.
+
+    Within a folder the order stays random, as pytest-randomly made it.
+    """
+    items.sort(key=lambda item: _LONGEST_FIRST.index(item.path.relative_to(TESTS).parts[0]))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -13,12 +13,11 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import signal
-import subprocess
-import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -26,10 +25,14 @@ from urllib.parse import quote
 import pytest
 import urllib3
 
+from orgsim.__main__ import main as orgsim
+from tests.forks import CONTEXT
+
 PROJECT = Path(__file__).resolve().parent.parent
 #: The API version that helpers speak; other versions by their full path.
 VERSION = "62.0"
 READY_WITHIN_S = 120.0
+STOPPED_WITHIN_S = 60.0
 #: Bulk jobs take no pauses in tests unless a test asks for them.
 _QUICK = {"bulk_queue_delay_s": 0, "bulk_batch_delay_s": 0}
 
@@ -52,21 +55,19 @@ class PracticeOrg:
     url: str = ""
     organization_id: str = ""
     access_token: str = ""
-    process: subprocess.Popen[str] | None = None
+    process: BaseProcess | None = None
     #: ids that `rows` leaves out: what other tests made in a shared org
     ignored: set[str] = field(default_factory=set)
     http: urllib3.PoolManager = field(default_factory=lambda: urllib3.PoolManager(retries=False))
 
     def start(self) -> None:
         """Start the process and wait until it says that it is ready."""
-        command = [sys.executable, "-m", "orgsim", "serve", "--home", str(self.home), "--port", "0"]
+        given = ["serve", "--home", str(self.home.absolute()), "--port", "0", *self.arguments]
         ready = self.home / "ready.json"
         ready.unlink(missing_ok=True)
-        with (self.home / "stderr.txt").open("a") as log:
-            self.process = subprocess.Popen(
-                [*command, *self.arguments], cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=log,
-                text=True, env={**os.environ, "PYTHONWARNINGS": "default"},
-            )  # fmt: skip
+        self.process = CONTEXT.Process(target=_serve, args=(given, self.home / "stderr.txt"))
+        self.process.daemon = True
+        self.process.start()
         wait_for(lambda: ready.exists() or self._died(), READY_WITHIN_S)
         said = json.loads(ready.read_text())
         self.url, self.organization_id = said["url"], said["organization_id"]
@@ -75,15 +76,16 @@ class PracticeOrg:
     def kill(self) -> None:
         """End the process as a power cut would (SIGKILL)."""
         if self.process is not None:
-            self.process.send_signal(signal.SIGKILL)
-            self.process.wait()
+            self.process.kill()
+            self.process.join()
             self.process = None
 
     def stop(self) -> None:
         """End the process politely (SIGTERM)."""
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(timeout=20)
+            self.process.join(timeout=STOPPED_WITHIN_S)
+            assert self.process.exitcode is not None, "the practice org does not stop"
             self.process = None
 
     def request(
@@ -169,9 +171,9 @@ class PracticeOrg:
         return last
 
     def _died(self) -> bool:
-        if self.process is not None and self.process.poll() is not None:
+        if self.process is not None and self.process.exitcode is not None:
             log = (self.home / "stderr.txt").read_text()[-4000:]
-            raise AssertionError(f"the practice org ended with {self.process.returncode}:\n{log}")
+            raise AssertionError(f"the practice org ended with {self.process.exitcode}:\n{log}")
         return False
 
 
@@ -193,6 +195,15 @@ def wait_for(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
             return
         assert time.monotonic() < deadline, f"not within {timeout_s} s"
         time.sleep(min(0.01 * 1.3**attempt, 0.2))  # the pace of the waiting, not of the test
+
+
+def _serve(arguments: list[str], log: Path) -> None:
+    """What ``python -m orgsim`` does, in a process that has imported it."""
+    with Path(os.devnull).open("w") as nowhere, log.open("a") as said:
+        os.dup2(nowhere.fileno(), 1)
+        os.dup2(said.fileno(), 2)
+    warnings.simplefilter("default")
+    orgsim(arguments)
 
 
 def _schema_arguments(folder: Path, schema: str | Path | None, seed: str | None) -> list[str]:

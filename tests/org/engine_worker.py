@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from uuid import UUID
@@ -13,17 +12,14 @@ from core.config import Settings
 from core.errors import OrgbridgeError
 from core.migration import run as engine
 from core.secret import Secret
-
-#: forked from a server that has everything imported: a start takes a tenth of a second
-_CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["core.migration.run", "core.bootstrap", "core.access.connections"])
+from tests.forks import CONTEXT
 
 
 def start_worker(settings: Settings, workspace_id: UUID, run_id: UUID) -> BaseProcess:
     """Begins to carry a run in a process of its own."""
     key = settings.key.reveal() if settings.key else ""
     plain = (settings.database_url or "", settings.home, key)
-    worker = _CONTEXT.Process(target=_carry, args=(plain, workspace_id, run_id), daemon=True)
+    worker = CONTEXT.Process(target=_carry, args=(plain, workspace_id, run_id), daemon=True)
     worker.start()
     return worker
 
