@@ -91,7 +91,7 @@ class RunView:
     seconds: float | None
     #: of them, how long it waited for a person, or for somebody to carry it
     waited_s: float
-    #: an estimate from the speed so far; None when nothing moves
+    #: an estimate from the speed so far; None when nothing moves, or no row is left to load
     seconds_left: float | None
     #: while it was carried
     rows_per_s: int
@@ -170,7 +170,7 @@ def shown(bridge: Orgbridge, actor: Actor, name: str) -> RunView:
     seconds, waited_s = _seconds(row, bridge.clock()), _waited_s(row, bridge.clock())
     speed = totals.done / max(0.001, seconds - waited_s) if seconds else 0.0
     left = None
-    if row.status is RunState.RUNNING and speed:
+    if row.status is RunState.RUNNING and speed and totals.done < totals.planned:
         left = (totals.planned - totals.done) / speed
     former = round(before.done / before.seconds) if before and before.done else None
     figures = (seconds, waited_s, left, round(speed))

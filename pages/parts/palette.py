@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
 import plotly.graph_objects as go
@@ -32,6 +33,15 @@ _DARK = {
     "text": "#a6b4c6",
     "blue_area": "rgba(108,176,242,.12)",
 }
+
+
+def plain(text: str) -> str:
+    """Text of others for a label or a hover: plotly draws tags, which then are shown as typed.
+
+    >>> plain("<b>R&D</b>")
+    '&lt;b&gt;R&amp;D&lt;/b&gt;'
+    """
+    return html.escape(text, quote=False)
 
 
 def shades() -> dict[str, str]:

@@ -134,7 +134,8 @@ def _durations(found: Sequence[run_reads.RunLine]) -> None:
         y=[took_s(row) for row in ended],
         marker_color=colors,
         customdata=[
-            [row.plan_name or figures.MISSING, figures.duration(took_s(row))] for row in ended
+            [palette.plain(row.plan_name or figures.MISSING), figures.duration(took_s(row))]
+            for row in ended
         ],
         hovertemplate="%{customdata[0]}: %{customdata[1]}<br>%{x}<extra></extra>",
     )

@@ -251,9 +251,10 @@ def _progress(view: run_reads.RunView) -> None:
         f"**{figures.percent(view.totals.done, view.totals.planned)}**",
         f"{figures.count(view.totals.done)} of {figures.count(view.totals.planned)} rows",
     ]
-    if shown_status(row) is RunState.RUNNING and view.seconds_left is not None:
+    if shown_status(row) is RunState.RUNNING:
         told.append(_wave(view.steps))
-        told.append(f"about {figures.duration(view.seconds_left)} left")
+        if view.seconds_left is not None:
+            told.append(f"about {figures.duration(view.seconds_left)} left")
     st.progress(
         min(1.0, figures.share(view.totals.done, view.totals.planned) / 100), " · ".join(told)
     )

@@ -507,3 +507,17 @@ def test_the_log_of_a_long_run_shows_its_newest_lines_and_those_first_while_it_m
     shown = app.dataframe[-1].value["message"].tolist()
     assert (shown[0], shown[-1]) == (f"line {first}", f"line {last}")
     assert any("newest 500 lines; the CSV holds all" in str(each.value) for each in app.caption)
+
+
+def test_a_run_whose_rows_are_all_settled_foretells_no_end(
+    bridge: Orgbridge, actor: Actor, opened: Opened
+) -> None:
+    """The comparison that follows takes a time of its own."""
+    _plant(bridge, actor, "Running")
+
+    view = run_reads.shown(bridge, actor, RUN)
+    app = opened("migrate/run.py", run=RUN)
+
+    assert (view.totals.done, view.totals.planned) == (10, 10)
+    assert view.seconds_left is None
+    assert "left" not in app.get("progress")[0].proto.text

@@ -12,7 +12,7 @@ from core.bootstrap import Orgbridge
 from core.domain.plan import parse_plan
 from core.domain.roles import Actor
 from core.services import plans, run_reads
-from pages.parts import run_list
+from pages.parts import palette, run_list
 from tests.org.scripted_data import ScriptedData
 
 from .conftest import Opened
@@ -81,3 +81,8 @@ def test_the_file_of_runs_holds_names_and_times_in_full(
     assert line["requested_by"] == "mira@acme.example"
     assert line["finished_at"].endswith("+00:00")
     assert line["seconds"] == "60.0"
+
+
+def test_a_plan_named_like_markup_is_drawn_as_it_is_typed() -> None:
+    """Plotly makes bold letters and links of tags in a hover."""
+    assert palette.plain("<a href='x'>R&D</a>") == "&lt;a href='x'&gt;R&amp;D&lt;/a&gt;"
