@@ -56,9 +56,10 @@ def listing(wanted: run_reads.RunFilter) -> None:
         return
     days = run_reads.history(visit.bridge(), visit.actor(), wanted)
     run_list.charts(found.rows, days, statuses=wanted.statuses)
+    data = run_list.frame(found.rows)
     chosen = tables.show(
-        run_list.frame(found.rows),
-        run_list.COLUMNS,
+        data,
+        run_list.columns_of(data),
         key="runs.table",
         alt="Runs, the newest first",
         on_select="rerun",

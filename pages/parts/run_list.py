@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from core.domain.states import RunState
 from core.services import run_reads
 from pages import registry
 from pages.parts import export, figures, palette, tables, words
@@ -32,6 +34,14 @@ COLUMNS = {
     "started": st.column_config.TextColumn("Started", width=105),
     "took": st.column_config.TextColumn("Took", width=58),
     "run": st.column_config.TextColumn("Run", width=168),
+}
+#: narrower where there is one column more
+WITH_BLANKS = COLUMNS | {
+    "plan": st.column_config.TextColumn("Plan", width=125),
+    "status": words.pills("Status", words.STATUSES.values(), width=112),
+    "done": tables.share_column("Progress", width=63),
+    "failed": tables.rows_column("Failed", width=46),
+    "run": st.column_config.TextColumn("Run", width=165),
 }
 CSV = (
     "run",
@@ -63,7 +73,7 @@ def frame(found: Sequence[run_reads.RunLine]) -> pd.DataFrame:
                 "target": row.target_name or figures.MISSING,
                 "mode": row.mode.replace("-", " ").capitalize(),
                 "status": [words.word(words.STATUSES, row.status).label],
-                "done": figures.share(row.totals.done, row.totals.planned),
+                "done": share_done(row),
                 "rows": row.totals.planned,
                 "failed": row.totals.failed,
                 BLANK: unfilled_of(row),
@@ -80,6 +90,18 @@ def frame(found: Sequence[run_reads.RunLine]) -> pd.DataFrame:
 def unfilled_of(row: run_reads.RunLine) -> int:
     """What makes a run partial although its rows arrived."""
     return row.totals.lookups_left_blank + row.totals.last_fields_left
+
+
+def columns_of(data: pd.DataFrame) -> dict[str, Any]:
+    """The columns of such a table."""
+    return WITH_BLANKS if BLANK in data else COLUMNS
+
+
+def share_done(row: run_reads.RunLine) -> float:
+    """How much of a run is settled, 0–100; one that found nothing to do is done as well."""
+    if row.status is RunState.SUCCEEDED and not row.totals.planned:
+        return 100.0
+    return figures.share(row.totals.done, row.totals.planned)
 
 
 def csv_of(found: Sequence[run_reads.RunLine]) -> bytes:

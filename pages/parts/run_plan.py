@@ -15,16 +15,16 @@ from pages.parts.boxes import escaped
 
 OBJECT_COLUMNS = {
     "wave": st.column_config.NumberColumn("Wave", width=45),
-    "object": st.column_config.TextColumn("Object", width=120),
-    "operation": words.pills("Operation", words.OPERATIONS.values(), width=90),
-    "match": st.column_config.TextColumn("Match on", width=120),
+    "object": st.column_config.TextColumn("Object", width=108),
+    "operation": words.pills("Operation", words.OPERATIONS.values(), width=84),
+    "match": st.column_config.TextColumn("Match on", width=115),
     "fields": tables.rows_column("Fields", width=50),
 }
 FIELD_COLUMNS = {
     "field": st.column_config.TextColumn("Field", width=135),
     "rule": st.column_config.TextColumn("Rule", width=90),
-    "of": st.column_config.TextColumn("From", width=185),
-    "written": st.column_config.TextColumn("Written", width=130),
+    "of": st.column_config.TextColumn("From", width=155),
+    "written": st.column_config.TextColumn("Written", width=155),
 }
 MISSING_PARENT = {
     "reject": "row held back without it",

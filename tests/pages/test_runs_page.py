@@ -83,6 +83,18 @@ def test_the_file_of_runs_holds_names_and_times_in_full(
     assert line["seconds"] == "60.0"
 
 
+def test_a_run_that_found_nothing_to_do_is_done(
+    bridge: Orgbridge, actor: Actor, three: str, opened: Opened
+) -> None:
+    with bridge.session(actor.workspace_id) as session:
+        session.execute(text("DELETE FROM run_step"))
+        session.execute(text("UPDATE data_migration SET status = 'Succeeded'"))
+
+    shown = opened("migrate/runs.py").dataframe[0].value
+
+    assert shown[["rows", "done"]].to_numpy().tolist() == [[0, 100.0]] * 3
+
+
 def test_a_plan_named_like_markup_is_drawn_as_it_is_typed() -> None:
     """Plotly makes bold letters and links of tags in a hover."""
     assert palette.plain("<a href='x'>R&D</a>") == "&lt;a href='x'&gt;R&amp;D&lt;/a&gt;"
