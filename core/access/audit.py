@@ -15,9 +15,10 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import Session
 
 from core.db.models import AuditLog
+from core.db.occurring import values_of
 from core.domain.roles import Actor
 from core.secret import MASK, Secret
 
@@ -164,24 +165,9 @@ def whole_trail(session: Session, chosen: TrailFilter) -> Iterator[AuditRow]:
 
 def occurring(session: Session, workspace_id: UUID) -> tuple[list[str], list[str]]:
     """Actors and actions that occur in a workspace's trail: a look into an index for each."""
-    return _distinct(session, AuditLog.actor, workspace_id), _distinct(
-        session, AuditLog.action, workspace_id
-    )
-
-
-def _distinct(
-    session: Session, column: InstrumentedAttribute[str], workspace_id: UUID
-) -> list[str]:
-    """Values of an indexed column in order, each found as the least above the one before.
-
-    DISTINCT would read the whole trail: 600 ms instead of 2 at a million rows.
-    """
-    in_it = AuditLog.workspace_id == workspace_id
-    first = select(func.min(column).label("value")).where(in_it)
-    steps = first.cte("steps", recursive=True)
-    above = select(func.min(column)).where(in_it, column > steps.c.value).scalar_subquery()
-    steps = steps.union_all(select(above).where(steps.c.value.is_not(None)))
-    return list(session.scalars(select(steps.c.value).where(steps.c.value.is_not(None))))
+    actors = session.scalars(values_of(AuditLog.actor, workspace_id))
+    actions = session.scalars(values_of(AuditLog.action, workspace_id))
+    return list(actors), list(actions)
 
 
 def people_behind(

@@ -204,7 +204,7 @@ def _live(
     if chosen.since is not None and chosen.until is not None and chosen.since >= chosen.until:
         return ()
     columns = (_day(), ALL_LOGS.c.status, _took())
-    wanted = select(*columns, func.count()).where(condition(workspace_id, chosen))
+    wanted = select(*columns, func.count()).where(condition(session, workspace_id, chosen))
     found = session.execute(wanted.group_by(*columns))
     return ((midnight.date(), status, took, n) for midnight, status, took, n in found)
 

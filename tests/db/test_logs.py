@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from core.access import audit
 from core.bootstrap import Orgbridge
 from core.db.models import (
     ALL_LOGS,
@@ -100,6 +101,24 @@ def test_filters_narrow_the_list(
     found = logs.logs(bridge, actor, chosen).rows
 
     assert sorted(row.message[:1] for row in found) == sorted(expected)
+
+
+def test_a_word_is_found_in_names_of_acts_and_in_messages(
+    bridge: Orgbridge, here: tuple[Actor, dict[str, Any]]
+) -> None:
+    """Acts are asked for by their names; another workspace's are not found."""
+    actor, _ = here
+    add_counts(bridge, actor, {"message": "Launched it"}, {"message": "something else"})
+    with bridge.session(actor.workspace_id) as session:
+        for action in ("run.launch", "run.Launch", "run.cancel"):
+            audit.record(session, actor, action, subject_kind="run")
+    before = bridge.clock() - dt.timedelta(minutes=5)
+
+    found = logs.logs(bridge, actor, LogFilter(text="LAUNCH", since=before))
+    none = logs.logs(bridge, actor, LogFilter(text="no such word"))
+
+    assert sorted(row.message for row in found.rows) == ["Launched it", "run.Launch", "run.launch"]
+    assert (found.total, none.total) == (3, 0)
 
 
 @pytest.mark.parametrize("text", ["", "hyperLINK"])
