@@ -12,7 +12,8 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
 from typing import Any
 
 import polars as pl
@@ -116,13 +117,32 @@ def rest_frame(records: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> 
     """
     if not columns and records:
         columns = [name for name in records[0] if name != "attributes"]
-    paths = [tuple(column.lower().split(".")) for column in columns]
-    rows = [_lowered(record) for record in records]
-    data = {
-        column: [_cell(_at(row, path)) for row in rows]
-        for column, path in zip(columns, paths, strict=True)
-    }
+    values = _values_of(records)
+    data = {column: list(map(_cell, values(column.lower()))) for column in columns}
     return pl.DataFrame(data, schema=dict.fromkeys(columns, pl.String))
+
+
+def _values_of(records: Sequence[Mapping[str, Any]]) -> Callable[[str], Iterable[Any]]:
+    """What gives the values of a dotted path in small letters.
+
+    The records of an answer have the same names: these are put into small letters once, and only
+    what lies inside a parent is looked at row by row.
+    """
+    alike = all(record.keys() == records[0].keys() for record in records)
+    rows = records if alike else [_lowered(record) for record in records]
+    names = {name.lower(): name for name in rows[0] if name != "attributes"} if rows else {}
+
+    def values(path: str) -> Iterable[Any]:
+        head, _, inside = path.partition(".")
+        if not alike:
+            return (_at(row, tuple(path.split("."))) for row in rows)
+        if head not in names:
+            return repeat(None, len(rows))
+        found = (row[names[head]] for row in rows)
+        low = (_lowered(value) if _is_record(value) else value for value in found)
+        return (_at(value, tuple(inside.split("."))) for value in low) if inside else low
+
+    return values
 
 
 def csv_bytes(frame: pl.DataFrame) -> bytes:
@@ -190,12 +210,12 @@ def _at(row: Mapping[str, Any], path: tuple[str, ...]) -> Any:
 
 
 def _cell(value: Any) -> str | None:
-    if value is None or value == "":
-        return None
-    if value is True:
-        return "true"
-    if value is False:
-        return "false"
     if isinstance(value, str):
-        return value[:-5] + "Z" if value.endswith("+0000") and _REST_TIME.match(value) else value
+        if value.endswith("+0000") and _REST_TIME.match(value):
+            return value[:-5] + "Z"
+        return value or None
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return json.dumps(value, ensure_ascii=False, sort_keys=True)

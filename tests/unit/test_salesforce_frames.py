@@ -82,3 +82,34 @@ def test_names_match_whatever_their_case_and_compounds_become_json() -> None:
     frame = frames.rest_frame([record], ["ID", "billingaddress", "Missing"])
 
     assert frame.rows() == [("1", '{"city": "Köln"}', None)]
+
+
+PARENT = {"attributes": {}, "NAME": "p", "Owner": {"attributes": {}, "Name": "o"}}
+
+
+@pytest.mark.parametrize("others", [{}, {"More": "x"}])
+def test_rows_of_like_and_of_unlike_names_read_the_same(others: dict[str, str]) -> None:
+    """Like ones are read without putting every name of every row into small letters."""
+    rows = [
+        {"attributes": {}, "Id": "1", "Done": True, "Parent": PARENT, "Place": {"city": "Köln"}},
+        {"attributes": {}, "Id": "2", "Done": None, "Parent": None, "Place": None, **others},
+    ]
+    columns = [
+        "id",
+        "DONE",
+        "parent.name",
+        "Parent.Owner.NAME",
+        "Place",
+        "Place.city",
+        "No",
+        "No.x",
+    ]
+
+    frame = frames.rest_frame(rows, columns)
+
+    assert frame.columns == columns
+    assert frame.rows() == [
+        ("1", "true", "p", "o", '{"city": "Köln"}', "Köln", None, None),
+        ("2", *[None] * 7),
+    ]
+    assert frames.rest_frame([], ["Id"]).schema == {"Id": pl.String}
