@@ -7,7 +7,7 @@ JOBS ?= 2
 # what a campaign has played so far; one that was stopped goes on from there
 CAMPAIGN_FOLDER ?= /tmp/orgbridge-campaign
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench campaign lock
+.PHONY: help setup run test check style bench campaign lock
 
 help:  ## print this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,11 +20,13 @@ run: setup  ## start the app; its address and, the first time, a code for the fi
 test: setup .venv/s3server/ready  ## run every test (JOBS=2 processes side by side)
 	$(PY) -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder
 
-check: setup  ## format, lint, types, rooms, schema equals models
+check: style  ## style, and the tests of rooms and of the schema
+	$(PY) -m pytest -q tests/rooms tests/db/test_schema.py
+
+style: setup  ## format, lint, types
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy
-	$(PY) -m pytest -q tests/rooms tests/db/test_schema.py
 
 bench: setup .venv/s3server/ready  ## measure, and write benchmarks/RESULTS.md
 	$(PY) -m benchmarks
