@@ -219,15 +219,17 @@ def _with_source(
 
 
 def group_csv(name: str, line: run_reads.GroupLine) -> bytes:
-    """All rows of one group, with the values that were sent."""
+    """All rows of one group, with the values that were sent; of rows that were held back, as they
+    were read."""
     found = run_reads.failures(visit.bridge(), visit.actor(), name, group=line, limit=GROUP_ROWS)
-    columns = sorted({field for row in found for field in row.sent})
+    values = [values for _, values in _with_source(name, line, found)]
+    columns = sorted({field for each in values for field in each})
     return export.csv_bytes(
         ["source_id", "target_id", "code", "message", "resolved_by", *columns],
         (
             [row.source_id, row.target_id, row.code, row.message, row.resolved_by]
-            + [row.sent.get(field) for field in columns]
-            for row in found
+            + [each.get(field) for field in columns]
+            for row, each in zip(found, values, strict=True)
         ),
     )
 

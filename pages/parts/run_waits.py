@@ -13,7 +13,7 @@ from core.domain.roles import Role
 from core.domain.states import RunState
 from core.services import approvals, run_reads, steering
 from pages import registry
-from pages.parts import boxes, confirm, figures, launch_form, run_acts, state, visit, words
+from pages.parts import boxes, confirm, export, figures, launch_form, run_acts, state, visit, words
 from pages.parts.boxes import escaped
 
 #: by the later run's mode: how it names the earlier one, and how that one names it
@@ -119,6 +119,12 @@ def _undo_figures(view: run_reads.RunView) -> None:
     }
     told = "What is taken back"
     st.dataframe(table, hide_index=True, width="content", key="run.undo.figures", alt=told)
+    export.button(
+        f"undo-{row.name}",
+        lambda: export.csv_bytes(list(table), zip(*table.values(), strict=True)),
+        key="run.undo.figures.csv",
+        help="These figures as CSV",
+    )
 
 
 def _undo_word(row: run_reads.RunRow, kind: str) -> str:

@@ -35,7 +35,8 @@ def draw() -> None:
 
 
 def _found(asked: str) -> None:
-    found = tracing.trace(visit.bridge(), visit.actor(), asked)
+    with boxes.asking("Looking in the ledger and in both orgs…", height=120):
+        found = tracing.trace(visit.bridge(), visit.actor(), asked)
     if found.looked_in:
         st.caption(
             f"{figures.plural(len(found.record_ids), 'record')} with this key or name, looked for "
