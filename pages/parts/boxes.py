@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, ParamSpec
 
 import streamlit as st
@@ -23,6 +24,21 @@ _MADE_LATE = re.compile(
 _JOINER = "\u2060"
 #: they would turn our own words around, up to the end of the paragraph
 _TURNING = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)], "\ufffd")
+
+
+@contextmanager
+def asking(what: str, *, height: int) -> Iterator[None]:
+    """While an org is asked: what is going on in words, over the place of what comes.
+
+    Neither is drawn where the answer comes at once.
+
+    Args:
+        height: pixels of the place.
+    """
+    # in one place the second of the two would oust the first one (1.67, seen); emptied ones take none
+    above, below = st.empty(), st.empty()
+    with above, st.spinner(escaped(what)), below, st.skeleton(height=height):
+        yield
 
 
 def escaped(text: object) -> str:
