@@ -7,7 +7,6 @@ and the row is named (rule 7.1).
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 import polars as pl
@@ -21,8 +20,6 @@ from core.migration.spec import ID, Step
 PARENT_GONE = "UNDO_PARENT_GONE"
 #: ids of one question by SOQL, and of one read by id
 IDS_A_QUERY, _IDS_A_READ = 200, 2_000
-#: characters of an id that say of which object it is
-_PREFIX = 3
 
 
 def in_the_bin(run: RunContext, sobject: str, ids: Sequence[str]) -> dict[str, bool]:
@@ -62,12 +59,7 @@ def without_deleted(
 
 
 def _deleted(run: RunContext, ids: Sequence[str]) -> Iterator[str]:
-    by_object: dict[str, list[str]] = defaultdict(list)
-    names = {one.key_prefix: one.name for one in run.target.describe_global() if one.key_prefix}
-    for one in ids:
-        if one[:_PREFIX] in names:
-            by_object[names[one[:_PREFIX]]].append(one)
-    for sobject, listed in by_object.items():
+    for sobject, listed in run.target.describes.by_object(ids).items():
         for start in range(0, len(listed), _IDS_A_READ):
             part = listed[start : start + _IDS_A_READ]
             there = run.target.retrieve(sobject, part, [ID])

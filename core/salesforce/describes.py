@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -13,6 +13,7 @@ from urllib.parse import quote
 import orjson
 
 from core.domain.describe import SObject, parse_describe
+from core.domain.ids import key_prefix
 from core.errors import DailyLimitError, RefusedError, SessionLostError
 from core.salesforce.queries import RestApi
 from core.salesforce.wire import Answer, Request, Wire
@@ -97,6 +98,18 @@ class Describes:
         """Every object the user may see. Cost: one call, or none while fresh."""
         document = orjson.loads(self._body("", refresh=refresh))
         return tuple(_summary(item) for item in document["sobjects"])
+
+    def by_object(self, ids: Iterable[str]) -> dict[str, list[str]]:
+        """Record ids by the object that they are of; those of no object that is seen are left out.
+
+        Cost: as `all_objects`.
+        """
+        names = {one.key_prefix: one.name for one in self.all_objects() if one.key_prefix}
+        found: dict[str, list[str]] = {}
+        for record_id in ids:
+            if name := names.get(key_prefix(record_id)):
+                found.setdefault(name, []).append(record_id)
+        return found
 
     def one(self, sobject: str, *, refresh: bool = False) -> SObject:
         """One object with its fields; ``refresh`` asks the org even while the copy is fresh.

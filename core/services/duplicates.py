@@ -314,20 +314,16 @@ def _called(
 ) -> dict[str, str]:
     """What the records are called that the rows' lookups lead to; those that cannot be read are
     left out."""
-    prefixes = {one.key_prefix: one.name for one in client.describe_global() if one.key_prefix}
-    wanted: dict[str, set[str]] = {}
-    for name in (one.name for one in described.fields.values() if one.is_reference):
-        for value in (row.get(name) for row in found.values()):
-            if value and (sobject := prefixes.get(str(value)[:3])):
-                wanted.setdefault(sobject, set()).add(str(value))
+    lookups = [one.name for one in described.fields.values() if one.is_reference]
+    wanted = {str(row[name]) for row in found.values() for name in lookups if row.get(name)}
     names: dict[str, str] = {}
-    for sobject, ids in wanted.items():
+    for sobject, ids in client.describes.by_object(sorted(wanted)).items():
         try:
             fields = client.describe(sobject).fields.values()
             named = next((one.name for one in fields if one.name_field), None)
             if named is None:
                 continue
-            called = client.retrieve(sobject, sorted(ids), ["Id", named])
+            called = client.retrieve(sobject, ids, ["Id", named])
         except RefusedError:  # the comparison is worth more than these names
             continue
         names |= {one: str(row[named]) for one, row in called.items() if row.get(named)}
