@@ -111,23 +111,15 @@ def orgs(bridge: Orgbridge, actor: Actor) -> tuple[OrgCard, ...]:
     """Every org of the workspace, by name."""
     roles.require(actor, Role.VIEWER, to="see orgs")
     with bridge.session(actor.workspace_id) as session:
-        uses, calls = (
-            registry.plans_by_org(session),
-            registry.calls_used(session, now=bridge.clock()),
-        )
-        return tuple(
-            _card(session, row, uses.get(row.id, ()), calls=calls)
-            for row in registry.org_rows(session)
-        )
+        uses = registry.plans_by_org(session)
+        return _cards(bridge, session, registry.org_rows(session), uses=uses)
 
 
 def sources(bridge: Orgbridge, actor: Actor) -> tuple[OrgCard, ...]:
     """What plans may read from: every org and every set of files, by name."""
     roles.require(actor, Role.VIEWER, to="see orgs")
     with bridge.session(actor.workspace_id) as session:
-        found = registry.org_rows(session, with_files=True)
-        calls = registry.calls_used(session, now=bridge.clock())
-        return tuple(_card(session, row, (), calls=calls) for row in found)
+        return _cards(bridge, session, registry.org_rows(session, with_files=True), uses={})
 
 
 def org(bridge: Orgbridge, actor: Actor, org_id: UUID | str) -> OrgCard:
@@ -139,8 +131,7 @@ def org(bridge: Orgbridge, actor: Actor, org_id: UUID | str) -> OrgCard:
     roles.require(actor, Role.VIEWER, to="see orgs")
     with bridge.session(actor.workspace_id) as session:
         row = registry.org_row(session, _uuid(org_id))
-        calls = registry.calls_used(session, now=bridge.clock())
-        return _card(session, row, registry.plans_by_org(session).get(row.id, ()), calls=calls)
+        return _cards(bridge, session, [row], uses=registry.plans_by_org(session))[0]
 
 
 def org_named(bridge: Orgbridge, actor: Actor, name: str) -> OrgCard:
@@ -157,8 +148,7 @@ def org_named(bridge: Orgbridge, actor: Actor, name: str) -> OrgCard:
             raise NotFoundError(
                 f"There is no org named “{name}”.", next_step=f"Orgs here: {known}."
             )
-        calls = registry.calls_used(session, now=bridge.clock())
-        return _card(session, row, registry.plans_by_org(session).get(row.id, ()), calls=calls)
+        return _cards(bridge, session, [row], uses=registry.plans_by_org(session))[0]
 
 
 def test_connection(bridge: Orgbridge, actor: Actor, request: ConnectRequest) -> ConnectionReport:
@@ -514,6 +504,17 @@ def _check_free(bridge: Orgbridge, actor: Actor, name: str) -> None:
                 f"An org named “{name.strip()}” is registered already.",
                 next_step="Choose another name, or reconnect that org.",
             )
+
+
+def _cards(
+    bridge: Orgbridge,
+    session: Session,
+    rows: Sequence[OrgRow],
+    *,
+    uses: Mapping[UUID, tuple[str, ...]],
+) -> tuple[OrgCard, ...]:
+    calls = registry.calls_used(session, now=bridge.clock())
+    return tuple(_card(session, row, uses.get(row.id, ()), calls=calls) for row in rows)
 
 
 def _card(
