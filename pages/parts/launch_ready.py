@@ -139,7 +139,7 @@ def _against(found: preflight.Report, chosen: Chosen, steps: Steps) -> str:
         objects = sorted({escaped(steps.written[f.mapping]) for f in blockers if f.mapping})
         untick = f", or untick {', '.join(objects[:3])}" if objects and len(steps.names) > 1 else ""
         return f"Fix {figures.plural(len(blockers), 'blocker')} first{untick}"
-    if chosen.writes and not chosen.request.email_answer and chosen.start != "repeat":
+    if chosen.writes and not chosen.request.email_answer:
         return "Answer the question about e-mail"
     return ""
 

@@ -48,10 +48,14 @@ def plan_id(bridge: Orgbridge, actor: Actor, pair: list[PracticeOrg]) -> UUID:
     return plans.create(bridge, actor, parse_plan(PLAN))
 
 
+@pytest.mark.parametrize("start", ["now", "repeat"])
 def test_a_writing_launch_waits_for_the_answer_about_e_mail(
-    plan_id: UUID, opened: Opened, bridge: Orgbridge, actor: Actor
+    plan_id: UUID, opened: Opened, bridge: Orgbridge, actor: Actor, start: str
 ) -> None:
-    app = opened("migrate/launch.py", role=Role.ANALYST, plan=str(plan_id), mode="full")
+    """Rule 8.3, also where the launch becomes a schedule."""
+    app = opened(
+        "migrate/launch.py", role=Role.ANALYST, plan=str(plan_id), mode="full", start=start
+    )
     assert not app.exception
     assert app.button(key="launch.act").disabled
     assert any("Answer the question about e-mail" in each.value for each in app.caption)
