@@ -36,6 +36,27 @@ def verdicts(frame: pl.DataFrame, fields: Iterable[Field]) -> pl.DataFrame:
     return frame.select(words.fill_null(OK).alias("verdict"), names.alias("field"))
 
 
+def objections(frame: pl.DataFrame, fields: Iterable[Field]) -> dict[str, tuple[str, int]]:
+    """What speaks against each field's values, and in how many rows; fields that are fine are not
+    named. Of several objections to a field the most frequent one is told.
+
+    Args:
+        frame: as for `verdicts`.
+    """
+    checks = [check for field in fields for check in _checks(field)]
+    if not checks or not frame.height:
+        return {}
+    (counts,) = frame.select(
+        bad.fill_null(value=False).sum().alias(str(number))
+        for number, (bad, _, _) in enumerate(checks)
+    ).iter_rows()
+    found: dict[str, tuple[str, int]] = {}
+    for (_, word, name), rows in zip(checks, counts, strict=True):
+        if rows > found.get(name, ("", 0))[1]:
+            found[name] = (word, rows)
+    return found
+
+
 def _checks(field: Field) -> list[tuple[pl.Expr, str, str]]:
     value = pl.col(field.name)
     found: list[tuple[pl.Expr, str, str]] = []

@@ -25,7 +25,7 @@ from core.domain.plan import ObjectMapping
 from core.domain.roles import Role
 from core.domain.rules import CompiledMapping, Transformed, compile_mapping
 from core.errors import UserError
-from core.plans.verdicts import OK, verdicts
+from core.plans.verdicts import OK, objections, verdicts
 from core.services import editor, plans
 
 if TYPE_CHECKING:
@@ -72,6 +72,8 @@ class Preview:
     #: rows that were looked at, and how many of them had an issue
     looked_at: int
     with_issues: int
+    #: by target field: what speaks against its values, and in how many of the rows looked at
+    issues: Mapping[str, tuple[str, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,7 @@ def preview(
         rows=tuple(_row(page, made.frame, judged=judged, number=number) for number in chosen),
         looked_at=page.height,
         with_issues=int((judged.get_column("verdict") != OK).sum()),
+        issues=_issues(made, compiled.target_fields),
     )
 
 
@@ -199,6 +202,15 @@ def _judged(page: pl.DataFrame, made: Transformed, fields: tuple[Field, ...]) ->
         maintain_order="left",
     )
     return numbered.select(verdict=pl.coalesce("rule", "verdict"), field=pl.coalesce("at", "field"))
+
+
+def _issues(made: Transformed, fields: tuple[Field, ...]) -> dict[str, tuple[str, int]]:
+    """By field; a rule that failed comes before what the org would say."""
+    told = objections(made.frame, fields) if made.frame.width else {}
+    failed = made.failures.group_by("field").agg(
+        pl.col("message").first(), pl.col("row").n_unique().alias("rows")
+    )
+    return told | {field: (message, rows) for field, message, rows in failed.iter_rows()}
 
 
 def _all_ok(height: int) -> pl.DataFrame:

@@ -35,7 +35,7 @@ def asking(what: str, *, height: int) -> Iterator[None]:
     Args:
         height: pixels of the place.
     """
-    # in one place the second of the two would oust the first one (1.67, seen); emptied ones take none
+    # in one place the second would oust the first (Streamlit 1.67, seen); emptied ones take none
     above, below = st.empty(), st.empty()
     with above, st.spinner(escaped(what)), below, st.skeleton(height=height):
         yield

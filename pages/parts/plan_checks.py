@@ -12,6 +12,7 @@ from core.domain.findings import Finding, Severity
 from core.domain.plan import ObjectMapping
 from core.errors import OrgbridgeError
 from core.services import editor, preflight
+from core.services.previews import Preview
 from pages.parts import boxes, figures, launch_checks, state
 
 #: weights that are shown at a field
@@ -23,7 +24,7 @@ _OF_OBJECT = frozenset({"unreviewed"})
 def validate(view: editor.EditorView) -> None:
     """Ask the orgs, keep what was said of fields for the table, and show everything."""
     try:
-        with st.skeleton(height=60):
+        with boxes.asking("Checking the plan against both orgs…", height=60):
             found, ran_at = launch_checks.report(view.row)
     except OrgbridgeError as problem:
         boxes.error(problem)
@@ -46,11 +47,30 @@ def drawer(view: editor.EditorView, found: preflight.Report, *, ran_at: dt.datet
 
 
 def issues(view: editor.EditorView, mapping: str) -> dict[str, str]:
-    """What the last validation said of this object's fields whose rule is still the same.
+    """What the last validation and the preview said of fields whose rule is still the same.
 
-    Keys are target fields in small letters.
+    Keys are target fields in small letters; of both, the validation saw more rows.
     """
-    held = st.session_state.get(state.ISSUES)
+    return _held(view, mapping, state.SEEN) | _held(view, mapping, state.ISSUES)
+
+
+def keep_seen(view: editor.EditorView, mapping: str, found: Preview) -> bool:
+    """Keep what the preview saw in real rows; whether the table shows something else by now."""
+    entry = view.plan.mapping(mapping)
+    by = {
+        field.lower(): [
+            f"{told}: {rows:,} of {found.looked_at:,} rows looked at",
+            _rule(entry, field.lower()),
+        ]
+        for field, (told, rows) in found.issues.items()
+    }
+    shown = issues(view, mapping)
+    st.session_state[state.SEEN] = {"plan": str(view.row.id), "by": {mapping: by}}
+    return issues(view, mapping) != shown
+
+
+def _held(view: editor.EditorView, mapping: str, key: str) -> dict[str, str]:
+    held = st.session_state.get(key)
     if held is None or held["plan"] != str(view.row.id):
         return {}
     entry = view.plan.mapping(mapping)

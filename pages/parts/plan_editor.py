@@ -35,12 +35,15 @@ from pages.parts import (
 from pages.parts.boxes import escaped
 
 SURE_PERCENT = 90
+#: of what stands in for the page while an org is asked
+ASKING_HEIGHT = 420
 
 
 def draw(plan_id: str) -> None:
     """The page of one plan."""
     try:
-        view = editor.view(visit.bridge(), visit.actor(), _uuid(plan_id))
+        with boxes.asking("Reading the fields of both orgs…", height=ASKING_HEIGHT):
+            view = editor.view(visit.bridge(), visit.actor(), _uuid(plan_id))
     except OrgbridgeError:
         with rows.head("Plan"):  # the page has its title and a way on, whatever went wrong
             if st.button("All plans", icon=":material/arrow_back:", key="plan.all"):
@@ -56,10 +59,11 @@ def draw(plan_id: str) -> None:
         chosen = plan_objects.draw(view, may_edit=may_edit)
     with right:
         focused = _fields(view, chosen, may_edit=may_edit)
-    if focused is not None:
+    if not chosen.problem:
         below, beside = st.columns([0.62, 0.38], gap="medium")
         with beside:
-            boxes.acted(plan_inspector.draw, view, chosen, focused, may_edit=may_edit)
+            if focused is not None:
+                boxes.acted(plan_inspector.draw, view, chosen, focused, may_edit=may_edit)
         with below:
             plan_preview.draw(view, chosen, focused)
     _asked_dialog(view, chosen)

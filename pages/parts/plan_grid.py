@@ -60,7 +60,8 @@ def held_order(
     """
     held = st.session_state.get(state.GRID_ORDER)
     by_key = {row.key: row for row in rows}
-    if held is None or held["place"] != place or any(key not in by_key for key in held["keys"]):
+    is_held = held is not None and held["place"] == place and held["keys"]
+    if held is None or not is_held or any(key not in by_key for key in held["keys"]):
         turn = 0 if held is None else held["turn"] + 1
         held = {"place": place, "keys": [row.key for row in wanted], "turn": turn}
         st.session_state[state.GRID_ORDER] = held

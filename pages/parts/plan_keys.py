@@ -50,7 +50,7 @@ def name_of(key: KeySpec) -> str:
 
 
 def _draw(view: editor.EditorView, mapping: str) -> None:
-    with st.skeleton(height=TABLE_HEIGHT):
+    with boxes.asking("Reading keys of both orgs…", height=TABLE_HEIGHT):
         found = _cached(
             (str(visit.actor().workspace_id), view.row.revision), str(view.row.id), mapping
         )

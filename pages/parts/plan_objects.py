@@ -31,6 +31,8 @@ TODO = {
     "problem": words.Word("problem", "red", "error"),
 }
 LIST_HEIGHT = 330
+#: of what stands in for the table of fields while the source counts rows
+ASKING_HEIGHT = 360
 BLANKS = {
     "default": "New rows get a blank, rows that were there keep their value",
     "clear": "Clears the value in the target",
@@ -106,7 +108,10 @@ def bar(view: editor.EditorView, chosen: editor.ObjectView, *, may_edit: bool) -
     operation = words.word(words.OPERATIONS, entry.operation)
     marks = [f":{operation.color}-badge[{operation.label} on {escaped(key)}]"]
     asked = (str(visit.actor().workspace_id), str(view.row.id), str(view.row.source_org_id))
-    rows = None if chosen.problem else _row_count(asked, mapping=chosen.name, where=entry.where)
+    rows = None
+    if not chosen.problem:
+        with boxes.asking(f"Counting rows of {chosen.source}…", height=ASKING_HEIGHT):
+            rows = _row_count(asked, mapping=chosen.name, where=entry.where)
     if rows is not None:
         marks.append(f":gray-badge[{figures.plural(rows, 'row')}]")
     if chosen.progress and chosen.progress.required_unmapped:

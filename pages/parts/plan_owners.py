@@ -39,7 +39,7 @@ def dialog(view: editor.EditorView) -> None:
 
 
 def _owners(view: editor.EditorView) -> None:
-    with st.skeleton(height=TABLE_HEIGHT):
+    with boxes.asking("Reading owners and the people of the target…", height=TABLE_HEIGHT):
         asked = (str(visit.actor().workspace_id), view.row.revision)
         found = _cached_owners(asked, str(view.row.id))
     for problem in found.problems:
@@ -174,7 +174,7 @@ def record_types_dialog(view: editor.EditorView, mapping: str) -> None:
 
 
 def _record_types(view: editor.EditorView, mapping: str) -> None:
-    with st.skeleton(height=TABLE_HEIGHT // 2):
+    with boxes.asking("Reading the record types of both orgs…", height=TABLE_HEIGHT // 2):
         asked = (str(visit.actor().workspace_id), view.row.revision)
         found = _cached_types(asked, str(view.row.id), mapping)
     if not found.lines:

@@ -42,7 +42,7 @@ def dialog(view: editor.EditorView) -> None:
 def _dialog(view: editor.EditorView) -> None:
     """Pick objects; parents that an object needs are offered with it."""
     try:
-        with st.skeleton(height=LIST_HEIGHT):
+        with boxes.asking("Reading the objects of both orgs…", height=LIST_HEIGHT):
             found = object_picker.object_choices(visit.bridge(), visit.actor(), view.row.id)
     except OrgbridgeError as problem:
         boxes.error(problem)
@@ -147,7 +147,7 @@ class _Near:
 def _neighbours(view: editor.EditorView, sobject: str) -> _Near:
     """Parents and children of the object picked last, with row counts."""
     try:
-        with st.skeleton(height=60):
+        with boxes.asking("Counting rows…", height=60):
             near = object_picker.relatives(
                 visit.bridge(), visit.actor(), view.row.id, sobject=sobject
             )

@@ -12,7 +12,7 @@ from core.plans.field_rows import FieldRow
 from core.plans.verdicts import OK
 from core.services import editor, previews
 from core.services.previews import Pick, Preview
-from pages.parts import boxes, figures, tables, visit, words
+from pages.parts import boxes, figures, plan_checks, tables, visit, words
 
 ROWS = 5
 #: pairs of columns that fit beside the verdict
@@ -22,8 +22,8 @@ PICKS = {Pick.RANDOM: "Random", Pick.FIRST: "First", Pick.ISSUES: "With issues"}
 TURN = "plan.preview.turn"
 
 
-def draw(view: editor.EditorView, chosen: editor.ObjectView, focused: FieldRow) -> None:
-    """The card; the focused field stands first."""
+def draw(view: editor.EditorView, chosen: editor.ObjectView, focused: FieldRow | None) -> None:
+    """The card; the focused field stands first, if the table above shows one."""
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", wrap=False):
             st.markdown(
@@ -50,17 +50,20 @@ def draw(view: editor.EditorView, chosen: editor.ObjectView, focused: FieldRow) 
 
 
 def _rows(
-    view: editor.EditorView, chosen: editor.ObjectView, focused: FieldRow, *, pick: Pick
+    view: editor.EditorView, chosen: editor.ObjectView, focused: FieldRow | None, *, pick: Pick
 ) -> None:
     actor = visit.actor()
     asked = (str(actor.workspace_id), view.row.revision, st.session_state.get(TURN, 0))
-    with st.skeleton(height=tables.HEADER_HEIGHT + ROWS * tables.ROW_HEIGHT):
+    height = tables.HEADER_HEIGHT + ROWS * tables.ROW_HEIGHT
+    with boxes.asking(f"Reading rows of {chosen.source}…", height=height):
         found = _cached(asked, str(view.row.id), mapping=chosen.name, pick=pick.value)
+    if plan_checks.keep_seen(view, chosen.name, found) and not visit.shows_dialog():
+        st.rerun()  # the table above counts the same issues
     if not found.rows:
         told = "No issue in the rows looked at" if pick is Pick.ISSUES else "The source has no row"
         boxes.empty(told, f"{figures.count(found.looked_at)} rows were looked at.")
         return
-    data, columns = frame(found, focused.target)
+    data, columns = frame(found, focused.target if focused else None)
     tables.show(data, columns, key="plan.preview", alt="Source rows before and after the rules")
     if found.with_issues:
         # a caption is drawn faint: orange on white would be too pale to read

@@ -24,6 +24,8 @@ GRID_TURN = "plan.grid.turn"
 GRID_CLICK = "plan.grid.click"
 #: what the last validation said of fields: plan, then sentence and rule by mapping and field
 ISSUES = "plan.issues"
+#: what the last preview saw in real rows: as above
+SEEN = "plan.seen"
 #: where the new test row that somebody writes is kept: the draft's revision, then its place
 GROWING_TEST = "plan.test.growing"
 #: counts how often the list of objects was made afresh, to show another one as chosen

@@ -114,6 +114,12 @@ def actor() -> Actor:
     return here.actor
 
 
+def shows_dialog() -> bool:
+    """Whether this run has opened a dialog, which a rerun would close again."""
+    running = get_script_run_ctx(suppress_warning=True)
+    return running is not None and running.has_dialog_opened
+
+
 def now() -> dt.datetime:
     """The product's clock: aware, UTC."""
     return bridge().clock()

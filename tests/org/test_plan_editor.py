@@ -166,6 +166,7 @@ def test_a_preview_shows_real_rows_with_their_verdict(
     assert [row.verdict for row in first.rows] == ["OK", "Not in picklist", "Too long"]
     assert (first.looked_at, first.with_issues) == (3, 2)
     assert [row.field for row in issues.rows] == ["Sector__c", "Code__c"]
+    assert first.issues == {"Sector__c": ("Not in picklist", 1), "Code__c": ("Too long", 1)}
 
 
 def test_values_are_counted_within_the_filter(bridge: Orgbridge, ada: Actor, plan_id: UUID) -> None:

@@ -53,7 +53,7 @@ def plan_id(bridge: Orgbridge, actor: Actor) -> Iterator[UUID]:
     listed = [text_field(f"F{number:03d}__c") for number in range(FIELDS)]
     for org in (source, target):
         org.describes = {"Account": described("Account", *listed)}
-    source.rows = {"Account": [{"Id": "001000000000001AAA", "F000__c": "a"}]}
+    source.rows = {"Account": [{"Id": "001000000000001AAA", "F000__c": "a", "F001__c": "b" * 99}]}
     text = """
 orgbridge: 1
 name: Wide
@@ -83,6 +83,18 @@ def test_the_editor_opens_with_five_hundred_fields_within_its_budget(
         took.append(time.perf_counter() - began)
 
     assert sorted(took)[RUNS // 2] < SCRIPT_WITHIN_S, took
+
+
+def test_the_filter_of_issues_shows_what_the_preview_saw_in_real_rows(
+    plan_id: UUID, opened: Opened
+) -> None:
+    """Nobody reads two truths on one page: rows with an issue below, and no field with one."""
+    app = opened("prepare/plans.py", role=Role.ANALYST, plan=str(plan_id), show="issues")
+
+    assert not app.exception
+    table = app.data_editor[0].value
+    told = dict(zip(table["target"], table["issue"], strict=True))
+    assert told == {"F001__c": "Too long: 1 of 1 rows looked at"}
 
 
 def test_a_viewer_sees_the_plan_and_no_button_that_changes_it(
