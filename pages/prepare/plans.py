@@ -2,48 +2,12 @@
 
 from __future__ import annotations
 
-import pandas as pd
 import streamlit as st
 
 from core.domain.roles import Role
 from core.services import plans
 from pages import registry
-from pages.parts import boxes, export, figures, plan_acts, plan_editor, rows, tables, visit, words
-
-COLUMNS = {
-    "name": st.column_config.TextColumn("Plan", pinned=True, width=190),
-    "source": st.column_config.TextColumn("Source", width=110),
-    "target": st.column_config.TextColumn("Target", width=110),
-    "objects": tables.rows_column("Objects", width=68),
-    "review": tables.rows_column("To review", width=80, help="Counted when a plan is opened"),
-    "version": st.column_config.TextColumn("Version", width=68),
-    "last": words.pills("Last run", words.STATUSES.values(), width=110),
-    "ran": st.column_config.TextColumn("Ran", width=110),
-    "by": st.column_config.TextColumn("Changed by", width=85),
-    "at": tables.time_column("Changed", width=155),
-}
-
-
-def frame(found: tuple[plans.PlanRow, ...]) -> pd.DataFrame:
-    """One row per plan."""
-    return tables.frame(
-        [
-            {
-                "name": row.name,
-                "source": row.source_org or figures.MISSING,
-                "target": row.target_org or figures.MISSING,
-                "objects": row.objects,
-                "review": row.to_review,
-                "version": f"v{row.newest_version}" if row.newest_version else "draft",
-                "last": words.pill(words.STATUSES, row.last_run_status),
-                "ran": figures.when(row.last_run_at),
-                "by": figures.person(row.updated_by),
-                "at": row.updated_at,
-            }
-            for row in found
-        ],
-        list(COLUMNS),
-    )
+from pages.parts import boxes, export, plan_acts, plan_editor, plan_list, rows, tables, visit
 
 
 def listing() -> None:
@@ -52,7 +16,7 @@ def listing() -> None:
     may_edit = visit.may(Role.ANALYST)
     with rows.head("Plans"):
         if found:
-            export.button("plans", lambda: csv_of(found), key="plans.csv")
+            export.button("plans", lambda: plan_list.csv_of(found), key="plans.csv")
         if (
             found
             and may_edit
@@ -82,8 +46,8 @@ def listing() -> None:
         boxes.empty("No plan matches", "Change the filter.", icon=":material/search_off:")
         return
     chosen = tables.show(
-        frame(kept),
-        COLUMNS,
+        plan_list.frame(kept),
+        plan_list.columns(kept),
         key=f"plans.table.{wanted}",
         alt="Plans, the last changed first",
         on_select="rerun",
@@ -107,12 +71,6 @@ def nothing_yet(*, may_edit: bool) -> None:
             "New plan…", type="primary", icon=":material/add:", key="plans.new.first"
         ):
             plan_acts.new_plan()
-
-
-def csv_of(found: tuple[plans.PlanRow, ...]) -> bytes:
-    """The list as CSV."""
-    data = frame(found)
-    return export.csv_bytes(list(data.columns), data.itertuples(index=False))
 
 
 chosen_plan = st.query_params.get("plan")
