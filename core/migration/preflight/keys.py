@@ -133,10 +133,11 @@ def _blank_finding(entry: ObjectMapping, side: _Side, blank: int) -> Finding:
 def _repeated_finding(entry: ObjectMapping, side: _Side, sizes: list[int]) -> Finding:
     rows, is_floor = sum(sizes), len(sizes) >= GROUPS_MAX
     at_least = "at least " if is_floor else ""
+    occur = "key of {} in {} occurs" if len(sizes) == 1 else "keys of {} in {} occur"
     return Finding(
         Severity.WARNING,
         f"key_repeated_{side.word}",
-        f"{at_least}{len(sizes):,} keys of {side.sobject.name} in {side.org} occur more than once "
+        f"{at_least}{len(sizes):,} {occur.format(side.sobject.name, side.org)} more than once "
         f"({at_least}{rows:,} rows): rows with such a key are blocked.",
         mapping=entry.name,
         rows=rows,

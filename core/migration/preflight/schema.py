@@ -223,10 +223,12 @@ def _review(step: Step) -> Iterator[Finding]:
     questions = [name for name, rule in step.rules.items() if rule.review == "needs_clarification"]
     more = f" and {len(open_rules) - 4} more" if len(open_rules) > 4 else ""
     if open_rules:
+        fields = "field of" if len(open_rules) == 1 else "fields of"
+        were = "was" if len(open_rules) == 1 else "were"
         yield Finding(
             Severity.WARNING,
             "unreviewed",
-            f"{len(open_rules)} suggested fields of {step.target.name} were not reviewed: "
+            f"{len(open_rules)} suggested {fields} {step.target.name} {were} not reviewed: "
             f"{', '.join(open_rules[:4])}{more}.",
             mapping=step.name,
             field=open_rules[0],
