@@ -170,7 +170,7 @@ def _step(
             )
         )
     extra = (*_match_paths(lookups, source), *row_paths(target, source))
-    extra = (*extra, *person_paths(target, source))
+    extra = (*extra, *person_paths(target, source), *_written_keys(lookups, source))
     return Step(mapping, source, target, rules, tuple(lookups), wave, position, extra)
 
 
@@ -191,6 +191,14 @@ def _match_paths(lookups: Iterable[Lookup], source: SObject) -> Iterable[str]:
         relation = source.fields[lookup.source].relationship_name
         if relation and "." not in match.source:
             yield f"{relation}.{match.source}"
+
+
+def _written_keys(lookups: Iterable[Lookup], source: SObject) -> Iterable[str]:
+    """What a file says in the place of a record's id, read along for the reader of a failure."""
+    for lookup in lookups:
+        relation = source.fields[lookup.source].relationship_name
+        if relation and relation in source.fields:
+            yield source.fields[relation].name
 
 
 def _described(found: Mapping[str, SObject], name: str, org: str, place: str) -> SObject:

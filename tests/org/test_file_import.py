@@ -16,7 +16,7 @@ from core.domain.roles import Actor, Role
 from core.domain.states import RunState
 from core.errors import ConflictError
 from core.secret import Secret
-from core.services import files, importing, operations, orgs
+from core.services import files, importing, operations, orgs, run_files, run_reads
 from core.services.connecting import ConnectRequest
 from core.services.files import Upload
 from core.services.importing import TableTarget
@@ -76,6 +76,18 @@ def keep(
     return files.file_set(pair.bridge, pair.actor, name)
 
 
+def key_of_the_failed_lookup(pair: Pair, name: str) -> str | None:
+    """As the page and the CSV of a failure show it: what the file says, beside the internal id."""
+    (found,) = run_reads.failure_groups(pair.bridge, pair.actor, name)
+    group = found.line
+    (failed,) = run_reads.failures(pair.bridge, pair.actor, name, group=group)
+    assert failed.source_id is not None
+    read = run_files.source_values(
+        pair.bridge, pair.actor, name, mapping=group.mapping_name, ids=[failed.source_id]
+    )
+    return read[failed.source_id]["Customer_Code"]
+
+
 def test_a_zip_of_related_files_is_loaded_looked_up_and_undone(pair: Pair) -> None:
     pack = zipped(Account__csv=CUSTOMERS.encode("cp1252"), People__csv=PEOPLE.encode())
     row = keep(pair, "customers", pack)
@@ -97,6 +109,7 @@ def test_a_zip_of_related_files_is_loaded_looked_up_and_undone(pair: Pair) -> No
     check_identity(document)
     assert line(document, "account")["inserted"] == 3
     assert (line(document, "people")["inserted"], line(document, "people")["blocked"]) == (2, 1)
+    assert key_of_the_failed_lookup(pair, name) == "C-9"
     accounts = {one["Legacy_Id__c"]: one for one in live(pair, "Account")}
     contacts = {one["Legacy_Id__c"]: one for one in live(pair, "Contact")}
     assert accounts["C-1"]["Name"] == "Müller & Söhne"
