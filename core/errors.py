@@ -23,6 +23,8 @@ them.
 
 from __future__ import annotations
 
+_ENDS = (".", "!", "?", "…", ":", ".”", "?”", "!”", ".)")
+
 
 class OrgbridgeError(Exception):
     """Root of the tree; raise one of its children."""
@@ -34,7 +36,7 @@ class OrgbridgeError(Exception):
         self.state = state
         self.next_step = next_step
         self.facts = facts
-        super().__init__(" ".join(part for part in (happened, state, next_step) if part))
+        super().__init__(sentences(happened, state, next_step))
 
     def fact(self, name: str) -> object | None:
         """One fact by name (``org``, ``sobject``, ``job_id``, ``status``, ``code`` …), or None."""
@@ -96,3 +98,10 @@ class StalledJobError(LostError):
 
 class BugError(OrgbridgeError):
     """A defect of ours; the message says what state things are in all the same."""
+
+
+def sentences(*parts: str) -> str:
+    """One text of what is there, each part but the last ended: an org's own words often are not."""
+    said = [part for part in parts if part]
+    ended = [part if part.endswith(_ENDS) else f"{part}." for part in said[:-1]]
+    return " ".join([*ended, *said[-1:]])

@@ -20,7 +20,7 @@ import orjson
 from core import notices
 from core.db import file_sets, orgs
 from core.db.orgs import OrgRow, StoredDescribe, StoredSecrets
-from core.errors import SessionLostError, UserError
+from core.errors import SessionLostError, UserError, sentences
 from core.notices.events import Notice, NoticeEvent
 from core.salesforce.client import OrgClient
 from core.salesforce.credentials import NOTHING, Credentials
@@ -179,7 +179,7 @@ def _session_notice(org: OrgRow, lost: SessionLostError) -> Notice:
         # one message per loss: the time of the last success tells losses apart
         subject=f"{org.id}:{org.tested_at}",
         title=f"Session lost: {org.name}",
-        body=f"{lost.happened} {lost.next_step}".strip(),
+        body=sentences(lost.happened, lost.next_step),
         org_ids=(org.id,),
     )
 

@@ -13,7 +13,7 @@ import polars as pl
 
 from core.db.retries import UNKNOWN_FATE
 from core.db.run_state import ChunkRow
-from core.errors import LostError
+from core.errors import LostError, sentences
 from core.migration.context import RunContext
 from core.migration.load_collections import rows_by_key
 from core.migration.outcomes import ACCEPTED_SCHEMA, ROW, Outcomes, Refusal
@@ -35,7 +35,9 @@ def reconcile(
         return Outcomes(gone, [], list(there), reason=lost.happened)
     key = step.stamped_key
     if key is None:
-        why = f"{lost.happened} Without a key it cannot be found out whether it was written."
+        why = sentences(
+            lost.happened, "Without a key it cannot be found out whether it was written."
+        )
         return Outcomes(nobody, [Refusal(row, UNKNOWN_FATE, why) for row in rows], [])
     found = rows_by_key(run, step, key, page)
     accepted = pl.DataFrame(

@@ -9,7 +9,7 @@ from functools import partial
 from core.domain.findings import Finding, Fix, Severity, by_weight, is_ready
 from core.domain.ordering import LoadOrder, load_order
 from core.domain.plan import Operation
-from core.errors import UserError
+from core.errors import UserError, sentences
 from core.migration.chunks import estimate
 from core.migration.preflight import (
     automation,
@@ -106,7 +106,7 @@ def _resolved(given: PreflightInput) -> tuple[Resolved | None, tuple[Finding, ..
     try:
         return resolve(given.plan, sources, targets), ()
     except UserError as error:
-        sentence = f"{error.happened} {error.next_step}".strip()
+        sentence = sentences(error.happened, error.next_step)
         return None, (Finding(Severity.BLOCKER, "plan_wrong", sentence, fix=Fix.FIELD),)
 
 
