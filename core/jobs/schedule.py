@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Self
 from uuid import UUID
 
@@ -35,7 +35,7 @@ NOTICES_EVERY_S = 10.0
 CHARGE_LOCK = 0x6F7267627269
 #: a process that stops within a transaction of ours loses it, and with it what it locked
 PAUSED_AFTER = "15s"
-#: hour (UTC) of the daily retention
+#: hour (UTC) from which on the day's retention is due; a machine that slept then does it later
 HOUSEKEEPING_HOUR = 3
 
 ScheduleRow = Row[tuple[Any, ...]]
@@ -48,6 +48,7 @@ class Scheduler:
     def __init__(self, bridge: Orgbridge) -> None:
         self._bridge = bridge
         self._janitor_due = bridge.clock()
+        self._house_kept: date | None = None
         self._scheduler = BackgroundScheduler(
             timezone="UTC", executors={"default": ThreadPoolExecutor(2)}
         )
@@ -76,7 +77,10 @@ class Scheduler:
         try:
             with in_charge(self._bridge) as is_ours:
                 if is_ours:
-                    fire_due(self._bridge, now=self._bridge.clock())
+                    now = self._bridge.clock()
+                    fire_due(self._bridge, now=now)
+                    if self._house_kept != now.date() and queue_retention(self._bridge, now=now):
+                        self._house_kept = now.date()
             self._look_after_jobs()
         except (SQLAlchemyError, OrgbridgeError) as error:
             # The database is away for a moment (restart, failover): try again next second.
@@ -138,7 +142,6 @@ def fire_due(bridge: Orgbridge, *, now: datetime) -> tuple[UUID, ...]:
                 fired.append(schedule_id)
         except UserError as error:  # its line was spoilt from outside; the others must not wait
             log.error("schedule cannot be fired", extra={"id": schedule_id, "reason": str(error)})
-    _keep_house(bridge, now)
     return tuple(fired)
 
 
@@ -219,10 +222,13 @@ def _start_new_ones(session: Session, now: datetime) -> None:
         )
 
 
-def _keep_house(bridge: Orgbridge, now: datetime) -> None:
-    """Queue the retention once a day; the day's mark is an event of the queue itself."""
-    if now.hour != HOUSEKEEPING_HOUR:
-        return
+def queue_retention(bridge: Orgbridge, *, now: datetime) -> bool:
+    """Queue the day's retention, once; False while it is too early.
+
+    The day's mark is the job itself, so that another process, or this one after a start, sees it.
+    """
+    if now.hour < HOUSEKEEPING_HOUR:
+        return False
     with bridge.owner_session() as session:
         done = session.scalar(
             text(
@@ -233,3 +239,4 @@ def _keep_house(bridge: Orgbridge, now: datetime) -> None:
         )
         if not done:
             queue.defer_housekeeping(session, day=now)
+    return True

@@ -284,7 +284,7 @@ def test_apprise_posts_to_a_real_service(house: House, service: Service) -> None
 
     notices.send_test(house.bridge, house.admin, rule_id)
     service.status = 500
-    with pytest.raises(RefusedError, match="was not delivered: The service did not take"):
+    with pytest.raises(RefusedError, match="not delivered: The service refused the message: 500"):
         notices.send_test(house.bridge, house.admin, rule_id)
 
     assert [each["title"] for each in service.bodies] == ["Orgbridge test"] * 2

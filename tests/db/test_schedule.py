@@ -12,7 +12,7 @@ from sqlalchemy import text
 from core import bootstrap, processes
 from core.bootstrap import Orgbridge
 from core.config import Settings
-from core.jobs import schedule
+from core.jobs import queue, schedule
 from core.jobs.schedule import fire_due
 
 NOON = datetime(2027, 3, 1, 12, tzinfo=UTC)
@@ -150,3 +150,23 @@ def test_the_thread_fires_by_itself_and_stops(settings: Settings) -> None:
 
         names = [thread.name for thread in threading.enumerate()]
         assert not [name for name in names if "APScheduler" in name]
+
+
+def test_the_day_s_retention_is_queued_once_also_by_a_machine_that_slept(
+    bridge: Orgbridge,
+) -> None:
+    def queued() -> list[str]:
+        with bridge.owner_session() as session:
+            found = "SELECT args ->> 'day' AS day FROM procrastinate_jobs WHERE task_name = :task"
+            done = "UPDATE procrastinate_jobs SET status = 'succeeded' WHERE task_name = :task"
+            days = session.execute(text(found), {"task": queue.KEEP_HOUSE}).scalars().all()
+            session.execute(text(done), {"task": queue.KEEP_HOUSE})
+        return sorted(days)
+
+    assert not schedule.queue_retention(bridge, now=NOON.replace(hour=2))
+    assert queued() == []
+    for hours in (0, 1, 9):
+        assert schedule.queue_retention(bridge, now=NOON + timedelta(hours=hours))
+        assert queued() == ["2027-03-01"]
+    assert schedule.queue_retention(bridge, now=NOON + timedelta(days=1))
+    assert queued() == ["2027-03-01", "2027-03-02"]

@@ -56,7 +56,7 @@ def test_missing_rows_are_told_apart_and_just_those_are_launched(pair: Pair) -> 
     assert (figures["read"], figures["inserted"]) == (2, 2)
     assert {row["Name"] for row in live(pair.target, "Account")} == {"there", "new 1", "new 2"}
 
-    with pytest.raises(ConflictError, match="No row of account is missing"):
+    with pytest.raises(ConflictError, match="No row of Account is missing"):
         missing.launch(pair.bridge, pair.actor, **here, enqueue=False)
     given = {"plan": "engine", "explain": ["account"]}
     entry = operations.launch(pair.bridge, pair.actor, "record_counts", given=given)
