@@ -21,7 +21,7 @@ from core.errors import OrgbridgeError, RefusedError, UserError
 from core.files.conditions import condition_expr
 from core.files.row_ids import ids_of, link_hashes
 from core.files.tables import Column, Link, TableSpec
-from core.salesforce.describes import SObjectSummary
+from core.salesforce.describes import Known, SObjectSummary
 from core.salesforce.identity import Environment, OrgIdentity, UserPermissions
 from core.salesforce.usage import ApiUsage
 from core.spool import RunSpool, page_name
@@ -139,6 +139,10 @@ class FileSource:
                 next_step=f"They hold {', '.join(t.object for t in self._tables.values())}.",
             )
         return found
+
+    def describe_known(self, sobject: str) -> Known:
+        """As `describe`: files are always there."""
+        return Known(sobject=self.describe(sobject))
 
     def describe_many(self, names: Sequence[str], *, refresh: bool = False) -> Iterator[SObject]:
         """The tables of these names that the set has."""

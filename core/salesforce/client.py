@@ -21,7 +21,7 @@ from core.errors import OrgbridgeError, RefusedError
 from core.salesforce import faults, flows, identity, queries, records, soap
 from core.salesforce.bulk import Bulk
 from core.salesforce.credentials import Credentials
-from core.salesforce.describes import DescribeCache, Describes, MemoryCache, SObjectSummary
+from core.salesforce.describes import DescribeCache, Describes, Known, MemoryCache, SObjectSummary
 from core.salesforce.identity import OrgIdentity, UserPermissions
 from core.salesforce.queries import RestApi
 from core.salesforce.records import Graph, GraphOutcome, RowOutcome, WriteOptions
@@ -104,7 +104,7 @@ class OrgClient:
     @cached_property
     def describes(self) -> Describes:
         """Describes, cached."""
-        return Describes(self.wire, self.api, cache=self._cache, clock=self._clock)
+        return Describes(self.wire, lambda: self.api, cache=self._cache, clock=self._clock)
 
     @cached_property
     def library(self) -> Salesforce:
@@ -141,6 +141,10 @@ class OrgClient:
     def describe(self, sobject: str, *, refresh: bool = False) -> SObject:
         """One object with its fields, from the cache while it is fresh."""
         return self.describes.one(sobject, refresh=refresh)
+
+    def describe_known(self, sobject: str) -> Known:
+        """See `Describes.known`."""
+        return self.describes.known(sobject)
 
     def describe_many(self, names: Sequence[str], *, refresh: bool = False) -> Iterator[SObject]:
         """Objects as their answers arrive."""

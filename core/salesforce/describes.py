@@ -14,12 +14,14 @@ import orjson
 
 from core.domain.describe import SObject, parse_describe
 from core.domain.ids import key_prefix
-from core.errors import DailyLimitError, RefusedError, SessionLostError
+from core.errors import DailyLimitError, RefusedError, SessionLostError, TransientError
 from core.salesforce.queries import RestApi
 from core.salesforce.wire import Answer, Request, Wire
 
 #: a describe younger than this is taken without asking
 FRESH_FOR = timedelta(minutes=10)
+#: an org that did not answer is not asked anew for so long where a kept copy will do
+AWAY_FOR = timedelta(seconds=30)
 #: describes asked for at the same time
 PARALLEL = 8
 
@@ -81,11 +83,25 @@ class SObjectSummary:
     deprecated_and_hidden: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What is known of an object."""
+
+    sobject: SObject
+    #: None: it holds; else when the org, which does not answer now, last said that it holds
+    since: datetime | None = None
+
+
 class Describes:
     """Describes of one org. Thread-safe."""
 
     def __init__(
-        self, wire: Wire, api: RestApi, *, cache: DescribeCache, clock: Callable[[], datetime]
+        self,
+        wire: Wire,
+        api: Callable[[], RestApi],
+        *,
+        cache: DescribeCache,
+        clock: Callable[[], datetime],
     ) -> None:
         self._wire = wire
         self._api = api
@@ -93,6 +109,7 @@ class Describes:
         self._clock = clock
         self._parsed: dict[str, tuple[bytes, SObject]] = {}
         self._lock = threading.Lock()
+        self._away_until: datetime | None = None
 
     def all_objects(self, *, refresh: bool = False) -> tuple[SObjectSummary, ...]:
         """Every object the user may see. Cost: one call, or none while fresh."""
@@ -117,7 +134,28 @@ class Describes:
         Raises:
             RefusedError: no such object, or hidden from this user.
         """
-        body = self._body(sobject, refresh=refresh)
+        return self._parsed_once(sobject, self._body(sobject, refresh=refresh))
+
+    def known(self, sobject: str) -> Known:
+        """As `one`; of an org that does not answer, the copy that is kept, however old it is.
+
+        For who looks at a plan or edits it; what sends rows asks for what holds.
+
+        Raises:
+            RefusedError: as `one`. TransientError, SessionLostError: no copy is kept either.
+        """
+        kept, now = self._cache.load(sobject), self._clock()
+        is_away = self._away_until is not None and now < self._away_until
+        if kept is None or not is_away or _is_fresh(kept, now):
+            try:
+                return Known(sobject=self.one(sobject))
+            except (TransientError, SessionLostError):
+                if kept is None:
+                    raise
+                self._away_until = now + AWAY_FOR
+        return Known(sobject=self._parsed_once(sobject, kept.body), since=kept.checked_at)
+
+    def _parsed_once(self, sobject: str, body: bytes) -> SObject:
         with self._lock:
             known = self._parsed.get(sobject.lower())
         if known is not None and known[0] is body:
@@ -157,7 +195,7 @@ class Describes:
     def _body(self, sobject: str, *, refresh: bool) -> bytes:
         kept = self._cache.load(sobject)
         now = self._clock()
-        if kept is not None and not refresh and now - kept.checked_at < FRESH_FOR:
+        if kept is not None and not refresh and _is_fresh(kept, now):
             return kept.body
         answer = self._ask(sobject, kept)
         if answer.status == 304 and kept is not None:
@@ -182,7 +220,7 @@ class Describes:
         tail = f"sobjects/{quote(sobject, safe='')}/describe" if sobject else "sobjects"
         request = Request(
             method="GET",
-            path=self._api.path(tail),
+            path=self._api().path(tail),  # negotiated by a call, which an org that is away refuses
             headers=headers,
             facts={"sobject": sobject} if sobject else {},
             accept=frozenset({304}),
@@ -193,6 +231,10 @@ class Describes:
             if not sobject or refusal.fact("status") != 404:
                 raise
             raise _no_object(sobject, refusal) from refusal
+
+
+def _is_fresh(kept: CachedDescribe, now: datetime) -> bool:
+    return now - kept.checked_at < FRESH_FOR
 
 
 def _no_object(sobject: str, refusal: RefusedError) -> RefusedError:

@@ -15,7 +15,7 @@ import polars as pl
 
 from core.domain.describe import SObject
 from core.errors import OrgbridgeError
-from core.salesforce.describes import SObjectSummary
+from core.salesforce.describes import Known, SObjectSummary
 from core.salesforce.identity import OrgIdentity, UserPermissions
 from core.salesforce.usage import ApiUsage
 
@@ -47,6 +47,10 @@ class RowSource(Protocol):
 
     def describe(self, sobject: str, *, refresh: bool = False) -> SObject:
         """One object; raises RefusedError where there is none."""
+        ...
+
+    def describe_known(self, sobject: str) -> Known:
+        """As `describe`; of an org that does not answer, the copy that is kept, with its age."""
         ...
 
     def describe_many(self, names: Sequence[str], *, refresh: bool = False) -> Iterator[SObject]:

@@ -11,6 +11,7 @@ as it was read; if somebody saved in between nothing is written and the person i
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -53,6 +54,8 @@ class ObjectView:
     progress: MappingProgress | None
     #: why there is no progress: an object that an org does not have, an org that does not answer
     problem: str = ""
+    #: set while an org does not answer: when it last said what is shown of it
+    since: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,8 @@ class Describes:
 
     source: SObject
     target: SObject
+    #: set while an org does not answer: when it last said what is shown of it
+    since: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +266,9 @@ def describes(
         )
     source = bridge.row_source(actor.workspace_id, source_id)
     target = bridge.org_client(actor.workspace_id, target_id)
-    return Describes(source.describe(entry.source), target.describe(entry.target))
+    here, there = source.describe_known(entry.source), target.describe_known(entry.target)
+    ages = [known.since for known in (here, there) if known.since is not None]
+    return Describes(here.sobject, there.sobject, min(ages, default=None))
 
 
 def _edits_since(
@@ -333,10 +340,10 @@ def _object_view(
     bridge: Orgbridge, actor: Actor, *, opened: plans.PlanView, entry: ObjectMapping
 ) -> tuple[ObjectMapping, ObjectView]:
     """The mapping as shown, and its line in the list; as saved where an org does not answer."""
-    shown, progress, problem = entry, None, ""
+    shown, progress, problem, since = entry, None, "", None
     try:
         made = _shown(bridge, actor, opened=opened, name=entry.name)
-        shown, progress = made.entry, made.progress
+        shown, progress, since = made.entry, made.progress, made.since
     except OrgbridgeError as error:
         problem = error.happened
     listed = ObjectView(
@@ -346,6 +353,7 @@ def _object_view(
         operation=entry.operation.value,
         progress=progress,
         problem=problem,
+        since=since,
     )
     return shown, listed
 
@@ -360,7 +368,7 @@ def _shown(
         both = describes(bridge, actor, opened=opened, mapping=name)
         full = launch_rules.with_launch_rules(entry, both.source, both.target, beside=beside)
         rows = field_rows.field_rows(full, both.source, both.target)
-        return plan_memory.Shown(full, field_rows.progress(rows))
+        return plan_memory.Shown(full, field_rows.progress(rows), both.since)
 
     return plan_memory.shown_of(opened.row.id, entry, beside, make=made)
 

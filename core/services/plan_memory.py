@@ -7,6 +7,7 @@ before the database has said that the person may see the plan, and at which revi
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 import time
 from collections import OrderedDict
@@ -38,6 +39,8 @@ class Shown:
     #: with what a launch adds by itself
     entry: ObjectMapping
     progress: MappingProgress
+    #: set while an org does not answer: when it last said what is shown of it
+    since: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,6 +146,11 @@ def _fields(
         way_on = "Test the org under Orgs, or open Object settings to take another object."
         boxes.error(UserError(chosen.problem, next_step=way_on))
         return None
+    if chosen.since is not None:
+        boxes.remark(
+            "An org does not answer. Fields are shown as it told them "
+            f"{figures.ago(chosen.since)}; what you change is saved all the same."
+        )
     found = editor.rows(
         visit.bridge(),
         visit.actor(),

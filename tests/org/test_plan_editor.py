@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from uuid import UUID
 
 import pytest
+from sqlalchemy import delete, update
 
 from core.bootstrap import Orgbridge
+from core.db.models import DescribeCache
 from core.domain.plan import Plan, ReviewState, ValueMapRule
 from core.domain.roles import Actor
 from core.errors import ConflictError, OrgbridgeError, UserError
@@ -289,3 +292,47 @@ objects:
     assert found == ("Site__c", "Region__c")
     kept = object_picker.needed_parents(bridge, ada, made, sobjects=["Visit__c", "Site__c"])
     assert kept == ("Region__c",)
+
+
+def test_a_plan_is_shown_and_edited_by_what_its_orgs_said_last_while_they_are_away(
+    bridge: Orgbridge, ada: Actor, practice_org: PracticeOrgs
+) -> None:
+    """A process that has just started, orgs that do not answer, describes of an hour ago."""
+    old, new = practice_org(schema=SOURCE), practice_org(schema=TARGET)
+    ids = [connect(bridge, name, org) for name, org in (("old", old), ("new", new))]
+    plan_id = plans.import_plan(bridge, ada, PLAN)
+    for org_id in ids:
+        bridge.org_client(ada.workspace_id, org_id).describe("Account")
+    an_hour_ago = bridge.clock() - timedelta(hours=1)
+    with bridge.session(ada.workspace_id) as session:
+        session.execute(update(DescribeCache).values(checked_at=an_hour_ago))
+    for org, org_id in zip((old, new), ids, strict=True):
+        org.kill()
+        bridge.forget_org(ada.workspace_id, org_id)
+
+    away = editor.rows(bridge, ada, plan_id, mapping="account")
+    (shown,) = editor.view(bridge, ada, plan_id).objects
+    rule = partial(editing.skip_field, at=FieldPlace("account", "Code__c"))
+    saved = editor.edit(bridge, ada, plan_id, revision=1, change=rule)
+
+    assert {"Name", "Sector__c", "Code__c", "Region__c"} <= {row.target for row in away}
+    assert (shown.problem, shown.since) == ("", an_hour_ago)
+    assert "Code__c" in saved.plan.mapping("account").skip
+
+
+def test_a_plan_whose_orgs_never_answered_says_why_nothing_is_shown(
+    bridge: Orgbridge, ada: Actor, practice_org: PracticeOrgs
+) -> None:
+    old, new = practice_org(schema=SOURCE), practice_org(schema=TARGET)
+    ids = [connect(bridge, name, org) for name, org in (("old", old), ("new", new))]
+    plan_id = plans.import_plan(bridge, ada, PLAN)
+    with bridge.session(ada.workspace_id) as session:
+        session.execute(delete(DescribeCache))
+    for org, org_id in zip((old, new), ids, strict=True):
+        org.kill()
+        bridge.forget_org(ada.workspace_id, org_id)
+
+    (shown,) = editor.view(bridge, ada, plan_id).objects
+
+    assert "could not be reached" in shown.problem
+    assert shown.since is None
