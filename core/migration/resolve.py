@@ -196,6 +196,8 @@ def _match_paths(lookups: Iterable[Lookup], source: SObject) -> Iterable[str]:
 def _written_keys(lookups: Iterable[Lookup], source: SObject) -> Iterable[str]:
     """What a file says in the place of a record's id, read along for the reader of a failure."""
     for lookup in lookups:
+        if lookup.source not in source.fields:  # a path through another record
+            continue
         relation = source.fields[lookup.source].relationship_name
         if relation and relation in source.fields:
             yield source.fields[relation].name
