@@ -16,6 +16,7 @@ from sqlalchemy import RowMapping, text
 from sqlalchemy.orm import Session
 
 from core.db.runs import RunRow
+from core.domain.names import object_name
 from core.domain.states import RunState
 
 #: throughput is told in this many steps at most
@@ -256,8 +257,7 @@ class UnfilledLine:
     @property
     def where(self) -> str:
         """The object as people know it, and its field."""
-        is_own = self.mapping_name.lower() != self.target_object.lower()
-        told = self.mapping_name if is_own else self.target_object
+        told = object_name(self.mapping_name, self.target_object)
         return f"{told}.{self.field}" if self.field else told
 
 
