@@ -34,11 +34,7 @@ def cancel(bridge: Orgbridge, actor: Actor, name: str) -> RunState:
     roles.require(actor, Role.ANALYST, to="cancel runs")
     with bridge.session(actor.workspace_id) as session:
         run = runs.run_named(session, name)
-        if run.status in FINISHED_RUNS - {RunState.FAILED}:
-            raise ConflictError(
-                f"The run {name} is over ({run.status.value.lower()}).",
-                next_step="`runs undo` takes its writes back.",
-            )
+        _refuse_over(run, next_step="`runs undo` takes its writes back.")
         if run.status in CARRIED_RUNS:
             runs.ask(session, run, "cancel")
         else:
@@ -52,11 +48,7 @@ def resume(bridge: Orgbridge, actor: Actor, name: str, *, enqueue: bool = True) 
     roles.require(actor, Role.ANALYST, to="resume runs")
     with bridge.session(actor.workspace_id) as session:
         run = runs.run_named(session, name)
-        if run.status in FINISHED_RUNS - {RunState.FAILED}:
-            raise ConflictError(
-                f"The run {name} is over ({run.status.value.lower()}).",
-                next_step="Launch the plan again, or `runs retry`.",
-            )
+        _refuse_over(run, next_step="Launch the plan again, or `runs retry`.")
         if run.status in (RunState.WAITING_APPROVAL, RunState.WAITING_DECISION):
             raise ConflictError(
                 f"The run {name} is {run.status.value.lower()}.",
@@ -87,6 +79,14 @@ def decide(
         runs.set_status(session, run, RunState.RUNNING, grace_s=grace_s)
         if enqueue:
             _defer(session, actor, run)
+
+
+def _refuse_over(run: runs.RunRow, *, next_step: str) -> None:
+    """A run that failed can go on; any other end is one."""
+    if run.status in FINISHED_RUNS - {RunState.FAILED}:
+        raise ConflictError(
+            f"The run {run.name} is over ({run.status.value.lower()}).", next_step=next_step
+        )
 
 
 def _wish(bridge: Orgbridge, actor: Actor, name: str, wish: str) -> None:
