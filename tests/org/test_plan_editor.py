@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -294,21 +295,34 @@ objects:
     assert kept == ("Region__c",)
 
 
+def plan_of_two(
+    bridge: Orgbridge, ada: Actor, practice_org: PracticeOrgs
+) -> tuple[UUID, Callable[[], None]]:
+    """A plan whose orgs were described, and what takes them away and forgets them in memory."""
+    ids = {}
+    for name, schema in (("old", SOURCE), ("new", TARGET)):
+        org = practice_org(schema=schema)
+        ids[connect(bridge, name, org)] = org
+    for org_id in ids:
+        bridge.org_client(ada.workspace_id, org_id).describe("Account")
+
+    def leave() -> None:
+        for org_id, org in ids.items():
+            org.kill()
+            bridge.forget_org(ada.workspace_id, org_id)
+
+    return plans.import_plan(bridge, ada, PLAN), leave
+
+
 def test_a_plan_is_shown_and_edited_by_what_its_orgs_said_last_while_they_are_away(
     bridge: Orgbridge, ada: Actor, practice_org: PracticeOrgs
 ) -> None:
     """A process that has just started, orgs that do not answer, describes of an hour ago."""
-    old, new = practice_org(schema=SOURCE), practice_org(schema=TARGET)
-    ids = [connect(bridge, name, org) for name, org in (("old", old), ("new", new))]
-    plan_id = plans.import_plan(bridge, ada, PLAN)
-    for org_id in ids:
-        bridge.org_client(ada.workspace_id, org_id).describe("Account")
+    plan_id, leave = plan_of_two(bridge, ada, practice_org)
     an_hour_ago = bridge.clock() - timedelta(hours=1)
     with bridge.session(ada.workspace_id) as session:
         session.execute(update(DescribeCache).values(checked_at=an_hour_ago))
-    for org, org_id in zip((old, new), ids, strict=True):
-        org.kill()
-        bridge.forget_org(ada.workspace_id, org_id)
+    leave()
 
     away = editor.rows(bridge, ada, plan_id, mapping="account")
     (shown,) = editor.view(bridge, ada, plan_id).objects
@@ -323,14 +337,10 @@ def test_a_plan_is_shown_and_edited_by_what_its_orgs_said_last_while_they_are_aw
 def test_a_plan_whose_orgs_never_answered_says_why_nothing_is_shown(
     bridge: Orgbridge, ada: Actor, practice_org: PracticeOrgs
 ) -> None:
-    old, new = practice_org(schema=SOURCE), practice_org(schema=TARGET)
-    ids = [connect(bridge, name, org) for name, org in (("old", old), ("new", new))]
-    plan_id = plans.import_plan(bridge, ada, PLAN)
+    plan_id, leave = plan_of_two(bridge, ada, practice_org)
     with bridge.session(ada.workspace_id) as session:
         session.execute(delete(DescribeCache))
-    for org, org_id in zip((old, new), ids, strict=True):
-        org.kill()
-        bridge.forget_org(ada.workspace_id, org_id)
+    leave()
 
     (shown,) = editor.view(bridge, ada, plan_id).objects
 
