@@ -131,3 +131,11 @@ def test_what_a_person_takes_away_is_not_sent_after_all(mapping: dict[str, Any])
     assert "Phone" not in sent(kept)
     looked_at = kept.model_copy(update={"objects": (shown(kept),)})
     assert "Phone" in sent(saved(kept, editing.unskip_field(looked_at, at)))
+
+
+def test_a_lookup_may_be_read_through_another_record() -> None:
+    plan = plan_of(fields={"CampaignId": "Account.Campaign__c"}, auto_map=False)
+
+    (step,) = resolve(plan, {"contact": SOURCE}, {"contact": TARGET}).steps
+
+    assert [lookup.source for lookup in step.lookups] == ["Account.Campaign__c"]
