@@ -31,6 +31,7 @@ from core.db import schema
 from core.db.embedded import EmbeddedServer, ensure_server
 from core.db.engine import app_engine, check_server, database_url, owner_engine
 from core.errors import NotFoundError
+from core.salesforce.retry import OF_A_RUN, Patience
 
 if TYPE_CHECKING:
     from core.access.connections import Identity
@@ -60,9 +61,16 @@ class Orgbridge:
     """What the product consists of in this process; front doors and workers hold one."""
 
     def __init__(
-        self, settings: Settings, database: _Database, *, clock: Clock, sleep: Sleep
+        self,
+        settings: Settings,
+        database: _Database,
+        *,
+        clock: Clock,
+        sleep: Sleep,
+        patience: Patience = OF_A_RUN,
     ) -> None:
         self.settings = settings
+        self.patience = patience
         self.clock = clock
         self.sleep = sleep
         self._database = database
@@ -227,6 +235,7 @@ def build(
     *,
     clock: Clock | None = None,
     sleep: Sleep = time.sleep,
+    patience: Patience = OF_A_RUN,
     meanwhile: Callable[[], object] = lambda: None,
 ) -> Iterator[Orgbridge]:
     """Everything, ready to use: database up, schema at its revision, workspace ``main`` there.
@@ -234,6 +243,7 @@ def build(
     Args:
         clock: the product's time; tests move it.
         sleep: waits of org clients between two looks at a job and before a request goes again.
+        patience: how long orgs are waited for that do not answer.
         meanwhile: what the caller has to do anyway; done while the embedded server starts.
     Raises:
         ConfigError: database, role, schema or key is not as it must be; the message says how to
@@ -242,7 +252,9 @@ def build(
     server = _server(settings, meanwhile)
     try:
         with _opened(settings, server) as database:
-            bridge = Orgbridge(settings, database, clock=clock or utc_now, sleep=sleep)
+            bridge = Orgbridge(
+                settings, database, clock=clock or utc_now, sleep=sleep, patience=patience
+            )
             _ = bridge.speakers
             _ = bridge.vault  # a wrong or missing key is found out now, not at the first secret
             yield bridge

@@ -30,6 +30,10 @@ from core.secret import Secret
 ROOT_HOME = Path("/var/lib/orgbridge")
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
+#: beginnings of variables that open a database, a store or what is encrypted
+_OPENS_SOMETHING = (
+    "DATABASE_URL", "ORGBRIDGE_KEY", "ORGBRIDGE_SPOOL_URL", "ORGBRIDGE_OIDC_FILE", "PG", "AWS_",
+)  # fmt: skip
 _SWITCH = {"1": True, "on": True, "true": True, "yes": True}
 _SWITCH |= {"0": False, "off": False, "false": False, "no": False}
 
@@ -103,6 +107,14 @@ def child_environ(settings: Settings) -> dict[str, str]:
         if value is not None:
             env[name] = value
     return env
+
+
+def bystander_environ() -> dict[str, str]:
+    """The environment for a child that needs nothing of ours (practice org, database): without what
+    opens databases, stores and tokens."""
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith(_OPENS_SOMETHING)
+    }
 
 
 def trust_proxies(settings: Settings) -> None:

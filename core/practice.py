@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from core.config import PROJECT_ROOT
+from core.config import PROJECT_ROOT, bystander_environ
 from core.errors import ConfigError
 from core.processes import command_line, is_alive, wait_until
 from core.secret import Secret
@@ -191,6 +191,7 @@ def _start(folder: Path, org: PracticeOrg, *, port: int) -> Served:
         child = subprocess.Popen(
             command,
             cwd=PROJECT_ROOT,
+            env=bystander_environ(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=out,

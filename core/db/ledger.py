@@ -33,11 +33,14 @@ _READ_SCHEMA = {
     **LINK_SCHEMA,
     "origin": pl.Categorical,
     "found_hash": pl.Int64,
+    "read_hash": pl.Int64,
     "baseline": pl.Categorical,
 }
 #: text of links that is held before it becomes a frame
 _READ_BYTES = 4_000_000
-_COPY_COLUMNS = "link_set_id, source_id, workspace_id, target_id, origin, run_id, sent_hash"
+_COPY_COLUMNS = (
+    "link_set_id, source_id, workspace_id, target_id, origin, run_id, sent_hash, read_hash"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,7 @@ _LINKS = (
     " s AS MATERIALIZED (SELECT "
     + _SAID.format(at="settled_at")
     + " AS said FROM link_set WHERE id = {set_id})"
-    " SELECT l.source_id, l.target_id, l.origin, l.sent_hash, l.found_hash,"
+    " SELECT l.source_id, l.target_id, l.origin, l.sent_hash, l.found_hash, l.read_hash,"
     " CASE WHEN l.target_modstamp IS NOT NULL THEN "
     + _SAID.format(at="l.target_modstamp")
     + " WHEN l.run_id IS NULL OR l.run_id = '{run}' THEN NULL"
@@ -162,9 +165,9 @@ def write_links(
 ) -> None:
     """Adds links and replaces those whose source id is there already.
 
-    Shape: ``LINK_SCHEMA``, source ids unique. A replaced link keeps the origin ``inserted``: that a
-    record is ours does not change by updating it. Cost: one COPY; a second statement where links
-    exist.
+    Shape: ``LINK_SCHEMA``, perhaps ``read_hash``, source ids unique. A replaced link keeps the
+    origin ``inserted``: that a record is ours does not change by updating it. Cost: one COPY; a
+    second statement where links exist.
     """
     if frame.is_empty():
         return
@@ -209,6 +212,7 @@ def _as_copied(
         "origin",
         pl.lit(str(run_id)).alias("run_id"),
         "sent_hash",
+        "read_hash" if "read_hash" in frame.columns else pl.lit(None, pl.Int64).alias("read_hash"),
     )
 
 
@@ -274,6 +278,25 @@ def note_found(session: Session, set_id: int, found: pl.DataFrame) -> None:
     )
 
 
+def note_reads(session: Session, set_id: int, reads: pl.DataFrame) -> None:
+    """Keeps by what rows that are as sent are known when they are read again: ``source_id``,
+    ``read_hash``. Cost: one COPY and one update of these links."""
+    if reads.is_empty():
+        return
+    with _cursor(session) as cursor:
+        cursor.execute(
+            'CREATE TEMP TABLE IF NOT EXISTS incoming_read (source_id text COLLATE "C",'
+            " read_hash bigint) ON COMMIT DELETE ROWS"
+        )
+        _copy_in(cursor, "incoming_read (source_id, read_hash)", reads)
+        cursor.execute(
+            "UPDATE record_link l SET read_hash = i.read_hash FROM incoming_read i"
+            " WHERE l.link_set_id = %s AND l.source_id = i.source_id",
+            (set_id,),
+        )
+        cursor.execute("TRUNCATE incoming_read")
+
+
 def unsettle(session: Session, set_id: int, source_ids: list[str]) -> None:
     """Drops the hashes of links whose record is not as sent, so that the next run looks again."""
     session.execute(
@@ -291,7 +314,8 @@ _MERGE = (
     " origin = CASE WHEN record_link.target_id = EXCLUDED.target_id"
     " AND record_link.origin IN ('inserted', 'adopted')"
     " THEN record_link.origin ELSE EXCLUDED.origin END,"
-    " run_id = EXCLUDED.run_id, sent_hash = EXCLUDED.sent_hash, found_hash = NULL,"
+    " run_id = EXCLUDED.run_id, sent_hash = EXCLUDED.sent_hash,"
+    " read_hash = EXCLUDED.read_hash, found_hash = NULL,"
     " target_modstamp = NULL"
 )
 

@@ -179,20 +179,41 @@ def change_org(session: Session, org_id: UUID, values: dict[str, Any]) -> OrgRow
     return _row(org)
 
 
-def rename_in_plans(session: Session, org_id: UUID, *, old: str, new: str) -> int:
-    """Let the drafts of an org's plans name it by its new name; how many changed."""
-    count = 0
+def hold_orgs(session: Session, *org_ids: UUID) -> None:
+    """Keeps orgs from being removed until the transaction ends.
+
+    Raises:
+        NotFoundError: one was removed.
+    """
+    wanted = set(org_ids)
+    statement = select(RegisteredOrg.id).where(RegisteredOrg.id.in_(wanted))
+    held = session.scalars(statement.with_for_update(read=True, key_share=True)).all()
+    if set(held) != wanted:
+        raise NotFoundError("An org of this launch was removed.", state="Nothing was launched.")
+
+
+def rename_in_plans(
+    session: Session, org_id: UUID, *, old: str, new: str
+) -> tuple[tuple[UUID, str, str], ...]:
+    """Let the drafts of an org's plans name it by its new name; which changed: id and name of the
+    plan, and the side that named it."""
+    changed: list[tuple[UUID, str, str]] = []
     for side, column in _SIDES:
         statement = (
             update(MigrationPlan)
-            .where(column == org_id, MigrationPlan.draft[side].astext == old)
+            .where(
+                column == org_id,
+                MigrationPlan.draft[side].astext == old,
+                MigrationPlan.deleted_at.is_(None),
+            )
             .values(
                 draft=func.jsonb_set(MigrationPlan.draft, [side], func.to_jsonb(new)),
                 revision=MigrationPlan.revision + 1,
             )
         )
-        count += len(session.execute(statement.returning(MigrationPlan.id)).all())
-    return count
+        made = session.execute(statement.returning(MigrationPlan.id, MigrationPlan.name))
+        changed += [(plan_id, name, side) for plan_id, name in made]
+    return tuple(changed)
 
 
 def adopt_plans(session: Session, org_id: UUID, *, name: str) -> int:
@@ -209,7 +230,20 @@ def adopt_plans(session: Session, org_id: UUID, *, name: str) -> int:
 
 
 def remove_org(session: Session, org_id: UUID) -> None:
-    """Delete an org; its field mappings and describes go with it, its history stays."""
+    """Delete an org; its field mappings and describes go with it, its history stays.
+
+    Raises:
+        ConflictError: a run on it has not ended.
+    """
+    # who holds the org for a launch is waited for, and seen
+    session.execute(select(RegisteredOrg.id).where(RegisteredOrg.id == org_id).with_for_update())
+    going = users_of(session, org_id).runs
+    if going:
+        raise ConflictError(
+            f"A run on this org has not ended: {', '.join(going)}.",
+            state="It was not removed.",
+            next_step="Cancel the run or wait for it; test the org, whose tokens may be revoked.",
+        )
     session.execute(delete(RegisteredOrg).where(RegisteredOrg.id == org_id))
 
 

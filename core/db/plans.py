@@ -220,12 +220,29 @@ def point_at_orgs(
     )
 
 
+def hold_plan(session: Session, plan_id: UUID) -> None:
+    """Keeps a plan from being deleted until the transaction ends.
+
+    Raises:
+        NotFoundError: it is deleted.
+    """
+    there = select(MigrationPlan.id).where(
+        MigrationPlan.id == plan_id, MigrationPlan.deleted_at.is_(None)
+    )
+    if session.scalar(there.with_for_update(read=True)) is None:
+        raise NotFoundError(
+            "This plan was deleted.", state="Nothing was done with it.", plan=str(plan_id)
+        )
+
+
 def remove_plan(session: Session, plan_id: UUID, *, at: dt.datetime, by: str) -> None:
     """Takes the plan out of the lists; versions and runs that refer to it stay.
 
     Raises:
         ConflictError: a schedule or an unfinished run uses it; nothing was removed.
     """
+    # who holds the plan for a launch or a schedule is waited for, and seen
+    session.execute(select(MigrationPlan.id).where(MigrationPlan.id == plan_id).with_for_update())
     users = plan_users(session, plan_id)
     if users:
         raise ConflictError(

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from core.domain.states import CARRIED_RUNS, NOT_CARRIED_RUNS
 from core.errors import ConflictError
 
 #: a worker that has not been heard of for so long is taken for dead
@@ -46,10 +47,12 @@ class Lease:
     breathing.
     """
 
-    def __init__(self, connection: Connection, token: int, key: int) -> None:
+    def __init__(self, connection: Connection, token: int, key: int, *, wish: str | None) -> None:
         self._connection = connection
         self._key = key
         self.token = token
+        #: what a person asked of the run while nobody carried it: ``pause`` or ``cancel``
+        self.wish = wish
 
     def close(self) -> None:
         """Drops the lock, for whoever asks next to find it free; the row's token stays.
@@ -75,12 +78,14 @@ def claim(engine: Engine, run_id: UUID, *, lock_target: bool) -> Lease:
     with ExitStack() as undone:
         connection = undone.enter_context(engine.connect())
         undone.callback(connection.invalidate)  # whatever happens, the lock is not left behind
-        token = _claimed(connection, run_id, key, lock_target=lock_target)
+        token, wish = _claimed(connection, run_id, key, lock_target=lock_target)
         undone.pop_all()
-    return Lease(connection, token, key)
+    return Lease(connection, token, key, wish=wish)
 
 
-def _claimed(connection: Connection, run_id: UUID, key: int, *, lock_target: bool) -> int:
+def _claimed(
+    connection: Connection, run_id: UUID, key: int, *, lock_target: bool
+) -> tuple[int, str | None]:
     alone = connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": key})
     try:
         lost_when_asleep(connection)
@@ -89,17 +94,29 @@ def _claimed(connection: Connection, run_id: UUID, key: int, *, lock_target: boo
                 "UPDATE data_migration SET lease_token = lease_token + 1,"
                 " lease_until = clock_timestamp() + make_interval(secs => :lease),"
                 " status = CASE WHEN status = 'Undoing' THEN status ELSE 'Running' END,"
-                " wait_reason = NULL, requested_state = NULL,"
+                " wait_reason = NULL,"
+                # a wish that no worker heard holds for the one that takes over
+                " requested_state = CASE WHEN status = ANY(:carried)"
+                " OR requested_state = 'cancel' THEN requested_state END,"
                 " started_at = coalesce(started_at, clock_timestamp()), finished_at = NULL,"
                 " summary = CASE WHEN summary -> 'let_go_at' IS NULL THEN summary ELSE"
                 " summary - 'let_go_at' || jsonb_build_object('waited_s',"
                 " coalesce((summary ->> 'waited_s')::float, 0) + extract(epoch FROM"
                 " clock_timestamp() - (summary ->> 'let_go_at')::timestamptz)) END,"
                 " lock_organization_id = CASE WHEN :lock THEN target_organization_id END"
-                " WHERE id = :id AND (:alone OR lease_until IS NULL"
-                " OR lease_until < clock_timestamp()) RETURNING lease_token"
+                # cancelled, perhaps, since the caller looked
+                " WHERE id = :id AND NOT status = ANY(:over) AND (:alone OR lease_until IS NULL"
+                " OR lease_until < clock_timestamp()) RETURNING lease_token,"
+                " requested_state"
             ),
-            {"id": run_id, "lease": LEASE_S, "lock": lock_target, "alone": bool(alone)},
+            {
+                "id": run_id,
+                "lease": LEASE_S,
+                "lock": lock_target,
+                "alone": bool(alone),
+                "carried": [state.value for state in CARRIED_RUNS],
+                "over": [state.value for state in NOT_CARRIED_RUNS],
+            },
         ).one_or_none()
         connection.commit()
     except IntegrityError as taken:
@@ -111,8 +128,8 @@ def _claimed(connection: Connection, run_id: UUID, key: int, *, lock_target: boo
         ) from taken
     if row is None:
         raise ConflictError(
-            "This run is being carried by another worker.",
+            "This run is being carried by another worker, or has ended meanwhile.",
             next_step="If that worker died, it can be taken over some seconds from now.",
             code=LEASE_HELD,
         )
-    return int(row.lease_token)
+    return int(row.lease_token), row.requested_state

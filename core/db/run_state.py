@@ -38,7 +38,7 @@ from core.db.run_lease import (
     asleep_ms,
     lost_when_asleep,
 )
-from core.domain.states import ChunkState, RunState, StepState
+from core.domain.states import CARRIED_RUNS, ChunkState, RunState, StepState
 from core.errors import BugError, ConflictError, NotFoundError
 
 #: columns of run_step that add up: what became of the rows (rule 6.1), and what is counted beside
@@ -192,13 +192,18 @@ class RunStore:
         return row.requested_state  # type: ignore[no-any-return]  # text or NULL
 
     def release(self, status: RunState, *, wait_reason: str | None = None, over: bool) -> None:
-        """Ends this worker's hold: the run has this status and no lease, the target no lock."""
+        """Ends this worker's hold: the run has this status and no lease, the target no lock.
+
+        What was asked of it in this moment, unheard by this worker, holds for the next one.
+        """
         with self._open() as session:
             lost_when_asleep(session)
             session.execute(
                 text(
                     "UPDATE data_migration SET status = :status, wait_reason = :reason,"
-                    " lease_until = NULL, lock_organization_id = NULL, requested_state = NULL,"
+                    " lease_until = NULL, lock_organization_id = NULL,"
+                    " requested_state = CASE WHEN :carried OR (NOT :over"
+                    " AND requested_state = 'cancel') THEN requested_state END,"
                     " finished_at = CASE WHEN :over THEN clock_timestamp() END,"
                     " summary = summary || jsonb_build_object('let_go_at', clock_timestamp()),"
                     " updated_at = clock_timestamp()"
@@ -210,6 +215,7 @@ class RunStore:
                     "status": status.value,
                     "reason": wait_reason,
                     "over": over,
+                    "carried": status in CARRIED_RUNS,
                 },
             )
 
@@ -233,6 +239,11 @@ class RunStore:
                 {"id": self.run_id},
             ).mappings()
             return [_step(dict(row)) for row in found]
+
+    def step(self, mapping: str, phase: str) -> StepRow | None:
+        """The step of a mapping in a phase; None where the run has none."""
+        found = (row for row in self.steps() if (row.mapping_name, row.phase) == (mapping, phase))
+        return next(found, None)
 
     def chunks(self, step_id: UUID) -> list[ChunkRow]:
         """All chunks of a step by number."""
@@ -413,6 +424,11 @@ class Commit:
             workspace_id=self._store.workspace_id,
             run_id=self._store.run_id,
         )
+
+    def reads(self, set_id: int, frame: pl.DataFrame) -> None:
+        """Notes by what rows are known as unchanged that were not written: ``source_id``,
+        ``read_hash``."""
+        ledger.note_reads(self.session, set_id, frame)
 
     def known_links(self, set_id: int, frame: pl.DataFrame) -> None:
         """Notes which record a source row is, unless that is known: ``source_id``,

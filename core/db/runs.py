@@ -36,6 +36,8 @@ class RunRow:
     mode: str
     plan_id: UUID | None
     plan_name: str | None
+    #: its plan is in the bin: runs keep what they did, and start nothing by it any more
+    plan_deleted: bool
     plan_version: int | None
     plan_version_id: UUID | None
     source_org_id: UUID | None
@@ -62,6 +64,11 @@ class RunRow:
     summary: Mapping[str, Any]
     buckets: Mapping[str, Any]
 
+    @property
+    def living_plan_id(self) -> UUID | None:
+        """The plan that can be opened and launched again; None once somebody deleted it."""
+        return None if self.plan_deleted else self.plan_id
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRun:
@@ -84,6 +91,7 @@ class NewRun:
 
 _SELECT = """
     SELECT m.*, m.data_schedule_id AS name, p.name AS plan_name, v.number AS plan_version,
+           p.deleted_at IS NOT NULL AS plan_deleted,
            m.data_batch_id AS plan_version_id,
            coalesce(s.name, v.document ->> 'source') AS source_name,
            coalesce(t.name, v.document ->> 'target') AS target_name,
@@ -271,6 +279,13 @@ def ask(session: Session, run: RunRow, wish: str) -> None:
     )
 
 
+def forget_wish(session: Session, run_id: UUID) -> None:
+    """A run that somebody lets go on is asked for nothing any more."""
+    session.execute(
+        text("UPDATE data_migration SET requested_state = NULL WHERE id = :id"), {"id": run_id}
+    )
+
+
 def set_status(
     session: Session, run: RunRow, status: RunState, *, over: bool = False, grace_s: float = 0
 ) -> None:
@@ -330,11 +345,24 @@ def answer(session: Session, key: str) -> str | None:
 
 
 def remember_answer(session: Session, key: str, run_id: UUID) -> None:
-    """Notes which run a request made; a second one with the same key fails here (unique)."""
-    session.execute(
-        text("INSERT INTO idempotency_key (key, request_hash, run_id) VALUES (:key, '', :run)"),
+    """Notes which run a request made.
+
+    Raises:
+        ConflictError: the same request made one a moment ago.
+    """
+    kept = session.execute(
+        text(
+            "INSERT INTO idempotency_key (key, request_hash, run_id) VALUES (:key, '', :run)"
+            " ON CONFLICT DO NOTHING RETURNING key"
+        ),
         {"key": key, "run": run_id},
-    )
+    ).one_or_none()
+    if kept is None:
+        raise ConflictError(
+            "The same launch came twice at one moment; the other one counts.",
+            state="It was launched once.",
+            next_step="`runs list` shows it.",
+        )
 
 
 def events(

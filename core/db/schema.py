@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 #: the newest revision; a test holds it to alembic's own answer
-HEAD_REVISION = "0008"
+HEAD_REVISION = "0009"
 
 #: procrastinate brings its own tables and names them with this prefix
 FOREIGN_TABLES = "procrastinate_"

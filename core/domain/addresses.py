@@ -7,6 +7,9 @@ import ipaddress
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 #: IPv4 behind IPv6 where a network translates (RFC 6052); Python calls all of it public
 _TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
+#: what IANA has given out for global unicast (RFC 4291, 2.4). Python calls much of the rest global:
+#: IPv4 written as ::127.0.0.1, a network's own translation (64:ff9b:1::/48), site-local fec0::/10
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
 
 
 def address_of(text: str) -> Address | None:
@@ -24,4 +27,6 @@ def address_of(text: str) -> Address | None:
 
 def is_public(address: Address) -> bool:
     """False for loopback, private, link-local, multicast and reserved addresses."""
+    if isinstance(address, ipaddress.IPv6Address) and address not in _GLOBAL_UNICAST:
+        return False
     return address.is_global and not address.is_multicast

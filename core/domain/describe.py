@@ -13,6 +13,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
+from core.domain.names import meant
 from core.errors import UserError
 
 #: describe types whose values are text on the wire and have a length
@@ -230,6 +231,14 @@ class SObject:
             if (one.child_sobject.lower(), one.field.lower()) == (child.lower(), field_name.lower())
         ]
         return not known or any(one.cascade_delete or one.restricted_delete for one in known)
+
+    def advice(self, missing: str) -> str:
+        """What to do where a field of that name was looked for and is not there."""
+        names = (entry.name for entry in self.fields.values())
+        return (
+            f"{meant(missing, names)}Correct the name, or give the connected user access to the "
+            "field."
+        )
 
     @cached_property
     def references(self) -> tuple[Field, ...]:

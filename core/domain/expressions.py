@@ -307,6 +307,7 @@ def _name_columns(
         else:
             raise UserError(
                 f"{source.name} has no field '{written[:80]}', named in the expression.",
+                next_step=source.advice(written),
                 field=written,
             )
         found[name] = field

@@ -3,6 +3,9 @@ an object of a plan as people know it."""
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 from core.errors import UserError
 
 #: of plans, orgs, rules, keys, schedules, people; plan files hold no longer ones
@@ -33,3 +36,14 @@ def object_name(mapping: str, target: str) -> str:
     ('Invoice__c', 'partners')
     """
     return target if mapping.lower() == target.lower() else mapping
+
+
+def meant(written: str, known: Iterable[str]) -> str:
+    """The question whether a name was misspelt, with a space behind it; "" where none is like it.
+
+    >>> meant("tier__c", ["Name", "Tier_c__c"]), meant("zzz", ["Name"])
+    ('Did you mean Tier_c__c? ', '')
+    """
+    spelt = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(written.lower(), sorted(spelt), n=1, cutoff=0.6)
+    return f"Did you mean {spelt[near[0]]}? " if near else ""

@@ -331,6 +331,7 @@ class _Maker:
                 f"{self.mapping.name}.{part}.{name}: {self.target.name} of the target has no "
                 f"field '{name}'.",
                 state="Nothing was read or written.",
+                next_step=self.target.advice(name),
                 field=name,
             )
         return self.target.fields[name]
@@ -350,6 +351,7 @@ class _Maker:
         raise UserError(
             f"{self.mapping.name}.{part}: {self.source.name} of the source has no field '{path}'.",
             state="Nothing was read or written.",
+            next_step=self.source.advice(path),
             field=path,
         )
 

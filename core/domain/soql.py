@@ -399,7 +399,7 @@ def _check_path(path: str, sobject: SObject, place: str) -> None:
     if not rest and head not in sobject.fields:
         raise UserError(
             f"{place}: {sobject.name} has no field '{head}', named in the filter.",
-            next_step="Check its spelling, or whether the connected user may see it.",
+            next_step=sobject.advice(head),
             place=place,
             field=head,
         )

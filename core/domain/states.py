@@ -134,6 +134,8 @@ CHUNK_MOVES: Mapping[ChunkState, frozenset[ChunkState]] = MappingProxyType(
 )
 
 FINISHED_RUNS = frozenset({_R.SUCCEEDED, _R.PARTIAL, _R.FAILED, _R.CANCELLED, _R.UNDONE})
+#: over for good, or a person's turn: no worker takes such a run up
+NOT_CARRIED_RUNS = (FINISHED_RUNS - {_R.FAILED}) | {_R.WAITING_APPROVAL, _R.WAITING_DECISION}
 #: a step that is through with all its rows
 DONE_STEPS = frozenset({_S.SUCCEEDED, _S.PARTIAL})
 #: states in which a worker must be carrying the run: without a live lease it is taken over

@@ -26,6 +26,7 @@ from core.migration.prepare import (
     FOUND,
     HASH,
     LAST,
+    READ,
     SOURCE,
     TARGET,
     TOUCHED,
@@ -179,6 +180,7 @@ def as_if_sent(equal: pl.DataFrame) -> pl.DataFrame:
         target_id=pl.col(TARGET),
         origin=pl.lit("matched"),
         sent_hash=pl.col(HASH),
+        read_hash=pl.col(READ),
     )
 
 

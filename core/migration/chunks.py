@@ -21,9 +21,11 @@ from core.spool import RunSpool
 
 #: rows up to which collections are sooner than a job (Salesforce's own advice: 2,000)
 COLLECTIONS_UP_TO = 2_000
-#: likewise of one generation of a mapping whose other ones go by jobs: one round of requests
-COLLECTIONS_BESIDE_JOBS = 600
 COLLECTION_ROWS = 200
+#: rows of one round of requests, three at once, and the seconds that it takes at the least: that
+#: much of one generation goes by requests in any case, more where a job takes longer (seen: a job
+#: of few rows takes 3 to 20 s in an org, a fraction of one in a practice org)
+ROUND_ROWS, ROUND_S = 600, 0.5
 #: nodes of one graph (REST API guide, Composite Graph)
 GRAPH_ROWS = 500
 #: rows of one job: full internal batches of 10,000 (Bulk API 2.0, Limits)
@@ -46,7 +48,7 @@ def plan_chunks(
     chunks = []
     cut_up = gentle if is_gentle else cut
     for operation, rows in _by_operation(step, prepared):
-        groups = _by_api(step, rows, operation, of=prepared.new_in_all)
+        groups = _by_api(step, rows, operation, by_requests=prepared.by_requests)
         parts = ((api, part) for api, group in groups for part in cut_up(step, group, api))
         for number, (api, part) in enumerate(parts):
             page = f"load/{step.name}/{name}-{operation}-{number:05d}"
@@ -59,7 +61,7 @@ def requests_for(step: Step, prepared: Prepared) -> dict[str, dict[str, int]]:
     """Chunks by operation and API that the rows would travel in: the choice by cost."""
     found = {}
     for operation, rows in _by_operation(step, prepared):
-        groups = _by_api(step, rows, operation, of=prepared.new_in_all)
+        groups = _by_api(step, rows, operation, by_requests=prepared.by_requests)
         found[operation] = {api: sum(1 for _ in cut(step, group, api)) for api, group in groups}
     return found
 
@@ -73,11 +75,27 @@ def estimate(step: Step, rows: int) -> tuple[str, int]:
     return api, -(-rows // _limit(step, api))
 
 
-def api_for(step: Step, operation: str, rows: int, *, of: int = 0) -> str:
+def by_requests(new_rows: int, *, job_s: float | None) -> int:
+    """New rows of one generation up to which requests are sooner than a job.
+
+    A choice, once committed, stays with its chunks: a run that is resumed may choose otherwise for
+    what it has not planned yet.
+
+    Args:
+        new_rows: of the whole mapping; few enough go by requests whatever their generations.
+        job_s: the quickest of the last jobs of the org; None where none was seen.
+    """
+    if new_rows <= COLLECTIONS_UP_TO:
+        return COLLECTIONS_UP_TO
+    rounds = int((job_s or 0.0) / ROUND_S)
+    return min(max(rounds, 1) * ROUND_ROWS, COLLECTIONS_UP_TO)
+
+
+def api_for(step: Step, operation: str, rows: int, *, by_requests: int = COLLECTIONS_UP_TO) -> str:
     """The API by which rows of that operation travel.
 
     Args:
-        of: new rows of the whole mapping, of which these may be one generation.
+        by_requests: new rows up to which requests are sooner than a job.
     """
     wanted = step.mapping.load.api
     if wanted is Api.BULK or operation == "hard_delete":
@@ -90,8 +108,7 @@ def api_for(step: Step, operation: str, rows: int, *, of: int = 0) -> str:
         return "graph"
     if wanted is Api.COLLECTIONS or load.all_or_none or load.duplicate_rules == "allow":
         return "collections"
-    beside_jobs = operation in ("insert", "upsert") and of > COLLECTIONS_UP_TO
-    most = COLLECTIONS_BESIDE_JOBS if beside_jobs else COLLECTIONS_UP_TO
+    most = by_requests if operation in ("insert", "upsert") else COLLECTIONS_UP_TO
     return "collections" if rows <= most else "bulk"
 
 
@@ -120,11 +137,11 @@ def _by_operation(step: Step, prepared: Prepared) -> Iterator[tuple[str, pl.Data
 
 
 def _by_api(
-    step: Step, rows: pl.DataFrame, operation: str, *, of: int
+    step: Step, rows: pl.DataFrame, operation: str, *, by_requests: int
 ) -> list[tuple[str, pl.DataFrame]]:
     """Rows by the way they travel; those that say `#N/A` as text go by collections, since in a bulk
     CSV it would empty the field."""
-    api = api_for(step, operation, rows.height, of=of)
+    api = api_for(step, operation, rows.height, by_requests=by_requests)
     if api != "bulk" or operation == "hard_delete" or not may_use_collections(step, operation):
         return [(api, rows)]
     says_na = says_null_mark(rows)

@@ -23,6 +23,8 @@ HALT = "halt"
 #: chunks of a run on their way at once, whatever the objects: more would only wait in the org's
 #: queue (published nowhere), and each holds its rows in memory
 CHUNKS_IN_FLIGHT = 8
+#: bulk files of a run on their way at once: each is in memory whole
+UPLOADS_AT_ONCE = 3
 
 
 class StopRequested(Exception):  # no error: a person's wish, or the process ending
@@ -40,11 +42,13 @@ class Pulse:
     was taken over the pulse ends and `check` raises in whoever asks next.
     """
 
-    def __init__(self, store: RunStore, *, stop: Callable[[], str | None]) -> None:
+    def __init__(
+        self, store: RunStore, *, stop: Callable[[], str | None], wish: str | None = None
+    ) -> None:
         self._store = store
         self._stop = stop
         self._ended = threading.Event()
-        self._wish: str | None = None
+        self._wish = wish
         self._halted = False
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="run-pulse")
         self._beating: Future[None] | None = None
@@ -121,6 +125,10 @@ class RunContext:
     #: a chunk on its way holds one of these
     places: threading.BoundedSemaphore = field(
         default_factory=lambda: threading.BoundedSemaphore(CHUNKS_IN_FLIGHT)
+    )
+    #: a bulk file that is held in memory while it is sent holds one of these
+    uploads: threading.BoundedSemaphore = field(
+        default_factory=lambda: threading.BoundedSemaphore(UPLOADS_AT_ONCE)
     )
 
     def page_rows(self, name: str, number: int) -> int:

@@ -112,7 +112,7 @@ def sentence(step: Step, gone: Sequence[str]) -> str:
     """What people are told of rows that were deleted in the source."""
     shown = ", ".join(gone[:3]) + ("…" if len(gone) > 3 else "")
     return (
-        f"{step.name}: {len(gone)} rows were deleted in the source since the last run ({shown}); "
+        f"{step.told}: {len(gone)} rows were deleted in the source since the last run ({shown}); "
         "their records in the target stay"
     )
 

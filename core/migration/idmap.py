@@ -24,6 +24,8 @@ Codes = npt.NDArray[np.int64]
 #: characters of the id that go into the table of heads
 HEAD = 6
 TAIL = 9
+#: ids that are turned into numbers at once: on the way they take 100 bytes each
+AT_ONCE = 100_000
 #: characters of an id without and with its checksum
 SHORT, FULL = 15, 18
 NONE = np.int64(-1)
@@ -51,6 +53,12 @@ class IdCodes:
 
     def encode(self, ids: pl.Series) -> Codes:
         """Codes of ids (String); -1 where null or not 15 or 18 base-62 characters."""
+        if len(ids) <= AT_ONCE:
+            return self._encoded(ids)
+        parts = (ids.slice(start, AT_ONCE) for start in range(0, len(ids), AT_ONCE))
+        return np.concatenate([self._encoded(part) for part in parts])
+
+    def _encoded(self, ids: pl.Series) -> Codes:
         lengths = ids.str.len_bytes().fill_null(0).to_numpy()
         codes = np.full(len(ids), NONE, dtype=np.int64)
         for size in (SHORT, FULL):

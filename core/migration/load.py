@@ -13,17 +13,21 @@ prepared.
 
 from __future__ import annotations
 
+from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from core.db.run_state import ChunkRow, NewChunk, StepRow
 from core.domain.states import ChunkState
 from core.errors import RefusedError
+from core.migration.as_read import quiet, quiet_columns
 from core.migration.before import keep_before
 from core.migration.buckets import Buckets
-from core.migration.chunks import plan_chunks, requests_for
+from core.migration.chunks import by_requests, plan_chunks, requests_for
 from core.migration.context import RunContext, StopRequested
 from core.migration.deciding import DecisionNeeded
 from core.migration.extract import source_folder
@@ -37,6 +41,7 @@ from core.migration.settle import LOAD, Phase, Sent, settle
 from core.migration.spec import Step
 from core.migration.transform import StepRules
 from core.salesforce.faults import RowAdvice
+from core.spool import page_name
 
 #: bulk jobs of one object on their way at once: an org begins the next one of its queue while the
 #: end of another has yet to be noticed
@@ -221,7 +226,6 @@ def _generation(run: RunContext, step: Step, row: StepRow, *, part: _Part, lane:
     done, pages = part.done, part.pages
     buffer = _Buffer(run, step, row, part)
     start = 0
-    several = bool(matches.depths.any())
     for number in range(1, pages + 1):
         page_size = run.page_rows(step.name, number)
         rows = matches.part(start, start + page_size)
@@ -230,8 +234,17 @@ def _generation(run: RunContext, step: Step, row: StepRow, *, part: _Part, lane:
         if number <= done or not chosen.any():
             continue
         run.pulse.check()
-        page = run.spool.read(f"{source_folder(step)}/{number:06d}")
-        if several and not chosen.all():
+        still = _still(run, step, number, rows=rows) & chosen
+        if still.any():
+            n = int(still.sum())
+            buffer.add(number, Prepared(totals=Counter(read_rows=n, unchanged=n)))
+            chosen &= ~still
+        if not chosen.any():
+            if buffer.is_full:
+                lane.add(buffer.flush(is_gentle=lane.is_gentle))
+            continue
+        page = run.spool.read(page_name(source_folder(step), number))
+        if not chosen.all():
             mask = pl.Series(chosen)
             page, rows = page.filter(mask), rows.where(chosen)
         made = prepare(
@@ -250,6 +263,18 @@ def _generation(run: RunContext, step: Step, row: StepRow, *, part: _Part, lane:
     lane.add(buffer.flush(is_gentle=lane.is_gentle))
 
 
+def _still(run: RunContext, step: Step, number: int, *, rows: Matches) -> npt.NDArray[np.bool_]:
+    """Rows of a page that are known as unchanged before anything is worked out."""
+    if not rows.reads.any():
+        return np.zeros(len(rows.reads), dtype=np.bool_)
+    name = page_name(source_folder(step), number)
+    try:
+        page = run.spool.read(name, quiet_columns(step))
+    except pl.exceptions.ColumnNotFoundError:  # without digests: of an older version, or of texts
+        return np.zeros(len(rows.reads), dtype=np.bool_)
+    return quiet(step, page, rows, translator=run.translator)
+
+
 class _Buffer:
     """What was prepared and is not planned yet."""
 
@@ -259,8 +284,8 @@ class _Buffer:
         self._row = row
         self._generation = part.generation
         self._mark = part.mark
-        self._new_in_all = int((part.matches.states == Match.FRESH).sum())
-        self._held = Prepared(new_in_all=self._new_in_all)
+        self._new_rows = int((part.matches.states == Match.FRESH).sum())
+        self._held = Prepared()
         self._pages = 0
         self._buckets = part.buckets
         self.number = 0
@@ -279,6 +304,7 @@ class _Buffer:
         held.links += made.links
         held.waiting += made.waiting
         held.rechecks += made.rechecks
+        held.reads += made.reads
         held.failures += made.failures
         held.totals.update(made.totals)
         held.ids_left.update(made.ids_left)
@@ -288,7 +314,8 @@ class _Buffer:
     def flush(self, *, is_gentle: bool) -> list[ChunkRow]:
         """Plans chunks for all that is held: pages first, then one commit."""
         run, step, held = self._run, self._step, self._held
-        self._held, self._pages = Prepared(new_in_all=self._new_in_all), 0
+        self._held, self._pages = Prepared(), 0
+        held.by_requests = by_requests(self._new_rows, job_s=_job_s(run))
         mark = self._mark
         name = f"{mark}{self._generation:02d}-{self.number:06d}"
         if held.updates:
@@ -315,6 +342,8 @@ class _Buffer:
             commit.failures(self._row.id, held.failures)
             for links in held.links if run.writes else ():
                 commit.links(run.link_sets[step.name], links)
+            for reads in held.reads if run.writes else ():
+                commit.reads(run.link_sets[step.name], reads)
             planned = commit.add_chunks(self._row.id, chunks)
         for links in held.links:
             run.maps[step.name].add(
@@ -330,3 +359,9 @@ class _Buffer:
         for frame in held.inserts:
             codes = self._run.ids.encode(frame.get_column(SOURCE))
             self._run.maps[self._step.name].add(codes, codes)
+
+
+def _job_s(run: RunContext) -> float | None:
+    """How long a job of the target takes at the least; as the source's, until one was seen."""
+    told = (org.usage.quickest_job_s for org in (run.target, run.source))
+    return next((seconds for seconds in told if seconds is not None), None)

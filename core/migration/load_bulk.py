@@ -149,7 +149,7 @@ class _Watch:
 
     def _tell(self, status: JobStatus) -> None:
         message = (
-            f"{self._step.name}: the org has not moved the bulk job {self._job_id} for"
+            f"{self._step.told}: the org has not moved the bulk job {self._job_id} for"
             f" {status.idle_s / 60:.0f} minutes ({status.state}, {status.records_processed} records"
             " processed); it is waited for. Pause or cancel end the waiting."
         )
@@ -181,14 +181,19 @@ def _known_job(run: RunContext, chunk: ChunkRow) -> str | None:
 
 def _new_job(run: RunContext, step: Step, chunk: ChunkRow, page: pl.DataFrame) -> str:
     """Id of a job that has the chunk's rows and is closed."""
-    bulk = run.target.bulk
     spec = JobSpec(
         sobject=step.target.name,
         operation=_OPERATIONS.get(chunk.operation, chunk.operation),
         external_id_field=step.stamped_key if chunk.operation == "upsert" else None,
         assignment_rule_id=_assignment_rule(step),
     )
-    content = bulk_csv(page)
+    with run.uploads:
+        return _sent(run, chunk, spec, bulk_csv(page))
+
+
+def _sent(run: RunContext, chunk: ChunkRow, spec: JobSpec, content: bytes) -> str:
+    """Id of a job that has this file and is closed; one that breaks off is made anew."""
+    bulk = run.target.bulk
     for attempt in range(_UPLOAD_ATTEMPTS):
         run.pulse.check()
         job_id = bulk.create_job(spec)

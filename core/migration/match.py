@@ -5,7 +5,7 @@ fact.
     links of the mapping ─────────┼─▶ Matches: per source row its state, target, last hash, depth
     target's Id, stamp, key ──────┘
 
-Arrays are in the order of the spool's pages, so a page's part is a slice. About 30 bytes a row stay
+Arrays are in the order of the spool's pages, so a page's part is a slice. About 50 bytes a row stay
 in memory; the key columns themselves do not.
 """
 
@@ -19,13 +19,13 @@ import numpy.typing as npt
 import polars as pl
 
 from core.db.ledger import LinkSetRow
-from core.migration.adopt import adopt, later_rows, row_paths
+from core.migration.adopt import adopt, later_rows
 from core.migration.extract import source_folder
 from core.migration.held import held_rows, winners
 from core.migration.idmap import NONE, Codes, IdCodes, IdMap
-from core.migration.keys import KEY_VALUE, key_columns
 from core.migration.lookups import Translator
-from core.migration.spec import ID, Step
+from core.migration.narrow import CODE, OWN, gathered, narrow_columns
+from core.migration.spec import Step
 from core.salesforce.client import OrgClient
 from core.spool import RunSpool
 
@@ -65,6 +65,8 @@ class Matches:
     hashed: npt.NDArray[np.bool_]
     #: hash of the row as it was last read back, where that differs from what was sent; else 0
     founds: npt.NDArray[np.int64]
+    #: digest of the row as it was read when it was sent (`core.migration.as_read`); 0 without
+    reads: npt.NDArray[np.int64]
     #: Match
     states: npt.NDArray[np.uint8]
     #: inserted by us, by the ledger
@@ -142,10 +144,10 @@ def match(
 
     Cost: one read of the target's Id, SystemModstamp and key columns when there are links or a key.
     """
-    narrow = _narrow(step, spool)
+    narrow = gathered(step, spool.pages(source_folder(step), narrow_columns(step)), ids)
     said = Said.of(links, link_set, scheme=hash_scheme)
     matches = match_rows(step, narrow, said, target=target, ids=ids, translator=translator)
-    matches.depths = depths(step, narrow, ids, matches.sources) + later_rows(step, narrow)
+    matches.depths = depths(step, narrow) + later_rows(step, narrow)
     return matches
 
 
@@ -161,10 +163,10 @@ def match_rows(
     """Matches some source rows of a mapping, all of one generation.
 
     Args:
-        narrow: `narrow_columns` of them.
+        narrow: `gathered` of them.
         said: the ledger's links; None asks by key and natural key only.
     """
-    matches = fresh(ids.encode(narrow.get_column(ID)))
+    matches = fresh(narrow.get_column(CODE).to_numpy())
     linked = np.zeros(narrow.height, dtype=np.bool_)
     if said is not None and said.links.height:
         linked = _take_links(matches, said)
@@ -178,26 +180,10 @@ def match_rows(
             _probe(matches, linked, found, said)
         _follow_merges(step, matches, target, ids)
         if keyed:
-            _match_keys(step, matches, narrow, found)
+            _match_keys(step, matches, narrow, found, ids=ids)
     if translator is not None:
         adopt(step, matches, narrow, target=target, ids=ids, translator=translator)
     return matches
-
-
-def narrow_columns(step: Step) -> list[str]:
-    """Columns of the source by which a mapping's rows are recognised."""
-    wanted = [ID, *step.mapping.key.source, *(k.source for k in step.lookups if k.own)]
-    if step.mapping.key.value is not None:
-        wanted.append(KEY_VALUE)
-    wanted.extend(row_paths(step.target, step.source))
-    return list(dict.fromkeys(wanted))
-
-
-def _narrow(step: Step, spool: RunSpool) -> pl.DataFrame:
-    columns = narrow_columns(step)
-    frames = list(spool.pages(source_folder(step), columns))
-    empty = pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
-    return pl.concat(frames, rechunk=True) if frames else empty
 
 
 def fresh(sources: Codes) -> Matches:
@@ -209,6 +195,7 @@ def fresh(sources: Codes) -> Matches:
         hashes=np.zeros(n, dtype=np.int64),
         hashed=np.zeros(n, dtype=np.bool_),
         founds=np.zeros(n, dtype=np.int64),
+        reads=np.zeros(n, dtype=np.int64),
         states=np.zeros(n, dtype=np.uint8),
         ours=np.zeros(n, dtype=np.bool_),
         touched=np.zeros(n, dtype=np.bool_),
@@ -230,6 +217,7 @@ def _take_links(matches: Matches, said: Said) -> npt.NDArray[np.bool_]:
     matches.hashes[linked] = hashes.fill_null(0).to_numpy()
     matches.hashed[linked] = hashes.is_not_null().to_numpy() & said.same_scheme
     matches.founds[linked] = column("found_hash").fill_null(0).to_numpy()
+    matches.reads[linked] = column("read_hash").fill_null(0).to_numpy()
     matches.ours[linked] = (column("origin") == "inserted").to_numpy()
     matches.states[linked] = Match.LINKED
     return linked
@@ -278,9 +266,11 @@ def _follow_merges(step: Step, matches: Matches, target: OrgClient, ids: IdCodes
     matches.hashed[followed] = False
 
 
-def _match_keys(step: Step, matches: Matches, narrow: pl.DataFrame, found: pl.DataFrame) -> None:
+def _match_keys(
+    step: Step, matches: Matches, narrow: pl.DataFrame, found: pl.DataFrame, *, ids: IdCodes
+) -> None:
     """Finds rows without a link by their key; repeated keys block every row of their group."""
-    keys = narrow.select(key_columns(step, side="source"))
+    keys = narrow.select("key", "blank")
     blank = keys.get_column("blank").to_numpy()
     repeated = _repeated(keys.get_column("key").to_numpy()) & ~blank
     unlinked = matches.states == Match.FRESH
@@ -293,7 +283,8 @@ def _match_keys(step: Step, matches: Matches, narrow: pl.DataFrame, found: pl.Da
         matches.targets[one] = codes[n == 1]
         matches.states[open_rows[n > 1]] = Match.REPEATED_TARGET
     if repeated.any():
-        alone, beside = _survivors(step, narrow, keys)
+        chosen = ids.encode(pl.Series(step.mapping.duplicates.survivors, dtype=pl.String))
+        alone, beside = _survivors(keys, pl.Series(np.isin(matches.sources, chosen)))
         matches.states[repeated & ~alone] = Match.REPEATED_SOURCE
         matches.states[repeated & beside] = Match.NOT_SURVIVOR
 
@@ -318,28 +309,27 @@ def _held(keys: pl.DataFrame, found: pl.DataFrame) -> tuple[npt.NDArray[np.int64
 
 
 def _survivors(
-    step: Step, narrow: pl.DataFrame, keys: pl.DataFrame
+    keys: pl.DataFrame, chosen: pl.Series
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Rows that stand alone for their group of equal keys, and the others of such groups (2.3)."""
-    chosen = narrow.get_column(ID).is_in(list(step.mapping.duplicates.survivors))
     stands = keys.select("key").with_columns(chosen=chosen)
     single = stands.select(pl.col("chosen").sum().over("key") == 1).to_series()
     return (single & chosen).to_numpy(), (single & ~chosen).to_numpy()
 
 
-def depths(step: Step, narrow: pl.DataFrame, ids: IdCodes, sources: Codes) -> npt.NDArray[np.int16]:
+def depths(step: Step, narrow: pl.DataFrame) -> npt.NDArray[np.int16]:
     """Generation of each row by its self lookups: a row comes after all its parents.
 
     Rows on a circle, below one, or deeper than `DEPTH_MAX` form one last generation: what they
     point to in it waits for the second pass.
     """
-    n = len(sources)
+    n = narrow.height
     own = [lookup for lookup in step.lookups if lookup.own and not lookup.deferred]
     if not own or not n:
         return np.zeros(n, dtype=np.int16)
     places = IdMap()
-    places.add(sources, np.arange(n))
-    parents = [places.look_up(ids.encode(narrow.get_column(lookup.source))) for lookup in own]
+    places.add(narrow.get_column(CODE).to_numpy(), np.arange(n))
+    parents = [places.look_up(narrow.get_column(OWN + k.source).to_numpy()) for k in own]
     generation = np.full(n, -1, dtype=np.int16)
     for level in range(DEPTH_MAX):
         ready = generation < 0

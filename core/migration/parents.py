@@ -20,7 +20,8 @@ from core.domain.soql import in_list
 from core.migration.context import RunContext
 from core.migration.extract import read_columns
 from core.migration.idmap import NONE, Codes
-from core.migration.match import Match, match_rows, narrow_columns
+from core.migration.match import Match, match_rows
+from core.migration.narrow import gathered
 from core.migration.scope import read_rows
 from core.migration.spec import ID, MODSTAMP, Lookup, Step
 from core.migration.transform import StepRules
@@ -74,7 +75,7 @@ class Parents:
         archived = step.mapping.rows is not Rows.LIVE
         for page in run.source.query_frames(soql, all_rows=archived):
             run.pulse.check()
-            narrow = rules.seal(page).select(narrow_columns(step))
+            narrow = gathered(step, [rules.seal(page)], run.ids)
             matches = match_rows(
                 step, narrow, None, target=run.target, ids=run.ids, translator=run.translator
             )

@@ -84,5 +84,5 @@ def _link(run: RunContext, step: Step, pairs: pl.DataFrame) -> None:
         with run.store.commit() as commit:
             commit.links(run.link_sets[step.name], links)
             commit.event(
-                f"{step.name}: {links.height} contacts of person accounts linked", step=step.name
+                f"{step.told}: {links.height} contacts of person accounts linked", step=step.name
             )

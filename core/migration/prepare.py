@@ -24,9 +24,10 @@ from core.db.run_state import Failure
 from core.domain.csv import unsendable_in_bulk
 from core.domain.hashing import field_hashes, row_hashes
 from core.domain.plan import Blanks, OnTargetMissing, Operation
+from core.migration.as_read import CELLS, digests, lookup_values
 from core.migration.foreseen import refusals
 from core.migration.idmap import IdCodes
-from core.migration.lookups import MASTER_RECORD_TYPE, Translated, Translator
+from core.migration.lookups import Translated, Translator
 from core.migration.match import Match, Matches
 from core.migration.persons import left_alone, person_book
 from core.migration.spec import ID, Lookup, Step
@@ -41,9 +42,11 @@ TOUCHED = "#touched"
 LAST = "#last"
 #: hash of the row as it was last read back, where the target's automation had changed it
 FOUND = "#found"
+#: digest by which the row is known as unchanged when it is read again; null where it tells nothing
+READ = "#read"
 #: of a row with lookups that wait: those whose parent never comes are emptied
 CLEARS = "#clears"
-ENGINE_COLUMNS = (SOURCE, TARGET, HASH, TOUCHED, LAST, FOUND)
+ENGINE_COLUMNS = (SOURCE, TARGET, HASH, TOUCHED, LAST, FOUND, READ)
 AMBIGUOUS = "LOOKUP_AMBIGUOUS"
 NA_SENTENCE = (
     "A value is the text #N/A, which empties a field in a bulk job, the only way for rows without "
@@ -77,12 +80,15 @@ class Prepared:
     waiting: list[pl.DataFrame] = field(default_factory=list)
     #: rows whose parent was known ahead of its turn, likewise, with the id that was used (`WAS`)
     rechecks: list[pl.DataFrame] = field(default_factory=list)
+    #: digests of rows that are as sent, of which the ledger has none or another: source_id,
+    #: read_hash
+    reads: list[pl.DataFrame] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     totals: Counter[str] = field(default_factory=Counter)
     #: ids in text that lead to no record that was moved, by field (rule 5.2)
     ids_left: Counter[str] = field(default_factory=Counter)
-    #: rows of the whole mapping that the target lacks, of which these may be a generation
-    new_in_all: int = 0
+    #: new rows up to which requests are sooner than a job (`core.migration.chunks.by_requests`)
+    by_requests: int = 2_000
 
     @property
     def rows(self) -> int:
@@ -161,6 +167,8 @@ class _Page:
         self.sources = page.get_column(ID)
         self.links: list[pl.DataFrame] = []
         self.rechecks: list[pl.DataFrame] = []
+        #: rows with a lookup that leads nowhere, or not yet
+        self.unsure: Mask = np.zeros(page.height, dtype=np.bool_)
 
     def block(self, mask: Mask, code: str, message: str, *, fields: tuple[str, ...] = ()) -> None:
         """Takes open rows out, with a reason each."""
@@ -243,11 +251,10 @@ class _Page:
     def look_up(self, lookup: Lookup, translator: Translator) -> None:
         """One lookup column, by its policy."""
         name = lookup.field.name
-        values = self.page.get_column(lookup.source)
-        if lookup.is_record_type:
-            values = values.replace({MASTER_RECORD_TYPE: None})
+        values = lookup_values(lookup, self.page)
         waits = may_wait(lookup)
         found = translator.translate(self.step, lookup, values, last=not waits)
+        self.unsure |= found.unresolved | found.ambiguous
         if not waits:
             found = self._postponed(lookup, translator, found, values)
         found = self._ambiguous(lookup, found)
@@ -350,6 +357,7 @@ class _Page:
         unchanged = self.open & same
         self.totals["unchanged"] += int(unchanged.sum())
         self.open &= ~unchanged
+        reads = self._reads(hashes)
         if self.step.inserts_by_bulk_only:
             says_na = says_null_mark(frame).to_numpy() & ~found
             self.block(says_na, "TEXT_MEANS_NULL", NA_SENTENCE)
@@ -357,7 +365,8 @@ class _Page:
             self._foresee(frame, ~found, inserting=True)
             self._foresee(frame, found, inserting=False)
         made = self._prepared()
-        frame = frame.with_columns(hashes.alias(HASH))
+        self._note_reads(made, reads, unchanged)
+        frame = frame.with_columns(hashes.alias(HASH), reads.alias(READ))
         fresh, known = self.open & ~found, self.open & found
         if fresh.any():
             rows = _sendable(self.step, self._whole(frame, fresh))
@@ -369,6 +378,21 @@ class _Page:
             made.updates.append(self._fitting(rows, pl.Series(known)))
         self._note_waiting(made, hashes, unchanged)
         return made
+
+    def _reads(self, hashes: pl.Series) -> pl.Series:
+        """Digests by which the rows are known when they are read again (`as_read.digests`)."""
+        if CELLS not in self.page.columns:
+            return pl.Series([None], dtype=pl.Int64).new_from_index(0, self.page.height)
+        made = digests(self.page.get_column(CELLS), hashes, self.step, self.columns)
+        return pl.select(pl.when(~pl.Series(self.unsure)).then(made)).to_series()
+
+    def _note_reads(self, made: Prepared, reads: pl.Series, unchanged: Mask) -> None:
+        """Rows that had to be worked out although they are as sent get a digest."""
+        new = unchanged & (reads.fill_null(0).to_numpy() != self.matches.reads)
+        new &= reads.is_not_null().to_numpy()
+        if new.any():
+            frame = pl.DataFrame({"source_id": self.sources, "read_hash": reads})
+            made.reads.append(frame.filter(pl.Series(new)))
 
     def _whole(self, frame: pl.DataFrame, mask: Mask) -> pl.DataFrame:
         """The target's columns of some rows beside the engine's; hashes are those of the frame."""

@@ -54,4 +54,4 @@ class _Proof:
         self.counts[step.name] = verify(run, step, self._phases(step), standing)
         lost = self.counts[step.name]["differences"]["lost"]
         with run.store.commit() as commit:
-            commit.event(f"{step.name}: verified, {lost:,} values lost", step=step.name)
+            commit.event(f"{step.told}: verified, {lost:,} values lost", step=step.name)

@@ -80,7 +80,7 @@ class Reading:
         gone = delta.deleted(run, step, self.since)
         with run.store.commit() as commit:
             commit.step(row.id, cursor={"sizes": got.sizes, **delta.drift(got.drift, gone)})
-            commit.event(f"{step.name}: {got.rows:,} rows read", step=step.name)
+            commit.event(f"{step.told}: {got.rows:,} rows read", step=step.name)
             if gone:
                 commit.event(delta.sentence(step, gone), step=step.name, level="warning")
 

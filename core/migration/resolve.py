@@ -102,7 +102,7 @@ def _effective(plan: Plan, mapping: ObjectMapping, sides: _Described, place: str
             raise UserError(
                 f"{place}.fields.{name}: {mapping.target} in {plan.target} has no field {name}.",
                 state="Nothing was read or written.",
-                next_step="Correct the name, or give the connected user access to the field.",
+                next_step=target.advice(name),
             )
         named[target.fields[name].name] = rule
     skipped = {name.lower() for name in mapping.skip}

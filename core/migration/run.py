@@ -27,9 +27,8 @@ from core.db.run_state import RunStore, StepRow, TakenOverError, is_database_fau
 from core.domain.hashing import HASH_VERSION
 from core.domain.ordering import Edge
 from core.domain.plan import Plan, plan_from_document
-from core.domain.states import DONE_STEPS, FINISHED_RUNS, RunState, StepState
+from core.domain.states import DONE_STEPS, NOT_CARRIED_RUNS, RunState, StepState
 from core.errors import (
-    BugError,
     DailyLimitError,
     LostError,
     NotFoundError,
@@ -38,8 +37,7 @@ from core.errors import (
     TransientError,
     UserError,
 )
-from core.migration import canary, delta, survivors
-from core.migration.adopt import link_adopted
+from core.migration import canary, delta
 from core.migration.checking import check, stopped_runs
 from core.migration.comparing import compared
 from core.migration.context import Pulse, RunContext, StopRequested
@@ -48,14 +46,12 @@ from core.migration.ending import Stay
 from core.migration.evidence import readers, target_counts
 from core.migration.extract import source_folder
 from core.migration.finally_ import set_finally
-from core.migration.late import hold_unknown, settle_late
-from core.migration.links import coded, spelt
-from core.migration.load import load_step
+from core.migration.late import settle_late
+from core.migration.links import spelt
 from core.migration.load_options import with_load_options
-from core.migration.match import match
+from core.migration.loading import Loading
 from core.migration.opening import Given, clock_of, iso, opened, writes
 from core.migration.parents import Parents
-from core.migration.person_contacts import link_contacts
 from core.migration.preflight import PreflightInput
 from core.migration.proving import prove
 from core.migration.reading import Reading
@@ -63,8 +59,7 @@ from core.migration.resolve import Resolved
 from core.migration.scope import read_rows
 from core.migration.second_pass import second_pass
 from core.migration.spec import ID, Step
-from core.migration.summary import PASSES, ids_left, left_behind, settled, status_of, step_status
-from core.migration.transform import StepRules
+from core.migration.summary import PASSES, left_behind, status_of, step_status
 from core.migration.trial import try_step
 from core.migration.turns import Turn, earlier, go
 from core.migration.undo import undo_step
@@ -75,11 +70,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: over, or a person's turn: a job that comes twice does nothing twice
-NOT_CARRIED = (FINISHED_RUNS - {RunState.FAILED}) | {
-    RunState.WAITING_APPROVAL,
-    RunState.WAITING_DECISION,
-}
 #: token of a store that only reads
 NOBODY = -1
 
@@ -105,7 +95,7 @@ def carry(
     """
     with bridge.session(workspace_id) as session:
         row = runs.run_by_id(session, run_id)
-        if row.status in NOT_CARRIED:
+        if row.status in NOT_CARRIED_RUNS:  # a job that comes twice does nothing twice
             return row.status
         wrapped = runs.wrapped_key(session, run_id)
         if row.plan_version_id is None:
@@ -115,7 +105,7 @@ def carry(
     store = RunStore(
         bridge.owner_session, workspace_id=workspace_id, run_id=run_id, token=lease.token
     )
-    pulse = Pulse(store, stop=stop)
+    pulse = Pulse(store, stop=stop, wish=lease.wish)
     pulse.start()
     try:
         try:
@@ -231,7 +221,7 @@ class _Carrier:
         self._count(run, chosen, when="before")
         if run.is_canary:
             self._canary(run, resolved, chosen)
-        self._load_all(run, resolved, chosen)
+        self._loading.load(chosen)
         self._pulse.check()
         if not run.writes:
             return
@@ -251,7 +241,7 @@ class _Carrier:
         if not run.writes:
             return
         for step in resolved.steps:
-            self._known_links(run, step)
+            self._loading.links(step)
         self._second_passes(run, chosen)
         if self._row.options.get("verify", True):
             self._verify(run, chosen)
@@ -309,7 +299,7 @@ class _Carrier:
         if self._row.options.get(f"decided_{CANARY}"):
             return
         for step in chosen:
-            self._read(run, step, self._load_row(step))
+            self._loading.read(step)
         figures = self._row.summary.get("canary")
         if figures is None:
             options = self._row.options
@@ -319,7 +309,7 @@ class _Carrier:
                 commit.summary({"canary": figures})
                 commit.event(canary.sentence(figures))
         run.translator.coming = {step.name: read_rows(run, step.name) for step in chosen}
-        self._load_all(run, resolved, chosen, is_canary=True)
+        self._loading.load(chosen, is_canary=True)
         run.translator.coming = {}
         if self._row.options.get("verify", True):
             self._verify(run, chosen)
@@ -329,11 +319,11 @@ class _Carrier:
     def _try(self, run: RunContext, steps: list[Step]) -> None:
         """A trial of every object that needs no other one."""
         for step in steps:
-            row = self._load_row(step)
+            row = self._loading.row(step)
             if step.wave or row.status in DONE_STEPS or step.operation.is_delete:
                 continue
             self._pulse.check()
-            try_step(run, step, row, self._rules(step))
+            try_step(run, step, row, self._loading.rules(step))
 
     def _undo(self, run: RunContext, resolved: Resolved) -> None:
         """Takes the parent run's writes back, children's objects first."""
@@ -349,7 +339,7 @@ class _Carrier:
             token=NOBODY,
         )
         for step in reversed(resolved.steps):
-            links = spelt(self._known_links(run, step), run.ids)
+            links = spelt(self._loading.links(step), run.ids)
             act = partial(undo_step, run, parent=parent, spool=spool, links=links)
             self._phase(run, step, "undo", act)
 
@@ -379,145 +369,28 @@ class _Carrier:
             pulse=self._pulse,
             sleep=self._sleep,
         )
-        run, resolved, self._sets = opened(given)
-        formulas, self._steps = delta.formulas(resolved.steps), resolved.steps
-        self._reading = Reading(self._bridge, self._row, self._plan, formulas=formulas)
+        run, resolved, sets = opened(given)
+        formulas = delta.formulas(resolved.steps)
+        reading = Reading(self._bridge, self._row, self._plan, formulas=formulas)
         with self._store.commit(of_run=True) as commit:
             commit.summary({"formulas": formulas})
-        run.translator.parents = Parents(run, resolved.steps, rules_of=self._rules)
+        self._loading = Loading(
+            run, resolved, sets, row=self._row, bridge=self._bridge, reading=reading
+        )
+        run.translator.parents = Parents(run, resolved.steps, rules_of=self._loading.rules)
         self._opened = run, resolved
         return run, resolved
-
-    def _rules(self, step: Step) -> StepRules:
-        return StepRules(step, salt=str(self._row.plan_id).encode())
-
-    def _step_row(self, name: str, phase: str) -> StepRow | None:
-        wanted = (name, phase)
-        return next((r for r in self._store.steps() if (r.mapping_name, r.phase) == wanted), None)
-
-    def _load_all(
-        self, run: RunContext, resolved: Resolved, chosen: list[Step], *, is_canary: bool = False
-    ) -> None:
-        ahead = {name for s in chosen for k in s.lookups if k.deferred for name in k.parents}
-        for step in resolved.steps:
-            if step.name in ahead:  # the ledger may know what a lookup waits for
-                self._known_links(run, step)
-        first = earlier(resolved.steps, resolved.order.edges)
-        turns: list[Turn] = []
-        for step in resolved.steps:
-            after = set(first[step.name])
-            if step not in chosen:
-                turns.append(Turn(step.name, partial(self._known_links, run, step), after))
-                continue
-            if not self._reading.follows:  # a delta reads by what became of the parents
-                turns.append(self._read_ahead(run, step, turns))
-                after.add(turns[-1].name)
-            load = partial(self._load, run, step, is_canary=is_canary)
-            turns.append(Turn(step.name, load, after))
-        go(turns, halt=self._pulse.halt)
-
-    def _read_ahead(self, run: RunContext, step: Step, before: list[Turn]) -> Turn:
-        """The reading of a mapping, which needs no other one unless a scope asks what they read."""
-
-        def read() -> None:
-            self._pulse.check()
-            self._read(run, step, self._load_row(step))
-
-        scoped = step.mapping.scope is not None
-        after = [turn.name for turn in before if turn.is_reading and scoped]
-        return Turn(f"read {step.name}", read, after, is_reading=True)
-
-    def _load(self, run: RunContext, step: Step, *, is_canary: bool) -> None:
-        """Loads a mapping's rows; of a canary run those whose turn it is."""
-        row = self._load_row(step)
-        if is_canary and row.cursor.get("canary_done"):
-            self._known_links(run, step)
-            return
-        run.limit.check()
-        with self._store.commit() as commit:
-            if row.status in (StepState.PENDING, StepState.PAUSED, StepState.FAILED):
-                commit.step(row.id, status=StepState.RUNNING)
-        links = self._known_links(run, step)
-        rules = self._rules(step)
-        row = self._read(run, step, row)
-        if row.status in DONE_STEPS:
-            return
-        matches = match(
-            step,
-            spool=run.spool,
-            target=run.target,
-            ids=run.ids,
-            links=links,
-            link_set=self._sets[step.name],
-            hash_scheme=HASH_VERSION,
-            translator=run.translator,
-        )
-        del links  # 45 bytes a row that loading need not hold
-        if self._reading.follows:
-            delta.note_new(run, step, matches)
-        link_adopted(run, step, matches)
-        hold_unknown(self._bridge, run, self._row, step=step, matches=matches)
-        survivors.stand_aside(run, matches, self._survivors(step))
-        mark = ""
-        if run.is_canary:
-            turn = canary.turn_of(run, step, is_canary=is_canary)
-            turn.narrow(matches)
-            mark = turn.mark
-        pages = len(run.sizes[step.name])
-        load_step(run, step, row, rules=rules, matches=matches, pages=pages, mark=mark)
-        if is_canary:
-            with self._store.commit() as commit:
-                commit.step(row.id, status=StepState.PAUSED, cursor={"canary_done": True})
-            return
-        survivors.redirect(run, step, self._survivors(step))
-        row = self._load_row(step)
-        with self._store.commit(of_run=True) as commit:
-            commit.step(row.id, status=step_status(row))
-            commit.event(settled(row), step=step.name)
-            buckets = row.cursor.get("buckets", {})
-            commit.buckets({step.name: buckets})
-            for name, n in buckets.get("ids_left", {}).items():
-                commit.event(ids_left(step.name, name, n), step=step.name, level="warning")
-
-    def _known_links(self, run: RunContext, step: Step) -> pl.DataFrame:
-        """The ledger's links of a mapping (`coded`), put into its id map."""
-        with self._store.commit() as commit:
-            set_id = run.link_sets[step.name]
-            links = coded(ledger.link_parts(commit.session, set_id, run_id=self._row.id), run.ids)
-        run.maps[step.name].add(*(links.get_column(n).to_numpy() for n in ("source", "target")))
-        if self._row.mode != "undo":
-            survivors.redirect(run, step, self._survivors(step))
-        link_contacts(run, step, self._steps)
-        return links
-
-    def _survivors(self, step: Step) -> survivors.Survivors:
-        """What people decided about duplicates of a mapping's objects."""
-        source, target = self._row.source_org_id, self._row.target_org_id
-        with self._bridge.session(self._row.workspace_id) as session:
-            return survivors.decided(session, step, source_org=source, target_org=target)
-
-    def _read(self, run: RunContext, step: Step, row: StepRow) -> StepRow:
-        self._reading.read(run, step, row, self._rules(step))
-        row = self._load_row(step)
-        run.sizes[step.name] = list(row.cursor["sizes"])
-        return row
-
-    def _load_row(self, step: Step) -> StepRow:
-        row = self._step_row(step.name, "load")
-        if row is None:
-            raise BugError(f"The run has no step for {step.name}.", state="Nothing was sent.")
-        return row
 
     def _phase(
         self, run: RunContext, step: Step, phase: str, act: Callable[[Step, StepRow], None]
     ) -> None:
-        row = self._step_row(step.name, phase)
+        row = run.store.step(step.name, phase)
         if row is None or row.status in DONE_STEPS:
             return
         with self._store.commit() as commit:
             commit.step(row.id, status=StepState.RUNNING)
         act(step, row)
-        row = self._step_row(step.name, phase) or row
+        row = run.store.step(step.name, phase) or row
         with self._store.commit() as commit:
             commit.step(row.id, status=step_status(row))
             if left := left_behind(row):

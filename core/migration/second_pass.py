@@ -29,6 +29,7 @@ from core.migration.prepare import (
     FOUND,
     HASH,
     LAST,
+    READ,
     SOURCE,
     TARGET,
     TOUCHED,
@@ -171,6 +172,7 @@ def _nothing_said(n: int) -> dict[str, pl.Series]:
         TOUCHED: pl.Series(TOUCHED, np.zeros(n, dtype=np.bool_)),
         LAST: pl.Series(LAST, [None] * n, dtype=pl.Int64),
         FOUND: pl.Series(FOUND, np.zeros(n, dtype=np.int64)),
+        READ: pl.Series(READ, [None] * n, dtype=pl.Int64),
     }
 
 

@@ -23,7 +23,7 @@ from core.errors import DailyLimitError, RefusedError
 from core.migration.chunks import gentle, may_use_collections
 from core.migration.context import RunContext
 from core.migration.outcomes import ROW, Outcomes, Refusal
-from core.migration.prepare import BLANK, ENGINE_COLUMNS, HASH, SOURCE, TARGET
+from core.migration.prepare import BLANK, ENGINE_COLUMNS, HASH, READ, SOURCE, TARGET
 from core.migration.spec import Step
 from core.salesforce.faults import RowAdvice, row_advice
 
@@ -203,7 +203,9 @@ def _again(
 
 
 def _won(page: pl.DataFrame, outcomes: Outcomes) -> pl.DataFrame:
-    rows = page.select(SOURCE, TARGET, HASH, pl.int_range(pl.len(), dtype=pl.UInt32).alias(ROW))
+    read = READ if READ in page.columns else pl.lit(None, pl.Int64).alias(READ)
+    number = pl.int_range(pl.len(), dtype=pl.UInt32).alias(ROW)
+    rows = page.select(SOURCE, TARGET, HASH, read, number)
     return rows.join(outcomes.accepted, on=ROW, how="inner")
 
 
@@ -248,6 +250,7 @@ def _write_links(
         target_id=pl.col("target_id"),
         origin=pl.lit("inserted" if fresh else _ORIGINS.get(chunk.operation, "updated")),
         sent_hash=pl.col(HASH),
+        read_hash=pl.col(READ),
     )
     commit.links(set_id, links, new=fresh and chunk.attempt == 0)
 

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from core.domain.describe import Field, SObject
+from core.domain.names import object_name
 from core.domain.plan import LookupPolicy, ObjectMapping, Operation, RuleBase
 
 #: columns that the engine adds to a page of source rows
@@ -60,6 +61,11 @@ class Step:
     def name(self) -> str:
         """The mapping's name (`as`)."""
         return self.mapping.name
+
+    @property
+    def told(self) -> str:
+        """The mapping as people know it."""
+        return object_name(self.mapping.name, self.target.name)
 
     @property
     def operation(self) -> Operation:

@@ -88,7 +88,7 @@ def redirect(run: RunContext, step: Step, chosen: Survivors) -> int:
         with run.store.commit() as commit:
             commit.links(run.link_sets[step.name], links)
             commit.event(
-                f"{step.name}: {len(changed)} duplicates lead to their survivors", step=step.name
+                f"{step.told}: {len(changed)} duplicates lead to their survivors", step=step.name
             )
     return len(changed)
 

@@ -3,7 +3,8 @@ after.
 
 page as read ─▶ seal ─▶ spool ─▶ apply ─▶ target columns
                  ├─ masked columns: only their masked values reach the disk (rule 8.5)
-                 └─ the value of a key expression, since matching reads narrow columns only
+                 ├─ the value of a key expression, since matching reads narrow columns only
+                 └─ a digest of the cells, by which rows are told that are as they were
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import polars as pl
 
 from core.domain.plan import MaskRule, RuleBase
 from core.domain.rules import CompiledMapping, Transformed, compile_mapping
+from core.migration.as_read import cells, definition
 from core.migration.keys import KEY_VALUE
 from core.migration.spec import Step
 
@@ -37,6 +39,9 @@ class StepRules:
         used |= {path.lower() for path in (*step.mapping.key.source, *self._final.source_columns)}
         #: source columns that only masks read: they never reach the spool
         self._hidden = [p for p in self._masks.source_columns if p.lower() not in used]
+        read = (*self.source_columns, *(lookup.source for lookup in step.lookups))
+        self._read = frozenset(read)
+        self._defined = definition(step, read=self._read, salt=salt if masks else b"")
 
     @property
     def source_columns(self) -> tuple[str, ...]:
@@ -59,7 +64,9 @@ class StepRules:
         if self._has_value and self._plain.key_value is not None:
             values, _ = self._plain.key_value.fill(page)
             page = page.with_columns(values.alias(KEY_VALUE))
-        return page
+        if self.ids_columns:  # such texts depend on what other mappings have moved
+            return page
+        return page.with_columns(cells(page, self._defined, read=self._read))
 
     def apply(self, page: pl.DataFrame) -> Transformed:
         """Target columns of a stored page, and the rows in which a rule failed."""

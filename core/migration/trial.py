@@ -49,7 +49,7 @@ def try_step(run: RunContext, step: Step, row: StepRow, rules: StepRules) -> Non
             failures += refused
             totals["failed"] += len(refused)
             totals["skipped"] += rows.height - len(refused)
-    looked_at = f"{step.name}: the org looked at {totals['read_rows']:,} rows"
+    looked_at = f"{step.told}: the org looked at {totals['read_rows']:,} rows"
     with run.store.commit() as commit:
         commit.step(row.id, status=StepState.SUCCEEDED, totals=totals)
         commit.failures(row.id, failures)

@@ -29,10 +29,11 @@ from core.migration.spec import Step
 log = logging.getLogger(__name__)
 
 #: objects that are loaded at once, and objects that are read at once beside them: what each holds
-#: in memory is bounded (a page while it is read, nothing while the org prepares it), and more than
-#: these an org seldom carries out together
+#: in memory is bounded (a page while it is read, nothing while the org prepares it). An org seldom
+#: carries out more than four reads together, and begins the next one of its queue while the end of
+#: another has yet to be noticed
 LOADS_AT_ONCE = 3
-READS_AT_ONCE = 4
+READS_AT_ONCE = 6
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from core.migration.prepare import (
     FOUND,
     HASH,
     LAST,
+    READ,
     SOURCE,
     TARGET,
     TOUCHED,
@@ -307,6 +308,7 @@ def _engine(rows: pl.DataFrame) -> pl.DataFrame:
             TOUCHED: pl.Series(np.zeros(n, dtype=np.bool_)),
             LAST: pl.Series([None] * n, dtype=pl.Int64),
             FOUND: pl.Series(np.zeros(n, dtype=np.int64)),
+            READ: pl.Series([None] * n, dtype=pl.Int64),
         }
     ).select(ENGINE_COLUMNS)
 

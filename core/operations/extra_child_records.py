@@ -10,8 +10,7 @@ import polars as pl
 
 from core.db import record_links
 from core.domain.describe import SObject
-from core.domain.plan import ObjectMapping, Plan
-from core.errors import UserError
+from core.domain.plan import ObjectMapping, Plan, objects_named
 from core.operations.protocol import Operation, OperationContext, OrgAccess, Parameters, Report
 
 #: ids kept per pair of parent and child in the log row
@@ -134,16 +133,7 @@ def _lookups(number: int) -> str:
 
 
 def _parents(plan: Plan, wanted: Sequence[str]) -> list[ObjectMapping]:
-    if not wanted:
-        return list(plan.objects)
-    by_name = {item.name: item for item in plan.objects}
-    unknown = [name for name in wanted if name not in by_name]
-    if unknown:
-        raise UserError(
-            f"The plan {plan.name} has no object mapping {unknown[0]!r}.",
-            next_step=f"It has: {', '.join(by_name)}.",
-        )
-    return [by_name[name] for name in wanted]
+    return objects_named(plan, wanted) if wanted else list(plan.objects)
 
 
 def _children(target: OrgAccess, child: SObject, lookup: str) -> pl.DataFrame:

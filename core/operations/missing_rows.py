@@ -9,8 +9,8 @@ from typing import Any
 import polars as pl
 
 from core.db import record_links
-from core.domain.plan import ObjectMapping, Plan
-from core.errors import RefusedError, UserError
+from core.domain.plan import ObjectMapping, Plan, objects_named
+from core.errors import RefusedError
 from core.operations.counting import items_of
 from core.operations.protocol import OperationContext, OrgAccess
 
@@ -52,7 +52,7 @@ def explain_missing(
         "reasons": counts,
         "samples": samples,
         "said": dict(told.select("source_id", "message").rows()),
-        "names": _names(orgs[0], _mapping(plan, name).source, listed),
+        "names": _names(orgs[0], objects_named(plan, [name])[0].source, listed),
     }
 
 
@@ -77,14 +77,14 @@ def missing_rows(
     Raises:
         UserError: the plan has no such mapping.
     """
-    mapping = _mapping(plan, name)
+    (mapping,) = objects_named(plan, [name])
     source, target = orgs
     everything, wanted = _source_ids(source, mapping, plan)
     present = _ids(target, f"SELECT Id FROM {mapping.target}")  # noqa: S608 a plan's name
     pair = f"{source.organization_id}:{target.organization_id}"
     with context.session() as session:
-        linked = record_links.links_of(session, org_pair=pair, mapping_name=name)
-        failures = record_links.last_failures(session, org_pair=pair, mapping_name=name)
+        linked = record_links.links_of(session, org_pair=pair, mapping_name=mapping.name)
+        failures = record_links.last_failures(session, org_pair=pair, mapping_name=mapping.name)
     return reasons(
         everything=everything, wanted=wanted, present=present, linked=linked, failures=failures
     )
@@ -142,16 +142,6 @@ def reason_words() -> Mapping[str, str]:
         Reason.NOT_PROCESSED: "Sent, but the target did not come to it; run again.",
         Reason.NEVER_SENT: "No run has sent it yet.",
     }
-
-
-def _mapping(plan: Plan, name: str) -> ObjectMapping:
-    for mapping in plan.objects:
-        if mapping.name == name:
-            return mapping
-    raise UserError(
-        f"The plan {plan.name} has no object mapping {name!r}.",
-        next_step=f"It has: {', '.join(mapping.name for mapping in plan.objects)}.",
-    )
 
 
 def _source_ids(

@@ -342,25 +342,30 @@ class Bulk:
         until: datetime | None,
         on_poll: Callable[[JobStatus], None] | None,
     ) -> JobStatus:
-        delays = self.poll.delays()
         # waits are added up rather than clocks compared: a clock may jump
-        idle_s, before = 0.0, None
+        idle_s, waited_s, before, delays = 0.0, 0.0, None, self.poll.delays()
         while True:
             status = _status(self.wire.get_json(self.api.path(tail)))
-            if before is not None and status.state is not before.state:
-                delays = self.poll.delays()  # it left the queue: its own time begins now
+            if before is None or status.state is not before.state:
+                # its own time begins when it leaves the queue
+                is_queued = status.state is JobState.UPLOAD_COMPLETE
+                delays = self.poll.delays(is_queued=is_queued)
             moved = before is None or status.figures != before.figures
             before = status = replace(status, idle_s=0.0 if moved else idle_s)
             idle_s = status.idle_s
             if on_poll is not None:
                 on_poll(status)
-            if status.state.is_terminal or (until is not None and self.clock() >= until):
+            if status.state.is_terminal:
+                if waited_s:  # one that had ended before the first look says nothing
+                    self.wire.meter.count_job(waited_s)
+                return status
+            if until is not None and self.clock() >= until:
                 return status
             if idle_s >= self.poll.patience_s:
                 raise _stalled(status)
             wait_s = next(delays)
             self.sleep(wait_s)
-            idle_s += wait_s
+            idle_s, waited_s = idle_s + wait_s, waited_s + wait_s
 
     def _frames(
         self, page: ResultPage, max_rows: int, only: Sequence[str] | None = None

@@ -25,7 +25,7 @@ from core.salesforce.describes import DescribeCache, Describes, Known, MemoryCac
 from core.salesforce.identity import OrgIdentity, UserPermissions
 from core.salesforce.queries import RestApi
 from core.salesforce.records import Graph, GraphOutcome, RowOutcome, WriteOptions
-from core.salesforce.retry import PollPolicy, RetryPolicy, Timeouts
+from core.salesforce.retry import OF_A_RUN, Patience, PollPolicy
 from core.salesforce.session import Guard, OnToken, Session, unguarded
 from core.salesforce.tokens import TokenEndpoint
 from core.salesforce.usage import ApiUsage
@@ -55,24 +55,21 @@ class OrgClient:
         clock: Callable[[], datetime] = utc_now,
         sleep: Callable[[float], None] = real_sleep,
         guard: Guard = unguarded,
-        policy: RetryPolicy | None = None,
+        patience: Patience = OF_A_RUN,
         poll: PollPolicy | None = None,
-        timeouts: Timeouts | None = None,
         trusted_ca: str | None = None,
     ) -> None:
         self._clock = clock
         self._sleep = sleep
         self._poll = poll or PollPolicy()
-        self._endpoint = TokenEndpoint(sleep=sleep, trusted_ca=trusted_ca)
+        self._endpoint = TokenEndpoint(sleep=sleep, patience=patience, trusted_ca=trusted_ca)
         renew = partial(flows.renew, self._endpoint, clock=clock)
         self._session = Session(credentials, renew, on_token=on_token, guard=guard)
         self._cache = cache or MemoryCache()
         self._identity_lock = threading.Lock()
         #: rows of a scope as last counted: a large one is read by a job without a look at it first
         self._counted: dict[tuple[str, bool], int] = {}
-        self.wire = Wire(
-            self._session, sleep=sleep, policy=policy, timeouts=timeouts, trusted_ca=trusted_ca
-        )
+        self.wire = Wire(self._session, sleep=sleep, patience=patience, trusted_ca=trusted_ca)
 
     def __repr__(self) -> str:
         return f"OrgClient({self._session.credentials.instance_url!r})"

@@ -223,10 +223,10 @@ def row_advice(code: str, message: str) -> RowAdvice:
     return RowAdvice.REJECT
 
 
-def never_arrived(reason: str, **facts: Any) -> TransientError:
+def never_arrived(reason: str, *, host: str | None, **facts: Any) -> TransientError:
     """The request did not leave this machine, or no connection was made: nothing was applied."""
     return TransientError(
-        f"The org could not be reached: {reason}.",
+        f"The org{f' at {host}' if host else ''} could not be reached: {reason}.",
         state="Nothing was sent.",
         next_step="Check network and address of the org, then try again; a run goes on by itself.",
         **facts,

@@ -6,7 +6,9 @@ into an error or a log.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
@@ -17,7 +19,7 @@ from core.errors import OrgbridgeError, RefusedError, SessionLostError, Transien
 from core.salesforce import faults, hosts
 from core.salesforce.credentials import NOTHING, TokenGrant
 from core.salesforce.pools import ForbiddenPeerError, connection_pools
-from core.salesforce.retry import RetryPolicy, Timeouts
+from core.salesforce.retry import OF_A_RUN, Patience
 from core.secret import Secret
 
 T = TypeVar("T")
@@ -42,13 +44,12 @@ class TokenEndpoint:
         self,
         *,
         sleep: Callable[[float], None],
-        timeouts: Timeouts | None = None,
-        policy: RetryPolicy | None = None,
+        patience: Patience = OF_A_RUN,
         trusted_ca: str | None = None,
     ) -> None:
-        self._timeouts = timeouts or Timeouts(read_s=60.0)
+        self._timeouts = replace(patience.timeouts, read_s=60.0)
         self._pools = connection_pools(self._timeouts, trusted_ca=trusted_ca)
-        self._policy = policy or RetryPolicy(attempts=3)
+        self._policy = replace(patience.policy, attempts=min(patience.policy.attempts, 3))
         self._sleep = sleep
 
     def grant(
@@ -116,10 +117,11 @@ class TokenEndpoint:
                 method, url, body=body, headers=dict(headers), redirect=False, retries=False
             )
         except ForbiddenPeerError as exc:
-            reason = f"the name {urlsplit(url).hostname} leads to a private address"
-            raise faults.never_arrived(reason) from exc
-        except u3.NewConnectionError as exc:
-            raise faults.never_arrived(f"no connection to {urlsplit(url).hostname}") from exc
+            reason = "its name leads to a private address"
+            raise faults.never_arrived(reason, host=urlsplit(url).hostname) from exc
+        except u3.ConnectTimeoutError as exc:  # the library's word for every missing connection
+            reason = "nothing there accepts a connection"
+            raise faults.never_arrived(reason, host=urlsplit(url).hostname) from exc
         except (u3.HTTPError, OSError) as exc:
             raise faults.answer_lost("the connection was dropped", written=False) from exc
         if response.status in (420, 429) or response.status in (502, 503, 504):
@@ -127,14 +129,15 @@ class TokenEndpoint:
         return response.status, response.data
 
     def _again(self, work: Callable[[], T]) -> T:
-        delays = self._policy.delays()
+        delays, began_s = self._policy.delays(), time.monotonic()
         attempt = 0
         while True:
             attempt += 1
             try:
                 return work()
             except OrgbridgeError as exc:
-                if not self._policy.allows(exc, attempt):
+                spent_s = time.monotonic() - began_s
+                if not self._policy.allows(exc, attempt, spent_s=spent_s):
                     raise
                 self._sleep(next(delays))
 

@@ -1,12 +1,16 @@
-"""How many calls an org has charged: read off every answer, counted for every request."""
+"""How many calls an org has charged, read off every answer and counted for every request, and how
+long its bulk jobs let one wait."""
 
 from __future__ import annotations
 
 import re
 import threading
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+#: jobs that tell how long the next one may take: an org is slower at some hours
+_LAST_JOBS = 8
 _USAGE = re.compile(r"api-usage=(\d+)/(\d+)")
 
 
@@ -20,6 +24,8 @@ class ApiUsage:
     used: int | None
     #: the org's allowance; None until it said so
     allowed: int | None
+    #: seconds that the quickest of the last bulk jobs was waited for; None before the first
+    quickest_job_s: float | None = None
 
     @property
     def left(self) -> int | None:
@@ -37,11 +43,17 @@ class UsageMeter:
         self._calls = 0
         self._used: int | None = None
         self._allowed: int | None = None
+        self._jobs_s: deque[float] = deque(maxlen=_LAST_JOBS)
 
     def count_call(self) -> None:
         """Note that a request was sent."""
         with self._lock:
             self._calls += 1
+
+    def count_job(self, waited_s: float) -> None:
+        """Note how long a bulk job was waited for."""
+        with self._lock:
+            self._jobs_s.append(waited_s)
 
     def read_headers(self, headers: Mapping[str, str]) -> None:
         """Note what ``Sforce-Limit-Info`` says (per-app figures after it are not the org's)."""
@@ -55,4 +67,5 @@ class UsageMeter:
     def now(self) -> ApiUsage:
         """The figures at this moment."""
         with self._lock:
-            return ApiUsage(self._calls, self._used, self._allowed)
+            quickest_s = min(self._jobs_s, default=None)
+            return ApiUsage(self._calls, self._used, self._allowed, quickest_s)

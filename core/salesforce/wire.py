@@ -12,10 +12,12 @@ What a body means is not decided here; statuses of 300 and above are, by ``fault
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import orjson
 import urllib3
@@ -24,7 +26,7 @@ from urllib3 import exceptions as u3
 from core.errors import OrgbridgeError
 from core.salesforce import faults, hosts
 from core.salesforce.pools import ForbiddenPeerError, HandshakeError, connection_pools
-from core.salesforce.retry import RetryPolicy, Timeouts
+from core.salesforce.retry import OF_A_RUN, Patience
 from core.salesforce.session import Session
 from core.salesforce.usage import UsageMeter
 from core.secret import Secret
@@ -91,15 +93,14 @@ class Wire:
         session: Session,
         *,
         sleep: Callable[[float], None],
-        policy: RetryPolicy | None = None,
-        timeouts: Timeouts | None = None,
+        patience: Patience = OF_A_RUN,
         trusted_ca: str | None = None,
     ) -> None:
         self.session = session
         self.meter = UsageMeter()
-        self.timeouts = timeouts or Timeouts()
+        self.timeouts = patience.timeouts
         self._sleep = sleep
-        self._policy = policy or RetryPolicy()
+        self._policy = patience.policy
         self._pools = connection_pools(self.timeouts, trusted_ca=trusted_ca)
 
     @property
@@ -156,14 +157,15 @@ class Wire:
             response.close()
 
     def _with_retries(self, request: Request, work: Callable[[Request], T]) -> T:
-        delays = self._policy.delays()
+        delays, began_s = self._policy.delays(), time.monotonic()
         attempt = 0
         while True:
             attempt += 1
             try:
                 return work(request)
             except OrgbridgeError as exc:
-                if not request.repeatable or not self._policy.allows(exc, attempt):
+                spent_s = time.monotonic() - began_s
+                if not request.repeatable or not self._policy.allows(exc, attempt, spent_s=spent_s):
                     raise
                 wait_s = next(delays)
                 log.info(
@@ -219,7 +221,8 @@ class Wire:
                 retries=False,
             )
         except _NOT_CONNECTED as exc:
-            raise faults.never_arrived(_reason(exc), **request.facts) from exc
+            host = urlsplit(self.base_url).hostname
+            raise faults.never_arrived(_reason(exc), host=host, **request.facts) from exc
         except _BROKEN as exc:
             raise faults.answer_lost(_reason(exc), written=request.write, **request.facts) from exc
         self.meter.read_headers(response.headers)

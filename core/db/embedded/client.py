@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Self
 
-from core.config import PROJECT_ROOT
+from core.config import PROJECT_ROOT, bystander_environ
 from core.db.embedded import cluster
 from core.db.embedded.layout import DatabaseUrls, Layout, layout_of
 from core.errors import ConfigError
@@ -144,6 +144,7 @@ def _spawn_supervisor(home: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", _SUPERVISOR, str(home)],
         cwd=PROJECT_ROOT,
+        env=bystander_environ(),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         start_new_session=True,

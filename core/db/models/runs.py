@@ -246,6 +246,9 @@ class RecordLink(Base):
     sent_hash: Mapped[int | None] = mapped_column(BigInteger)
     #: hash of the row as it was read back after the target's automation; NULL while it is as sent
     found_hash: Mapped[int | None] = mapped_column(BigInteger)
+    #: digest of the row as it was read when it was sent: what is read alike is as sent; NULL tells
+    #: nothing
+    read_hash: Mapped[int | None] = mapped_column(BigInteger)
     #: a write after this is somebody else's; NULL: after the end of run `run_id`
     target_modstamp: Mapped[dt.datetime | None]
 

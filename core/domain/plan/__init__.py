@@ -21,6 +21,7 @@ from core.domain.plan.document import (
     RowTest,
     Scope,
 )
+from core.domain.plan.named import objects_named
 from core.domain.plan.rules import (
     ConstantRule,
     Convert,
@@ -78,6 +79,7 @@ __all__ = [
     "Write",
     "dump_plan",
     "mapping_document",
+    "objects_named",
     "parse_plan",
     "plan_document",
     "plan_from_document",

@@ -5,28 +5,32 @@ Cost: identity, permissions and limits of both orgs: about four calls each, most
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 
 from core.domain.findings import Finding, Fix, Severity
 from core.domain.plan import Operation
 from core.errors import OrgbridgeError
 from core.migration.preflight.inputs import PreflightInput, unknown
-from core.salesforce.client import OrgClient
 from core.salesforce.identity import Environment, UserPermissions
 
 #: what one row of most objects takes of the data storage; Help: "Data and File Storage Allocations"
 ROW_STORAGE_KB = 2
 #: objects of which a user without Query All Files sees a part
 _FILES = frozenset({"contentdocument", "contentversion", "contentdocumentlink"})
+#: operations that make records
+_ADDING = frozenset({Operation.INSERT, Operation.UPSERT})
 #: share of an allowance from which on a run is warned about
 TIGHT_SHARE = 0.8
 
 
-def org_findings(given: PreflightInput, *, rows: int, calls: int) -> Iterator[Finding]:
+def org_findings(
+    given: PreflightInput, *, rows: Mapping[str, int], calls: int
+) -> Iterator[Finding]:
     """All checks of this module.
 
     Args:
-        rows: rows that the plan would insert at the most.
+        rows: rows in scope by mapping.
         calls: API calls that it would take in the target.
     """
     yield from _which_orgs(given)
@@ -40,7 +44,7 @@ def org_findings(given: PreflightInput, *, rows: int, calls: int) -> Iterator[Fi
         yield from _reader(given, role, granted)
         if role == "target":
             yield from _writer(given, granted)
-    yield from _allowances(given.target, rows=rows, calls=calls)
+    yield from _allowances(given, rows, calls)
 
 
 def _which_orgs(given: PreflightInput) -> Iterator[Finding]:
@@ -166,25 +170,47 @@ def _writer(given: PreflightInput, granted: UserPermissions) -> Iterator[Finding
         )
 
 
-def _allowances(target: OrgClient, *, rows: int, calls: int) -> Iterator[Finding]:
+def _allowances(given: PreflightInput, rows: Mapping[str, int], calls: int) -> Iterator[Finding]:
     try:
-        limits = target.limits()
+        limits = given.target.limits()
     except OrgbridgeError as error:
         yield unknown("allowances", "API and storage allowances of the target", error)
         return
     yield from _api_budget(limits.get("DailyApiRequests"), calls)
-    storage = limits.get("DataStorageMB")
-    if storage is not None:
-        needed_mb = rows * ROW_STORAGE_KB // 1024
-        if needed_mb > storage["Remaining"]:
-            yield Finding(
-                Severity.BLOCKER,
-                "storage",
-                f"About {needed_mb:,} MB of data storage would be needed and "
-                f"{storage['Remaining']:,} MB are left in the target.",
-                rows=rows,
-                fix=Fix.ORG,
-            )
+    if "DataStorageMB" in limits:
+        yield from _storage(given, rows, left_mb=int(limits["DataStorageMB"]["Remaining"]))
+
+
+def _storage(given: PreflightInput, rows: Mapping[str, int], *, left_mb: int) -> Iterator[Finding]:
+    """A blocker where the rows cannot fit, a warning where that depends on how many are there."""
+    adding: Counter[str] = Counter()
+    for entry, _ in given.described():
+        if entry.operation in _ADDING:
+            adding[entry.target] += rows.get(entry.name, 0)
+    most_mb = _storage_mb(adding.values())
+    if most_mb <= left_mb:
+        return
+    there = given.target.counts([f"SELECT COUNT() FROM {name}" for name in adding])
+    least_mb = _storage_mb(
+        max(0, new - found) if isinstance(found, int) else new
+        for new, found in zip(adding.values(), there, strict=True)
+    )
+    needed = f"About {most_mb:,} MB of data storage would be needed"
+    left = f"{left_mb:,} MB are left in the target"
+    if least_mb > left_mb:
+        yield Finding(Severity.BLOCKER, "storage", f"{needed} and {left}.", fix=Fix.ORG)
+        return
+    yield Finding(
+        Severity.WARNING,
+        "storage",
+        f"{needed} if none of the rows were there yet, and {left}: rows that no longer fit are "
+        "refused.",
+        fix=Fix.ORG,
+    )
+
+
+def _storage_mb(rows: Iterable[int]) -> int:
+    return sum(rows) * ROW_STORAGE_KB // 1024
 
 
 def _api_budget(daily: object, calls: int) -> Iterator[Finding]:

@@ -81,7 +81,7 @@ def preflight(given: PreflightInput, *, schema_checks: SchemaChecks) -> Prefligh
         partial(keys.key_findings, described, rows),
         partial(values.lookup_findings, described),
         partial(automation.automation_findings, described),
-        partial(orgs.org_findings, described, rows=sum(rows.values()), calls=calls),
+        partial(orgs.org_findings, described, rows=rows, calls=calls),
     ]
     found = [*missing, *wrong, *at_once(checks)]
     return PreflightReport(
