@@ -65,6 +65,7 @@ def open_client(bridge: Orgbridge, workspace_id: UUID, org_id: UUID) -> OrgClien
         cache=KeptDescribes(place, held.api_version),
         clock=bridge.clock,
         sleep=bridge.sleep,
+        patience=bridge.patience,
     )
 
 

@@ -21,6 +21,9 @@ from core.secret import Secret
 
 #: the provider's document and keys are asked for again after this
 FRESH_FOR_S = 3600.0
+#: and its keys once in this time at most for tokens of a key that it did not name: strangers may
+#: send as many of them as they like
+AGAIN_AFTER_S = 60.0
 TIMEOUT_S = 10.0
 #: clocks may differ by so much
 LEEWAY_S = 60
@@ -108,7 +111,8 @@ class Speaker:
             UserError: the token is not the provider's, too old, or no logout token.
         """
         claims = self._checked(logout_token, {})
-        if LOGOUT_EVENT not in dict(claims.get("events") or {}) or "nonce" in claims:
+        events = claims.get("events")
+        if not isinstance(events, dict) or LOGOUT_EVENT not in events or "nonce" in claims:
             raise self._refused("this is no logout token")
         return str(claims["sub"])
 
@@ -133,7 +137,7 @@ class Speaker:
             known = {"client_id": self.provider.client_id, **params}
             claims = CodeIDToken(found.claims, found.header, options, known)
             claims.validate(leeway=LEEWAY_S)
-        except (JoseError, ValueError) as wrong:
+        except (JoseError, ValueError, TypeError) as wrong:  # TypeError: "crit": 1 in a header
             reason = getattr(wrong, "error", "") or type(wrong).__name__
             raise self._refused(f"its token is not good ({reason})") from None
         return dict(claims)
@@ -176,7 +180,8 @@ class Speaker:
     def _document(self, name: str, url: str, *, again: bool = False) -> dict[str, Any]:
         with self._mutex:
             kept = self._kept.get(name)
-            if kept is not None and not again and time.monotonic() - kept[0] < FRESH_FOR_S:
+            is_good_for_s = AGAIN_AFTER_S if again else FRESH_FOR_S
+            if kept is not None and time.monotonic() - kept[0] < is_good_for_s:
                 return kept[1]
         found = self._asked(url)
         with self._mutex:

@@ -222,6 +222,17 @@ def is_member(session: Session, user_id: UUID) -> bool:
     return found is not None
 
 
+def belongs_elsewhere(session: Session, user_id: UUID, workspace_id: UUID) -> bool:
+    """Whether somebody is a member of another workspace too, active there or not; needs the
+    owner's session."""
+    found = session.scalar(
+        select(Membership.user_id)
+        .where(Membership.user_id == user_id, Membership.workspace_id != workspace_id)
+        .limit(1)
+    )
+    return found is not None
+
+
 def by_id(session: Session, user_id: UUID) -> tuple[AppUser, Membership]:
     """A member of this session's workspace.
 

@@ -53,7 +53,8 @@ def check(request: Request, token: str) -> None:
         signed = _signer.loads(token, max_age=FORM_LIFETIME_S)
     except BadSignature:
         signed = ""
-    if not value or not signed or not compare_digest(str(signed), value) or not _same_site(request):
+    is_pair = compare_digest(str(signed).encode(), value.encode())
+    if not value or not signed or not is_pair or not _same_site(request):
         raise UserError(
             "This form was too old or did not come from this site.",
             state="Nothing was done.",

@@ -26,6 +26,8 @@ UPLOAD_BYTES_MAX = 2_000_000_000
 #: all entries of the zips of one file set together, unpacked
 UNPACKED_BYTES_MAX = 8_000_000_000
 ENTRIES_MAX = 50
+#: the list at a zip's end; what one entry of it takes in memory is ten times as much
+DIRECTORY_BYTES_MAX = 1_000_000
 #: CSV text packs 5 to 30 times; far more is a bomb
 RATIO_MAX = 200
 #: below this size no ratio is looked at
@@ -182,6 +184,16 @@ class SealedFile(io.RawIOBase):
         return len(part)
 
 
+class _Listed(io.BufferedReader):
+    """A zip as it is read for its list, which `zipfile` takes whole whatever length it claims."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As of any file, if it is no more than a list may have."""
+        if size is not None and size > DIRECTORY_BYTES_MAX:
+            raise zipfile.BadZipFile("its list of entries is too long")
+        return super().read(size)
+
+
 def parts_of(spool: RunSpool, uploads: Iterable[KeptUpload]) -> tuple[Part, ...]:
     """Every CSV of the uploads, in order.
 
@@ -258,7 +270,7 @@ def _damaged(part: Part) -> UserError:
 
 def _checked_entries(spool: RunSpool, number: int, upload: KeptUpload) -> Iterator[zipfile.ZipInfo]:
     try:
-        listed = zipfile.ZipFile(SealedFile(spool, number, upload.size)).infolist()
+        listed = zipfile.ZipFile(_Listed(SealedFile(spool, number, upload.size))).infolist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as broken:
         raise _refused(upload, "is no zip file that can be read") from broken
     entries = [one for one in listed if not one.is_dir() and not _is_litter(one.filename)]

@@ -27,6 +27,10 @@ from core.files.tables import BadCell, Column, TableSpec
 from core.spool import RunSpool, page_name
 
 PAGE_ROWS = 20_000
+#: and as many characters, or the row that goes beyond
+PAGE_CHARS = 32_000_000
+#: a row longer than this is none: a file without line ends would be one row, in memory
+ROW_MAX = 2 * CELL_MAX
 #: what is odd beyond these is counted and not listed
 BAD_LISTED = 1_000
 #: the line of the file a row begins on
@@ -183,11 +187,13 @@ def _check(spec: TableSpec) -> None:
 
 def _pages(file: BinaryIO, spec: TableSpec, bad: _Bad) -> Iterator[pl.DataFrame]:
     rows: list[Sequence[str | None]] = []
+    size = 0
     for line, row in _rows(file, spec, bad):
         rows.append((*row, line))  # type: ignore[arg-type]  # the line is the one number in it
-        if len(rows) == PAGE_ROWS:
+        size += sum(map(len, row))
+        if len(rows) == PAGE_ROWS or size >= PAGE_CHARS:
             yield _frame(rows, spec)
-            rows = []
+            rows, size = [], 0
     if rows:
         yield _frame(rows, spec)
 
@@ -216,7 +222,7 @@ def _rows(file: BinaryIO, spec: TableSpec, bad: _Bad) -> Iterator[tuple[int, Seq
     try:
         for number, row in enumerate(reader):
             line, begin = begin + 1, reader.line_num
-            lines.of_row, lines.of_next = lines.of_next, []
+            lines.next_row()
             if not number:
                 _check_header(row, spec)
             elif len(row) == width:
@@ -231,7 +237,7 @@ def _rows(file: BinaryIO, spec: TableSpec, bad: _Bad) -> Iterator[tuple[int, Seq
         _check_last_quote(lines.of_row, line, spec)
     except csv.Error as error:
         raise UserError(
-            f"{spec.file_name}: line {reader.line_num} is no CSV: {told(error)}.",
+            f"{spec.file_name}: line {max(reader.line_num, begin + 1)} is no CSV: {told(error)}.",
             state="Nothing of it was taken.",
             next_step="Check its quotes, or name another delimiter.",
         ) from error
@@ -245,17 +251,30 @@ def _rows(file: BinaryIO, spec: TableSpec, bad: _Bad) -> Iterator[tuple[int, Seq
 
 
 class _Lines:
-    """Lines of a file, and those that the last row was made of."""
+    """Lines of a file, and those that the last row was made of.
+
+    Raises:
+        csv.Error: the lines of one row are longer than `ROW_MAX` together.
+    """
 
     def __init__(self, text: io.TextIOWrapper) -> None:
         self._text = text
         self.of_row: list[str] = []
-        self.of_next: list[str] = []
+        self._of_next: list[str] = []
+        self._room = ROW_MAX
 
     def __iter__(self) -> Iterator[str]:
-        for line in self._text:
-            self.of_next.append(line)
+        for line in iter(lambda: self._text.readline(ROW_MAX + 1), ""):
+            self._room -= len(line)
+            if self._room < 0:
+                raise csv.Error(f"a row is longer than {ROW_MAX:,} characters")
+            self._of_next.append(line)
             yield line
+
+    def next_row(self) -> None:
+        """The lines read since make a row."""
+        self.of_row, self._of_next = self._of_next, []
+        self._room = ROW_MAX
 
 
 def _check_last_quote(raw: list[str], line: int, spec: TableSpec) -> None:

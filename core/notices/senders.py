@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from core.errors import TransientError, UserError
 from core.notices.guard import guarded, is_private_name, private_address
 from core.notices.reasons import listening
 from core.secret import Secret
+
+if TYPE_CHECKING:
+    from apprise import Apprise
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +30,10 @@ CHANNELS: dict[str, tuple[str, ...]] = {
 }
 #: seconds for one delivery
 TIMEOUT_S = 15.0
+#: settings of an address by which Apprise reads a file of this machine into the message
+_FILE_SETTINGS = ("template", "pgp_key", "pgp_privkey")
+#: words that call everybody of a channel; names of plans, orgs and rows may hold them
+_CALLS = re.compile(r"(?<![\w.])@(?=(everyone|here|channel|all)\b)", re.IGNORECASE)
 
 
 class Sender(Protocol):
@@ -81,9 +89,12 @@ class AppriseSender:
                 "The address of this rule cannot be used.",
                 next_step="Enter it again on the Notifications page.",
             )
+        _refuse_files(bell)
         with guarded(self.allowed), listening() as heard:
             # bell.notify would send from threads of its own, out of the guard's sight
-            is_sent = all(service.notify(title=title, body=body) for service in bell)
+            # plain text, which Apprise escapes where a service would read HTML or Markdown in it
+            said = {"title": _uncalled(title), "body": _uncalled(body), "body_format": "text"}
+            is_sent = all(service.notify(**said) for service in bell)
         if not is_sent:
             raise TransientError(heard.reason())
 
@@ -104,17 +115,39 @@ def checked_address(channel: str, address: Secret, *, allowed: tuple[str, ...] =
     scheme = address.reveal().strip().partition("://")[0].lower()
     import apprise
 
-    if scheme not in schemes or not apprise.Apprise().add(address.reveal().strip()):
+    bell = apprise.Apprise()
+    if scheme not in schemes or not bell.add(address.reveal().strip()):
         raise UserError(
             f"This is not an address for {channel}.",
             state="Nothing was saved.",
             next_step=f"It begins with {' or '.join(f'{s}://' for s in schemes)}; the page shows an"
             " example.",
         )
+    _refuse_files(bell)
     host = urlsplit(address.reveal().strip()).hostname or ""
     if is_private_name(host, allowed):
         raise private_address(host)
     return Secret(address.reveal().strip())
+
+
+def _refuse_files(bell: Apprise) -> None:
+    """An address must not send files of this machine to wherever it points."""
+    named = [name for each in bell for name in _FILE_SETTINGS if getattr(each, name, None)]
+    if named:
+        raise UserError(
+            f"The address of this rule names a file of this machine ({named[0]}).",
+            state="Nothing was sent.",
+            next_step=f"Leave {named[0]} out of it.",
+        )
+
+
+def _uncalled(text: str) -> str:
+    """The text with nobody called by it: a joiner without width stands behind the sign.
+
+    >>> _uncalled("ann@x.org, @everyone") == "ann@x.org, @\\u2060everyone"
+    True
+    """
+    return _CALLS.sub("@\u2060", text)
 
 
 def _with_timeout(address: str) -> str:

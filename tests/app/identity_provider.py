@@ -30,6 +30,8 @@ OTHER = RSAKey.generate_key(2048, {"kid": "one", "use": "sig", "alg": "RS256"})
 LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 person: dict[str, Any] = {}
 codes: dict[str, dict[str, str]] = {}
+#: how often somebody asked for the keys
+asked_for_keys: list[str] = []
 
 
 def issuer(request: Request) -> str:
@@ -49,7 +51,8 @@ async def metadata(request: Request) -> Response:
     )
 
 
-async def keys(_request: Request) -> Response:
+async def keys(request: Request) -> Response:
+    asked_for_keys.append(request.url.path)
     return JSONResponse({"keys": [KEY.as_dict(private=False)]})
 
 
@@ -124,6 +127,10 @@ async def logout_token(request: Request) -> Response:
     return JSONResponse({"token": signed(issuer(request), **more)})
 
 
+async def times_asked_for_keys(_request: Request) -> Response:
+    return JSONResponse({"times": len(asked_for_keys)})
+
+
 def _state(asked: dict[str, str]) -> dict[str, str]:
     return {"state": asked["state"]}
 
@@ -136,6 +143,7 @@ app = Starlette(
         Route("/token", token, methods=["POST"]),
         Route("/_test/person", set_person, methods=["POST"]),
         Route("/_test/logout_token", logout_token),
+        Route("/_test/asked_for_keys", times_asked_for_keys),
     ]
 )
 

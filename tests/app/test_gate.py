@@ -166,6 +166,13 @@ def test_a_form_passes_only_with_the_cookie_of_the_browser_it_was_drawn_for() ->
             csrf.check(request_with(cookies), sent)
 
 
+def test_a_cookie_that_is_no_plain_text_is_a_wrong_one() -> None:
+    _, token = csrf.new_token(request_with(""))
+
+    with pytest.raises(UserError):
+        csrf.check(request_with(f"{CSRF_COOKIE}=\xe9"), token)
+
+
 def test_a_form_sent_by_another_site_is_refused() -> None:
     value, token = csrf.new_token(request_with(""))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -25,16 +26,27 @@ def admin(bridge: Orgbridge) -> Iterator[Actor]:
     practice.down(bridge.settings.home)
 
 
+def environ_of(pid: int) -> str:
+    """The environment that a process was started with; empty where no file tells."""
+    kept = Path(f"/proc/{pid}/environ")
+    return kept.read_text(errors="replace") if kept.exists() else ""
+
+
 def accounts(bridge: Orgbridge, admin: Actor, name: str) -> int:
     """How many accounts the org of that name holds, asked as any client would."""
     card = orgs.org_named(bridge, admin, name)
     return bridge.org_client(admin.workspace_id, card.id).count("SELECT count() FROM Account")
 
 
-def test_practice_orgs_live_through_up_kill_reset_and_down(bridge: Orgbridge, admin: Actor) -> None:
+def test_practice_orgs_live_through_up_kill_reset_and_down(
+    bridge: Orgbridge, admin: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One story, because being born takes seconds."""
     told: list[str] = []
+    for name in ("DATABASE_URL", "ORGBRIDGE_KEY", "PGPASSWORD", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "planted-secret")
     born = service.up(bridge, admin, tell=told.append)
+    assert not any("planted-secret" in environ_of(one.pid) for one in born)
     cards = orgs.orgs(bridge, admin)
     assert [card.name for card in cards] == ["Northwind Legacy", "Northwind New"]
     assert {card.environment for card in cards} == {"practice"}

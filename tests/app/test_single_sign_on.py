@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import json
 import re
 import subprocess
 import sys
@@ -32,7 +34,7 @@ from core.config import Settings
 from core.db.models import AppUser, AuditLog, UserSession
 from core.domain.roles import Actor, Role
 from core.errors import ConfigError
-from core.services import people
+from core.services import people, workspaces
 from tests.app.identity_provider import CLIENT_ID, CLIENT_SECRET
 from tests.appserver import free_port
 from tests.conftest import PROJECT
@@ -56,6 +58,10 @@ class Provider:
     def logout_token(self, query: str = "") -> str:
         answer = self.http.request("GET", f"{self.url}/_test/logout_token{query}")
         return str(answer.json()["token"])
+
+    def times_asked_for_keys(self) -> int:
+        answer = self.http.request("GET", f"{self.url}/_test/asked_for_keys")
+        return int(answer.json()["times"])
 
     def follow(self, url: str) -> str:
         """What the person's browser is sent back to."""
@@ -93,6 +99,7 @@ def house(settings: Settings, provider: Provider) -> Iterator[Orgbridge]:
     given = [
         {"name": "acme", "title": "Acme", **common, **by_group},
         {"name": "all", "title": "All", **common, "default_role": "viewer", "domains": ["x.org"]},
+        {"name": "guest", "title": "Guest", **common, "workspace": "Guests", **by_group},
     ]
     file.write_text(yaml.safe_dump({"providers": given}))
     file.chmod(0o600)
@@ -145,6 +152,7 @@ def test_the_sign_in_page_offers_each_provider(browser: TestClient) -> None:
     assert re.findall(r'href="(/oidc/[^"]+)">([^<]+)<', page) == [
         ("/oidc/acme?next=%2Frun%3Frun%3D7", "Sign in with Acme"),
         ("/oidc/all?next=%2Frun%3Frun%3D7", "Sign in with All"),
+        ("/oidc/guest?next=%2Frun%3Frun%3D7", "Sign in with Guest"),
     ]
 
 
@@ -181,6 +189,26 @@ def test_a_verified_address_links_the_account_once(
     provider.knows(sub="thief", email="ada@x.org", email_verified=True)
     status, text = go(browser, provider, name="all")
     assert status == 400 and "signs in as somebody else" in text
+
+
+def test_a_provider_of_one_workspace_opens_no_account_of_another(
+    house: Orgbridge, browser: TestClient, provider: Provider
+) -> None:
+    """Whoever runs that provider could name any address; a session reaches all of an account."""
+    operator = Actor(house.workspace_id(), None, "terminal:x", Role.ADMIN, "terminal")
+    guests = workspaces.create(house, operator, name="Guests")
+    there = dataclasses.replace(operator, workspace_id=guests)
+    provider.knows(sub="evil", email="ada@x.org", email_verified=True, groups=["ops"])
+    claim = "belongs to another workspace"
+
+    assert claim in go(browser, provider, name="guest")[1]
+    workspaces.join(house, there, email="ada@x.org", role=Role.VIEWER)
+    assert claim in go(browser, provider, name="guest")[1]
+    assert role_of(house, browser) is None
+
+    provider.knows(sub="g-1", email="guest@g.org", email_verified=True, groups=["team"])
+    assert go(browser, provider, name="guest")[0] == 303
+    assert role_of(house, browser) is Role.ANALYST
 
 
 @pytest.mark.parametrize("verified", [False, None, "true"])
@@ -277,6 +305,24 @@ def test_a_session_ends_with_the_account(
             UserSession.user_id == ann.id, UserSession.revoked_at.is_(None)
         )
         assert session.scalars(living).all() == []
+
+
+def test_forged_logout_tokens_end_nothing_and_cost_the_provider_nothing(
+    browser: TestClient, provider: Provider
+) -> None:
+    """Anybody may send them, as many as they like: each names a key that nobody has seen yet."""
+    odd = [{"alg": "RS256", "crit": 1}, {"alg": "none"}, {"alg": ["RS256"]}, [], "x"]
+    unknown = [{"alg": "RS256", "kid": f"key-{number}"} for number in range(20)]
+    browser.post("/oidc/acme/logout", data={"logout_token": "the keys are known after it"})
+    before = provider.times_asked_for_keys()
+
+    for header in (*odd, *unknown):
+        parts = [json.dumps(each).encode() for each in (header, {"sub": "u-1"})]
+        token = b".".join([*(base64.urlsafe_b64encode(each).rstrip(b"=") for each in parts), b"AA"])
+        answer = browser.post("/oidc/acme/logout", data={"logout_token": token.decode()})
+        assert (answer.status_code, answer.text) == (400, "invalid_request")
+
+    assert provider.times_asked_for_keys() == before
 
 
 def test_the_last_admin_stays_one_whatever_the_provider_says(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,10 +18,10 @@ from core import bootstrap
 from core.bootstrap import Orgbridge
 from core.config import Settings
 from core.domain.roles import Actor, Role
-from core.errors import RefusedError, TransientError
+from core.errors import RefusedError, TransientError, UserError
 from core.notices import Notice, NoticeEvent, deliver, tell
 from core.notices.reasons import UNKNOWN, Heard
-from core.notices.senders import AppriseSender
+from core.notices.senders import CHANNELS, AppriseSender, checked_address
 from core.secret import Secret
 from core.services import notices
 from core.services.notices import RuleRequest
@@ -84,6 +86,26 @@ def test_an_email_arrives_and_the_log_says_so(bridge: Orgbridge, post: MailServe
         text = message.get_body(("plain", "html"))
         assert text is not None
         assert body in text.get_content()
+
+
+def test_what_a_name_holds_stays_text_in_an_email(post: MailServer) -> None:
+    """No picture that tells a stranger who reads it, no link, no second header."""
+    name = '<img src="http://evil.example/x"><a href="http://evil.example">mended</a>'
+    address = Secret(
+        f"mailto://127.0.0.1:{post.port}?mode=insecure&from=orgbridge@acme.example"
+        "&to=mira@acme.example"
+    )
+
+    sender = AppriseSender(("127.0.0.1",))
+    sender.send(
+        address, title=f"Failed: {name}\r\nBcc: x@evil.example", body=f"{name}\nsecond line"
+    )
+
+    ((_, to, message),) = post.taken
+    assert to == ("mira@acme.example",) and message["Bcc"] is None
+    assert message.get_body(("html",)) is None
+    plain = message.get_body(("plain",))
+    assert plain is not None and f"{name}\nsecond line" in plain.get_content().replace("\r", "")
 
 
 def test_a_refused_recipient_is_named_with_the_servers_words(
@@ -171,6 +193,51 @@ def test_a_chat_gets_its_message_at_its_own_host(
     wire.status = 404
     with pytest.raises(TransientError, match="The service refused the message: 404 Not Found"):
         AppriseSender().send(Secret(address), title="t", body="b")
+
+
+def test_what_a_name_holds_calls_nobody_in_a_chat(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Marks that would notify a whole channel, and a link under other words."""
+    wire = Wire()
+    monkeypatch.setattr(requests.Session, "get_adapter", lambda *_, **__: wire)
+    hostile = "<!channel> <http://evil.example|here> @everyone, ann@all.example"
+
+    slack = "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#migrations"
+    for address in (slack, "discord://12345678901/abcdefghijkl"):
+        AppriseSender().send(Secret(address), title="Failed: " + hostile, body=hostile)
+
+    to_slack, to_discord = [json.loads(each.body or b"") for each in wire.asked]
+    shown = to_slack["attachments"][0]
+    assert "<" not in shown["title"] + shown["text"] and to_slack["mrkdwn"] is False
+    assert "@everyone" not in to_discord["content"]
+    assert "ann@all.example" in to_discord["content"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#x",
+        "workflows://prod-01.westeurope.logic.azure.com:443/643cb5cf0ae14bd6/x4sVpgSsBkhe1gKg",
+        "discord://12345678901/abcdefghijkl",
+        "tgram://123456789:abcdefg_hijklmnop/-12345",
+    ],
+)
+@pytest.mark.parametrize("named", ["template", "%74emplate", "TEMPLATE"])
+def test_no_address_sends_a_file_of_this_machine(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, address: str, named: str
+) -> None:
+    """Apprise reads a template from any path; an admin of a workspace is not the operator."""
+    wire = Wire()
+    monkeypatch.setattr(requests.Session, "get_adapter", lambda *_, **__: wire)
+    file = tmp_path / "credentials.json"
+    file.write_text('{"text": "planted-secret", "blocks": [], "content": "planted-secret"}')
+    stored = Secret(f"{address}{'&' if '?' in address else '?'}{named}={file}")
+    channel = next(name for name, of in CHANNELS.items() if address.partition(":")[0] in of)
+
+    with pytest.raises(UserError, match="names a file of this machine"):
+        checked_address(channel, stored)
+    with pytest.raises(UserError, match="names a file of this machine"):
+        AppriseSender().send(stored, title="t", body="b")
+    assert wire.asked == []
 
 
 @pytest.mark.parametrize(

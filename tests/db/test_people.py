@@ -392,6 +392,46 @@ def test_admin_of_one_workspace_has_no_hold_on_another(house: Orgbridge, admin: 
     assert sign_in(house).token
 
 
+@pytest.mark.parametrize("kind", ["single sign-on", "invited"])
+def test_an_account_without_a_password_is_not_had_by_inviting_it_elsewhere(
+    house: Orgbridge, admin: Actor, kind: str
+) -> None:
+    """Who comes by single sign-on has none; the token of an invitation would set the first one."""
+    invited = people.invite(house, admin, name="Bo", email="bo@example.org", role=Role.APPROVER)
+    with house.owner_session() as session:
+        stranger = Actor(workspace(session, "Other"), None, "terminal:x", Role.ADMIN, "terminal")
+        person = accounts.by_email(session, "bo@example.org")
+        assert person is not None
+        if kind == "single sign-on":
+            accounts.link(person, "https://login.example", "bo-1")
+
+    with pytest.raises(ConflictError, match="another workspace"):
+        people.invite(house, stranger, name="", email="BO@example.org", role=Role.VIEWER)
+
+    assert people.people(house, stranger) == ()
+    if kind == "invited":
+        entered = people.accept_invitation(
+            house, token=invited.token, name="", password=PASSWORD, origin="t"
+        )
+        assert entered.token
+
+
+def test_a_password_is_not_reset_from_another_workspace_while_its_person_is_deactivated(
+    house: Orgbridge, admin: Actor
+) -> None:
+    """They may come back, and must find nobody else in their account."""
+    bo = member(house, admin, Role.APPROVER)
+    assert bo.user_id is not None
+    with house.owner_session() as session:
+        other = workspace(session, "Other")
+        accounts.add_person(session, other, name="", email=bo.name, role=Role.VIEWER)
+    people.deactivate(house, admin, bo.user_id)
+    stranger = Actor(other, None, "terminal:x", Role.ADMIN, "terminal")
+
+    with pytest.raises(NotAllowedError, match="other workspaces"):
+        people.reset_password(house, stranger, bo.user_id)
+
+
 def test_every_act_leaves_an_audit_row_without_secrets(house: Orgbridge, admin: Actor) -> None:
     """Who did what; no password, token or code anywhere in the database."""
     bo = member(house, admin, Role.ANALYST)

@@ -23,11 +23,11 @@ from core.errors import OrgbridgeError, UserError
 from core.files import archive
 from core.files.archive import KeptUpload, SealedFile, keep_upload, open_part, parts_of
 from core.files.guessing import guess_table, guess_type
-from core.files.reading import read_table
+from core.files.reading import ROW_MAX, read_table
 from core.files.row_ids import ids_of, key_hashes, link_hashes, repeated
 from core.files.source import FileSource
 from core.files.tables import BadCell, Link, TableSpec, api_name
-from core.spool import RunSpool, open_spool
+from core.spool import RunSpool, open_spool, page_name
 
 
 class _Plain:
@@ -178,6 +178,43 @@ def test_a_long_cell_is_taken_up_to_the_limit_and_said_beyond(spool: RunSpool) -
         read(spool, "A,B\n1," + "x" * (CELL_MAX + 1) + "\n")
 
 
+@pytest.mark.parametrize(
+    "piece", [b"x," * 500, b'"' + b"x" * 1_000 + b'\n",'], ids=["one line", "one row of many lines"]
+)
+def test_a_file_without_row_ends_is_refused_long_before_it_is_read(
+    spool: RunSpool, piece: bytes
+) -> None:
+    """A small zip unpacks to gigabytes of it, and each cell would be an object in memory."""
+
+    class Endless(io.RawIOBase):
+        given = 0
+
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # a narrower buffer type than typeshed's
+            head = b"A,B\n" if not self.given else b""
+            text = head + piece * ((len(buffer) - len(head)) // len(piece))
+            buffer[: len(text)] = text
+            self.given += len(text)
+            return len(text)
+
+    file = Endless()
+    spec = guess_table(io.BytesIO(b"A,B\n1,2\n"), "x.csv", part=0).spec
+
+    with pytest.raises(UserError, match="is no CSV: a row is longer than 20,000,000"):
+        read_table(io.BufferedReader(file, 1_000_000), spec, spool, beat=lambda _: None)
+    assert file.given < 2 * ROW_MAX
+
+
+def test_pages_of_long_rows_hold_fewer(spool: RunSpool) -> None:
+    """So that a page is never more than a worker can hold."""
+    _, source, _ = read(spool, "A,B\n" + f"1,{'x' * 9_000_000}\n" * 5)
+
+    assert len(rows(source, "SELECT A FROM Table")) == 5
+    assert spool.read(page_name("rows/Table", 1)).height == 4
+
+
 def test_a_quote_that_is_never_closed_swallows_no_lines(spool: RunSpool) -> None:
     """Quotes inside a cell and over several lines are none of that."""
     _, source, _ = read(spool, 'A,B\n1,"5"" wide"\n2,5" wide\n3,"two\nlines"\n')
@@ -313,10 +350,18 @@ def encrypted_zip() -> bytes:
     return bytes(content)
 
 
+def zip_of_headers(entries: int) -> bytes:
+    """A zip that is nothing but a list of entries."""
+    entry = struct.pack("<4s4B4HL2L5H2L", b"PK\1\2", 20, 3, 20, *[0] * 8, 5, *[0] * 6) + b"a.csv"
+    end = (b"PK\5\6", 0, 0, entries % 65_536, entries % 65_536, len(entry) * entries, 0, 0)
+    return entry * entries + struct.pack("<4s4H2LH", *end)
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
         (zip_of(a__csv=b"0" * 40_000_000), "times its size"),
+        (zip_of_headers(30_000), "no zip file"),
         (zip_of(**{f"f{n}__csv": b"A\n" for n in range(60)}), "holds 60 files"),
         (b"PK no zip", "no zip file"),
         (zip_of(), "holds no CSV"),
@@ -330,6 +375,21 @@ def test_uploads_that_harm_are_refused_with_a_sentence(
 ) -> None:
     with pytest.raises(UserError, match=words):
         parts_of(spool, kept(spool, content))
+
+
+@pytest.mark.parametrize("cut", [5, 30, 70, 120])
+def test_a_zip_is_read_wherever_its_pieces_end(
+    spool: RunSpool, monkeypatch: pytest.MonkeyPatch, cut: int
+) -> None:
+    """Within the list at its end, too."""
+    content = zip_of(a__csv=b"A\n1\n", b__csv=b"B\n2\n")
+    monkeypatch.setattr(archive, "PIECE_BYTES", len(content) - cut)
+
+    found = parts_of(spool, uploads := kept(spool, content))
+
+    assert [part.file_name for part in found] == ["a.csv", "b.csv"]
+    with open_part(spool, uploads, found[1]) as file:
+        assert file.read() == b"B\n2\n"
 
 
 def test_an_upload_beyond_its_room_is_refused_while_it_arrives(spool: RunSpool) -> None:
