@@ -14,6 +14,7 @@ import typer
 from terminal.exits import Exit
 from terminal.output import note, show_json
 from terminal.progress import figures, following, status_of
+from terminal.values import EMAIL
 
 app = typer.Typer(add_completion=False)
 
@@ -30,6 +31,7 @@ def run(  # the options of a launch
     stop_at: Annotated[int | None, typer.Option(help="Percent of failed rows to stop at.")] = None,
     confirm: Annotated[str, typer.Option(help="The target's name, where it is asked for.")] = "",
     reason: Annotated[str, typer.Option(help="Why; kept with the run.")] = "",
+    email: Annotated[str, typer.Option(help=EMAIL)] = "",
     *,
     verify: Annotated[bool, typer.Option(help="Compare every value that was sent.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
@@ -50,6 +52,7 @@ def run(  # the options of a launch
             stop_at_failed_percent=stop_at,
             confirm=confirm,
             reason=reason,
+            email_answer=email,
             verify=verify,
         )
         view = plans.plan(bridge, actor, name=name)

@@ -8,7 +8,7 @@ import typer
 
 from core.errors import NotFoundError
 from terminal.output import say, show_json, show_table
-from terminal.values import named_values
+from terminal.values import EMAIL, named_values
 
 if TYPE_CHECKING:
     from core.bootstrap import Orgbridge
@@ -31,6 +31,7 @@ Late = Annotated[str, typer.Option(help="After an absence: run_once or skip.")]
 Overlap = Annotated[str, typer.Option(help="While the last run still goes: skip or queue.")]
 Confirm = Annotated[str, typer.Option(help="Name of a protected target org.")]
 Reason = Annotated[str, typer.Option(help="Why it may write there without anybody looking.")]
+Email = Annotated[str, typer.Option(help=EMAIL)]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document instead of a table.")]
 
 
@@ -79,6 +80,7 @@ def add(
     overlap: Overlap = "skip",
     confirm: Confirm = "",
     reason: Reason = "",
+    email: Email = "",
 ) -> None:
     """Make a schedule; it fires from its next time on."""
     from core.services import operations, plans, schedules
@@ -91,7 +93,7 @@ def add(
             what["options"] = operations.parsed(operation, named_values(parameters or ()))
         else:
             plan_id = plans.plan(bridge, actor, name=plan).row.id
-            what = {"plan_id": plan_id, "options": {"mode": mode}}
+            what = {"plan_id": plan_id, "options": {"mode": mode, "email_answer": email}}
         request = schedules.ScheduleRequest(
             name=name,
             cron=cron,

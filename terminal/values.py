@@ -6,6 +6,9 @@ from collections.abc import Iterable
 
 from core.errors import UserError
 
+#: help of the option that answers rule 8.3
+EMAIL = "Who gets e-mail from the target: off, masked or wanted."
+
 
 def named_values(words: Iterable[str]) -> dict[str, str]:
     """The pairs by name.

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -65,12 +66,14 @@ def ask(
     facts: dict[str, Any],
     reason: str = "",
     run_id: UUID | None = None,
+    within: Session | None = None,
 ) -> UUID:
     """Ask for an approval; its id.
 
     Args:
         facts: what the approver sees, such as {"rows": 161377, "creates": 1200, "deletes": 0}.
         run_id: the run that waits for it, if it exists already.
+        within: the transaction that makes that run, so that there is none without a request.
 
     Raises:
         ConflictError: the same was asked for and waits.
@@ -89,7 +92,7 @@ def ask(
         "reason": reason.strip() or None,
         "expires_at": now + VALID_FOR,
     }
-    with bridge.session(actor.workspace_id) as session:
+    with _transaction(bridge, actor, within) as session:
         orgs.org_row(session, target_org_id)
         approval_id = rows.add(session, values)
         made = rows.approval(session, approval_id)
@@ -109,7 +112,9 @@ def approve(bridge: Orgbridge, actor: Actor, approval_id: UUID, *, reason: str =
     with bridge.session(actor.workspace_id) as session:
         asked = _open_request(bridge, session, approval_id)
         _check_another_person(session, actor, asked)
-        rows.decide(session, approval_id, _decision(bridge, actor, "approved", reason=reason))
+        rows.decide(
+            session, approval_id, _decision(actor, "approved", reason=reason, now=bridge.clock())
+        )
         if asked.run_id is not None:
             _release(session, actor, asked.run_id)
         _record(session, actor, "approval.approved", on=asked, reason=reason or None)
@@ -128,7 +133,9 @@ def reject(bridge: Orgbridge, actor: Actor, approval_id: UUID, *, reason: str) -
     with bridge.session(actor.workspace_id) as session:
         asked = _open_request(bridge, session, approval_id)
         _check_another_person(session, actor, asked)
-        rows.decide(session, approval_id, _decision(bridge, actor, "rejected", reason=reason))
+        rows.decide(
+            session, approval_id, _decision(actor, "rejected", reason=reason, now=bridge.clock())
+        )
         _end(bridge, session, asked, reason=f"Rejected by {actor.name}: {reason.strip()}")
         _record(session, actor, "approval.rejected", on=asked, reason=reason.strip())
         return rows.approval(session, approval_id)
@@ -145,10 +152,29 @@ def withdraw(bridge: Orgbridge, actor: Actor, approval_id: UUID) -> ApprovalRow:
         asked = _open_request(bridge, session, approval_id, expired_too=True)
         if not _asked_for(session, actor, asked):
             roles.require(actor, Role.ADMIN, to="withdraw what another person asked for")
-        rows.decide(session, approval_id, _decision(bridge, actor, "withdrawn", reason=""))
+        rows.decide(
+            session, approval_id, _decision(actor, "withdrawn", reason="", now=bridge.clock())
+        )
         _end(bridge, session, asked, reason=f"Withdrawn by {actor.name}.")
         _record(session, actor, "approval.withdrawn", on=asked)
         return rows.approval(session, approval_id)
+
+
+def withdraw_of_run(
+    bridge: Orgbridge, actor: Actor, run_id: UUID, *, within: Session | None = None
+) -> None:
+    """Take back what a run that is ended asked for.
+
+    Args:
+        within: the transaction that ends it.
+    """
+    roles.require(actor, Role.ANALYST, to="withdraw a request")
+    with _transaction(bridge, actor, within) as session:
+        for asked in rows.approvals(session, status="asked"):
+            if asked.run_id == run_id:
+                made = _decision(actor, "withdrawn", reason="", now=bridge.clock())
+                rows.decide(session, asked.id, made)
+                _record(session, actor, "approval.withdrawn", on=asked)
 
 
 def approvals(
@@ -201,6 +227,12 @@ def use_for_launch(
         if used is not None:
             _record(session, actor, "approval.used", on=used)
         return used
+
+
+def _transaction(
+    bridge: Orgbridge, actor: Actor, within: Session | None
+) -> AbstractContextManager[Session]:
+    return bridge.session(actor.workspace_id) if within is None else nullcontext(within)
 
 
 def _notice(asked: ApprovalRow) -> Notice:
@@ -265,12 +297,12 @@ def _check_another_person(session: Session, actor: Actor, asked: ApprovalRow) ->
         )
 
 
-def _decision(bridge: Orgbridge, actor: Actor, status: str, *, reason: str) -> dict[str, Any]:
+def _decision(actor: Actor, status: str, *, reason: str, now: dt.datetime) -> dict[str, Any]:
     return {
         "status": status,
         "decided_by_id": actor.user_id,
         "decided_by": actor.name,
-        "decided_at": bridge.clock(),
+        "decided_at": now,
         "decision_reason": reason.strip() or None,
     }
 

@@ -23,6 +23,7 @@ from core.salesforce import flows, hosts
 from core.salesforce.client import OrgClient
 from core.salesforce.credentials import NOTHING, Credentials, TokenFlow
 from core.salesforce.identity import Environment, OrgIdentity, UserPermissions
+from core.salesforce.retry import OF_A_PERSON
 from core.salesforce.tokens import TokenEndpoint
 from core.secret import Secret
 
@@ -140,7 +141,7 @@ def tried(bridge: Orgbridge, wanted: Credentials) -> Tried:
     except SessionLostError as lost:
         raise _not_accepted(wanted, lost) from lost
     latest = [held]
-    client = OrgClient(held, clock=bridge.clock, on_token=latest.append)
+    client = OrgClient(held, clock=bridge.clock, on_token=latest.append, patience=bridge.patience)
     try:
         answered = asked(client, held)
     except SessionLostError as lost:
@@ -305,7 +306,7 @@ def exchanged(bridge: Orgbridge, trip: RoundTrip, *, code: str, refusal: str) ->
     held = flows.finish_web_server(
         endpoint(), wanted, code=code, verifier=trip.verifier, redirect_uri=trip.redirect_uri
     )
-    client = OrgClient(held, clock=bridge.clock)
+    client = OrgClient(held, clock=bridge.clock, patience=bridge.patience)
     try:
         return asked(client, held)
     finally:
@@ -323,7 +324,7 @@ def revoke(held: Credentials) -> None:
 
 def endpoint() -> TokenEndpoint:
     """A speaker to login hosts."""
-    return TokenEndpoint(sleep=time.sleep)
+    return TokenEndpoint(sleep=time.sleep, patience=OF_A_PERSON)
 
 
 _FLOWS = {

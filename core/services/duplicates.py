@@ -21,8 +21,6 @@ from core.errors import RefusedError, UserError
 from core.operations import registry
 
 if TYPE_CHECKING:
-    from sqlalchemy.orm import Session
-
     from core.bootstrap import Orgbridge
     from core.domain.describe import SObject
     from core.domain.roles import Actor
@@ -166,8 +164,7 @@ def decide(
         bridge.clock(),
         elsewhere,
     )
-    with bridge.session(actor.workspace_id) as session:
-        _keep(session, actor, place, made=made)
+    _keep(bridge, actor, place, made=[made])
     return made
 
 
@@ -193,19 +190,20 @@ def accept(
             state="None was accepted.",
             next_step="Look at the list again.",
         )
-    with bridge.session(actor.workspace_id) as session:
-        for cluster in wanted:
-            made = DecisionRow(
-                cluster.key,
-                "keep",
-                str(to18(cluster.suggested)),
-                tuple(sorted(str(to18(one)) for one in cluster.record_ids)),
-                {},
-                actor.name,
-                bridge.clock(),
-                found.elsewhere(cluster),
-            )
-            _keep(session, actor, found.places[0], made=made)
+    made = [
+        DecisionRow(
+            cluster.key,
+            "keep",
+            str(to18(cluster.suggested)),
+            tuple(sorted(str(to18(one)) for one in cluster.record_ids)),
+            {},
+            actor.name,
+            bridge.clock(),
+            found.elsewhere(cluster),
+        )
+        for cluster in wanted
+    ]
+    _keep(bridge, actor, found.places[0], made=made)
     return len(wanted)
 
 
@@ -330,24 +328,27 @@ def _called(
     return names
 
 
-def _keep(session: Session, actor: Actor, place: Place, *, made: DecisionRow) -> None:
+def _keep(bridge: Orgbridge, actor: Actor, place: Place, *, made: Sequence[DecisionRow]) -> None:
+    """Keeps decisions about records of one org, all or none."""
     org_id, sobject = place
-    org = orgs.org_row(session, org_id)
-    rows.keep_decision(session, made, org_id=org_id, sobject=sobject)
-    audit.record(
-        session,
-        actor,
-        "duplicates.decide",
-        subject_kind="org",
-        subject_id=org_id,
-        subject_name=org.name,
-        after={
-            "object": sobject,
-            "decision": made.decision,
-            "survivor": made.survivor_id,
-            "ids": made.record_ids,
-        },
-    )
+    with bridge.session(actor.workspace_id) as session:
+        org = orgs.org_row(session, org_id)
+        for row in made:
+            rows.keep_decision(session, row, org_id=org_id, sobject=sobject)
+            audit.record(
+                session,
+                actor,
+                "duplicates.decide",
+                subject_kind="org",
+                subject_id=org_id,
+                subject_name=org.name,
+                after={
+                    "object": sobject,
+                    "decision": row.decision,
+                    "survivor": row.survivor_id,
+                    "ids": row.record_ids,
+                },
+            )
 
 
 def _cluster(

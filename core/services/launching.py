@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from core.access import audit, roles
 from core.db import orgs, runs
+from core.db import plans as plan_rows
 from core.domain.names import object_name
-from core.domain.plan import ObjectMapping, Operation, Plan
+from core.domain.plan import ObjectMapping, Operation, Plan, objects_named, plan_from_document
 from core.domain.roles import Actor, Role
 from core.domain.states import FINISHED_RUNS, RunState
 from core.errors import ConflictError, UserError
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from core.bootstrap import Orgbridge
 
 MODES = ("full", "delta", "dry-run", "trial", "canary")
+#: rule 8.3: e-mail is switched off in the target, masked by the plan, or wanted; no answer is ""
+EMAIL_ANSWERS = ("off", "masked", "wanted")
 CANARY_PERCENT = 5
 
 
@@ -99,13 +103,31 @@ def launch(
         made.
     """
     roles.require(actor, Role.ANALYST, to="launch")
-    if request.mode not in MODES:
-        raise UserError(
-            f"There is no mode {request.mode!r}.", next_step=f"There are {', '.join(MODES)}."
-        )
+    check_mode(request.mode, state="Nothing was launched.")
     return make_run(
         bridge, actor, plan_id, request, idempotency_key=idempotency_key, enqueue=enqueue
     )
+
+
+def check_mode(mode: object, *, state: str) -> None:
+    """Passes where a launch knows the mode; `state` says what was left undone otherwise."""
+    if mode not in MODES:
+        raise UserError(
+            f"There is no mode {str(mode)[:80]!r}.",
+            state=state,
+            next_step=f"There are {', '.join(MODES)}.",
+        )
+
+
+def check_email_answer(answer: object, *, state: str) -> None:
+    """Passes where the question about e-mail is not answered, or with an answer that is known."""
+    if answer and answer not in EMAIL_ANSWERS:
+        raise UserError(
+            f"{str(answer)[:80]!r} is no answer to the question about e-mail from the target.",
+            state=state,
+            next_step="Answer off (the target lets none out), masked (the plan masks the "
+            "addresses) or wanted (messages to real people are all right).",
+        )
 
 
 def make_run(
@@ -126,47 +148,56 @@ def make_run(
             return known
     view = plans.plan(bridge, actor, plan_id)
     plan = _plan_of(bridge, actor, view, request)
+    only = objects_named(plan, request.only, state="Nothing was launched.")
+    request = replace(request, only=tuple(one.name for one in only))
     _check(request, plan)
     sides = ((plan.source, view.row.source_org_id), (plan.target, view.row.target_org_id))
     source, target = _orgs(bridge, actor, sides, what="launched")
     _confirm(target, plan, request)
-    version = _version(bridge, actor, plan_id, request)
-    needs = _approval(bridge, actor, plan, request, orgs_of=(source.id, target.id))
-    kept = undoing.kept_objects(bridge, actor, plan, target_org_id=target.id)
-    client = bridge.org_client(actor.workspace_id, target.id)
+    facts = _approval(bridge, actor, plan, request, orgs_of=(source.id, target.id))
+    options = _options(bridge, actor, plan, request, target_org_id=target.id)
+    organization = bridge.org_client(actor.workspace_id, target.id).identity.organization_id
+    version = _version(bridge, actor, plan_id, request, looked_at=plan)
     new = runs.NewRun(
         mode=request.mode,
         plan_id=plan_id,
         plan_version_id=version,
         source_org_id=source.id,
         target_org_id=target.id,
-        target_organization_id=client.identity.organization_id,
+        target_organization_id=organization,
         requested_by=actor.name,
         requested_by_id=actor.user_id,
         reason=request.reason.strip() or None,
-        options={
-            **request.options(),
-            "irreversible": list(undoing.irreversible(plan, request.only, kept=kept)),
-        },
+        options=options,
         parent_run_id=parent_run_id,
         wrapped_key=bridge.spool.new_wrapped_key(),
-        status=RunState.PENDING if needs is None else RunState.WAITING_APPROVAL,
+        status=RunState.PENDING if facts is None else RunState.WAITING_APPROVAL,
     )
     name = runs.new_name(plan.name, bridge.clock())
     with bridge.session(actor.workspace_id) as session:
+        plan_rows.hold_plan(session, plan_id)
+        orgs.hold_orgs(session, source.id, target.id)
         run_id = runs.add_run(session, new, name=name)
         told = _launched(plan, target, request)
         _audit_launch(session, actor, run_id, name=name, after=told, reason=new.reason)
         if idempotency_key is not None:
             runs.remember_answer(session, idempotency_key, run_id)
-        if enqueue and needs is None:
-            _defer(session, actor, run_id, new.target_organization_id, request)
-    if needs is not None:
-        rows = _rows_in_scope(bridge, actor, plan, request, source=source.id)
-        facts = _approval_facts(plan, request, rows=rows)
-        asked = {"plan_version_id": version, "target_org_id": target.id, "run_id": run_id}
-        approvals.ask(bridge, actor, **asked, mode=request.mode, facts=facts, reason=request.reason)
+        if facts is not None:
+            on: dict[str, Any] = {"plan_version_id": version, "target_org_id": target.id}
+            on |= {"mode": request.mode, "facts": facts, "reason": request.reason}
+            approvals.ask(bridge, actor, **on, run_id=run_id, within=session)
+        elif enqueue:
+            _defer(session, actor, run_id, organization, request)
     return name
+
+
+def _options(
+    bridge: Orgbridge, actor: Actor, plan: Plan, request: LaunchRequest, *, target_org_id: UUID
+) -> dict[str, Any]:
+    """What the run keeps of the request, and which of its objects an undo cannot take back."""
+    kept = undoing.kept_objects(bridge, actor, plan, target_org_id=target_org_id)
+    irreversible = undoing.irreversible(plan, request.only, kept=kept)
+    return {**request.options(), "irreversible": list(irreversible)}
 
 
 def _launched(plan: Plan, target: orgs.OrgRow, request: LaunchRequest) -> dict[str, str]:
@@ -221,6 +252,7 @@ def undo(
     )
     made = runs.new_name(f"undo {run.plan_name or 'run'}", bridge.clock())
     with bridge.session(actor.workspace_id) as session:
+        orgs.hold_orgs(session, source.id, target.id)
         run_id = runs.add_run(session, new, name=made)
         audit.record(
             session,
@@ -288,14 +320,7 @@ def _answered(bridge: Orgbridge, actor: Actor, key: str) -> str | None:
 
 
 def _check(request: LaunchRequest, plan: Plan) -> None:
-    known = {entry.name for entry in plan.objects}
-    unknown = [name for name in request.only if name not in known]
-    if unknown:
-        raise UserError(
-            f"The plan has no mapping {unknown[0]!r}.",
-            state="Nothing was launched.",
-            next_step=f"There are {', '.join(sorted(known))}.",
-        )
+    check_email_answer(request.email_answer, state="Nothing was launched.")
     with_load_options(plan, request.options())  # said here, not when a worker takes the run
     percent = request.stop_at_failed_percent
     if percent is not None and not 1 <= percent <= 100:
@@ -347,9 +372,19 @@ def _confirm(target: orgs.OrgRow, plan: Plan, request: LaunchRequest) -> None:
     check_confirmation(target, given, deletes=deletes)
 
 
-def _version(bridge: Orgbridge, actor: Actor, plan_id: UUID, request: LaunchRequest) -> UUID:
+def _version(
+    bridge: Orgbridge, actor: Actor, plan_id: UUID, request: LaunchRequest, *, looked_at: Plan
+) -> UUID:
+    """The version that runs: the one that was named, or the draft, as it was looked at."""
     if request.version is None:
-        return plans.cut_version(bridge, actor, plan_id, cut_for="launch").id
+        cut = plans.cut_version(bridge, actor, plan_id, cut_for="launch")
+        if plan_from_document(cut.document) != looked_at:
+            raise ConflictError(
+                f"{looked_at.name} was edited while it was being launched.",
+                state="Nothing was launched.",
+                next_step="Look at the plan as it is now and launch it again.",
+            )
+        return cut.id
     for version in plans.versions(bridge, actor, plan_id):
         if version.number == request.version:
             return version.id
@@ -363,17 +398,16 @@ def _approval(
     request: LaunchRequest,
     *,
     orgs_of: tuple[UUID, UUID],
-) -> str | None:
-    """Why another person has to agree, or None; a dry run writes nothing and needs nobody."""
+) -> dict[str, Any] | None:
+    """What another person who has to agree has to know, or None; a dry run writes nothing and needs
+    nobody."""
     if request.mode == "dry-run":
         return None
     source, target = orgs_of
-    return approvals.needed(
-        bridge,
-        actor,
-        target_org_id=target,
-        rows_to_write=lambda: _rows_in_scope(bridge, actor, plan, request, source=source),
-    )
+    counted = cache(lambda: _rows_in_scope(bridge, actor, plan, request, source=source))
+    if approvals.needed(bridge, actor, target_org_id=target, rows_to_write=counted) is None:
+        return None
+    return _approval_facts(plan, request, rows=counted())
 
 
 def _rows_in_scope(

@@ -10,6 +10,7 @@ import polars as pl
 from core.access import roles
 from core.domain.csv import people_csv
 from core.domain.names import object_name
+from core.domain.plan import objects_named
 from core.domain.roles import Role
 from core.errors import ConflictError, UserError
 from core.operations.carrying import BridgeContext
@@ -73,7 +74,7 @@ def launch(
     roles.require(actor, Role.ANALYST, to="launch")
     found = rows(bridge, actor, plan=plan, mapping=mapping)
     shown = plans.plan(bridge, actor, name=plan)
-    entry = next(one for one in shown.plan.objects if one.name == mapping)
+    (entry,) = objects_named(shown.plan, [mapping])
     told = object_name(entry.name, entry.target)
     wanted = found.filter(pl.col("reason").is_in([str(one) for one in reasons]))
     if wanted.is_empty():
@@ -88,9 +89,9 @@ def launch(
         )
     request = launching.LaunchRequest(
         mode="retry",
-        only=(mapping,),
+        only=(entry.name,),
         confirm=confirm,
         reason=reason or f"{wanted.height:,} missing rows of {told}",
-        extra={"rows": {mapping: wanted["source_id"].to_list()}},
+        extra={"rows": {entry.name: wanted["source_id"].to_list()}},
     )
     return launching.make_run(bridge, actor, shown.row.id, request, enqueue=enqueue)

@@ -341,7 +341,7 @@ def rename(bridge: Orgbridge, actor: Actor, org_id: UUID, *, name: str) -> None:
             return
         registry.change_org(session, org_id, {"name": new})
         plans = registry.rename_in_plans(session, org_id, old=known.name, new=new)
-        after = {"name": new, "plans_changed": plans}
+        after = {"name": new, "plans_changed": len(plans)}
         audit.record_on(
             session,
             actor,
@@ -350,6 +350,17 @@ def rename(bridge: Orgbridge, actor: Actor, org_id: UUID, *, name: str) -> None:
             before={"name": known.name},
             after=after,
         )
+        for plan_id, plan_name, side in plans:  # each revision of a draft has its entry
+            audit.record(
+                session,
+                actor,
+                "plan.edit",
+                subject_kind="plan",
+                subject_id=plan_id,
+                subject_name=plan_name,
+                before={side: known.name},
+                after={side: new},
+            )
 
 
 def set_read_only(bridge: Orgbridge, actor: Actor, org_id: UUID, *, on: bool) -> None:

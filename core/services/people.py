@@ -217,13 +217,15 @@ def invite(bridge: Orgbridge, actor: Actor, *, name: str, email: str, role: Role
     """Make a member; the token lets them choose a password once.
 
     Raises:
-        ConflictError: already a member. UserError: not an address.
+        ConflictError: already a member, here or of another workspace: whoever holds the token gets
+            the whole account. UserError: not an address.
     """
     roles.require(actor, Role.ADMIN, to="invite people")
     now = bridge.clock()
     with bridge.session(actor.workspace_id) as session:
+        has_account = accounts.by_email(session, email) is not None
         person = accounts.add_person(session, actor.workspace_id, name=name, email=email, role=role)
-        if person.password_hash is not None:
+        if has_account:
             raise ConflictError(
                 f"{person.email} has an account already, in another workspace.",
                 state="Nothing was changed.",
@@ -246,7 +248,7 @@ def reset_password(bridge: Orgbridge, actor: Actor, user_id: UUID) -> Invitation
     roles.require(actor, Role.ADMIN, to="reset a password")
     now = bridge.clock()
     with bridge.owner_session() as session:
-        if accounts.workspaces_of(session, user_id) not in ([actor.workspace_id], []):
+        if accounts.belongs_elsewhere(session, user_id, actor.workspace_id):
             raise NotAllowedError("This person is a member of other workspaces as well.")
     with bridge.session(actor.workspace_id) as session:
         person, _ = accounts.by_id(session, user_id)

@@ -6,7 +6,6 @@ plan behind.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from uuid import UUID
 
 from core.access import roles
 from core.db import plans as rows
+from core.domain.names import meant
 from core.domain.plan import Plan, plan_from_document
 from core.domain.roles import Role
 from core.errors import OrgbridgeError, UserError
@@ -110,7 +110,6 @@ def _spelt(name: str, known: dict[str, str], *, org: str, beside: Iterable[str] 
     if name.lower() in beside:
         hint = "Leave it out, and add it in the editor under the object it becomes there."
     else:
-        near = difflib.get_close_matches(name.lower(), sorted(known), n=1, cutoff=0.6)
-        said = f" Did you mean {known[near[0]]}?" if near else ""
-        hint = f"Check the API name and what the connected user may see.{said}"
+        said = meant(name, known.values())
+        hint = f"{said}Check the API name and what the connected user may see."
     raise UserError(f"{org} has no object {name}.", state=_NOTHING, next_step=hint)

@@ -376,6 +376,9 @@ def compare_versions(
 def restore(bridge: Orgbridge, actor: Actor, plan_id: UUID, *, number: int) -> int:
     """Makes an old version the draft again; the draft as it was is kept as a version first.
 
+    The plan's name and its orgs stay as they are: a version may name an org that is called
+    otherwise by now, or another one than the plan writes to today.
+
     Returns the new revision of the draft.
     """
     roles.require(actor, Role.ANALYST)
@@ -385,8 +388,13 @@ def restore(bridge: Orgbridge, actor: Actor, plan_id: UUID, *, number: int) -> i
         rows.cut_version(
             session, plan_id, draft.document, cut_for="restore", label=None, by=actor.name
         )
+        stays = {name: draft.document[name] for name in ("name", "source", "target")}
         saved = rows.save_draft(
-            session, plan_id, wanted.document, revision=draft.row.revision, by=actor.name
+            session,
+            plan_id,
+            {**wanted.document, **stays},
+            revision=draft.row.revision,
+            by=actor.name,
         )
         audit.record(
             session,

@@ -63,7 +63,7 @@ def retry(
         run = runs.run_named(session, name)
         left = retries.rows_left(session, run.id, chosen)
     _check(run, left)
-    if run.plan_id is None:
+    if run.living_plan_id is None:
         raise UserError(
             f"The plan of {run.name} was deleted.",
             state="Nothing was launched.",
@@ -80,7 +80,7 @@ def retry(
     return launching.make_run(
         bridge,
         actor,
-        run.plan_id,
+        run.living_plan_id,
         request,
         idempotency_key=idempotency_key,
         enqueue=enqueue,

@@ -40,7 +40,7 @@ REFUSED = "refused"
 #: name among a schedule's options: which target, and whether deletes, somebody confirmed
 CONFIRMED = "confirmed"
 #: modes that only read ask for no confirmation
-_READING_MODES = frozenset({"dry-run", "dry_run"})
+_READING_MODES = frozenset({"dry-run"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +303,9 @@ def _check_what(actor: Actor, request: ScheduleRequest) -> None:
         if request.operation == "migrate_data":
             raise UserError("A schedule needs a plan.", state="Nothing was saved.")
         operations.checked(actor, request.operation, request.options)
+        return
+    launching.check_mode(request.options.get("mode", "full"), state="Nothing was saved.")
+    launching.check_email_answer(request.options.get("email_answer"), state="Nothing was saved.")
 
 
 def _confirm(
@@ -314,6 +317,7 @@ def _confirm(
             session, request.operation, request.options, act="write on a schedule to"
         )
         return {}
+    plan_rows.hold_plan(session, request.plan_id)
     if request.options.get("mode") in _READING_MODES:
         return {}
     draft = plan_rows.plan_draft(session, plan_id=request.plan_id)

@@ -4,7 +4,9 @@
                       ─▶ member here, active, role by claim ─▶ session
 
 An account is linked once, by an address that the provider verified; afterwards issuer and subject
-decide, whatever the address becomes. What a provider no longer grants ends with the next sign-in,
+decide, whatever the address becomes. A provider speaks for the people of its own workspace; for an
+account that belongs to another one as well it does so where the operator gave it the address's
+domain. What a provider no longer grants ends with the next sign-in,
 and at once when it sends a logout token.
 """
 
@@ -15,7 +17,6 @@ import hmac
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from core.access import audit, sessions
 from core.access import people as accounts
@@ -146,7 +147,7 @@ def told_out(bridge: Orgbridge, name: str, logout_token: str) -> int:
 def _entered(bridge: Orgbridge, provider: Provider, identity: Identity, answer: Answer) -> SignedIn:
     now, workspace_id = bridge.clock(), bridge.workspace_id(provider.workspace)
     with bridge.session(workspace_id) as session:
-        person, happened = _person(session, provider, identity, workspace_id=workspace_id)
+        person, happened = _person(session, bridge, provider, identity=identity)
         role = _role(session, provider, identity, person)
         actor = _actor(bridge, provider, person, role, answer.origin)
         after = {"provider": provider.name, "role": role}
@@ -166,13 +167,14 @@ def _entered(bridge: Orgbridge, provider: Provider, identity: Identity, answer: 
 
 
 def _person(
-    session: Session, provider: Provider, identity: Identity, *, workspace_id: UUID
+    session: Session, bridge: Orgbridge, provider: Provider, *, identity: Identity
 ) -> tuple[AppUser, tuple[str, ...]]:
     """Whom the identity means, a member here; and what had to be done for it."""
+    workspace_id = bridge.workspace_id(provider.workspace)
     person = accounts.by_identity(session, identity.issuer, identity.subject)
     happened: tuple[str, ...] = ()
     if person is None:
-        person = _linked(session, provider, identity)
+        person = _linked(session, bridge, provider, identity=identity)
         happened = ("person.linked",)
     if not provider.takes(person.email if person else identity.email):
         raise _not_here(provider, "people of this address's domain are not let in")
@@ -188,7 +190,9 @@ def _person(
     return person, happened
 
 
-def _linked(session: Session, provider: Provider, identity: Identity) -> AppUser | None:
+def _linked(
+    session: Session, bridge: Orgbridge, provider: Provider, *, identity: Identity
+) -> AppUser | None:
     """The account of the verified address, linked now; None: nobody has that address."""
     if not identity.email or not identity.email_verified:
         raise _not_here(provider, "it did not say that your e-mail address is verified")
@@ -197,8 +201,19 @@ def _linked(session: Session, provider: Provider, identity: Identity) -> AppUser
         return None
     if person.oidc_subject is not None:
         raise _not_here(provider, "the account of this address signs in as somebody else there")
+    if not _speaks_for(bridge, provider, person):
+        raise _not_here(provider, "the account of this address belongs to another workspace")
     accounts.link(person, identity.issuer, identity.subject)
     return person
+
+
+def _speaks_for(bridge: Orgbridge, provider: Provider, person: AppUser) -> bool:
+    """Whether a provider's word is enough to open an account: it opens all of its workspaces."""
+    if provider.domains:
+        return provider.takes(person.email)
+    with bridge.owner_session() as session:
+        here = bridge.workspace_id(provider.workspace)
+        return not accounts.belongs_elsewhere(session, person.id, here)
 
 
 def _role(session: Session, provider: Provider, identity: Identity, person: AppUser) -> Role:

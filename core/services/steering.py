@@ -15,6 +15,7 @@ from core.domain.roles import Actor, Role
 from core.domain.states import CARRIED_RUNS, FINISHED_RUNS, RunState
 from core.errors import ConflictError
 from core.jobs import queue
+from core.services import approvals
 
 if TYPE_CHECKING:
     from core.bootstrap import Orgbridge
@@ -40,6 +41,8 @@ def cancel(bridge: Orgbridge, actor: Actor, name: str) -> RunState:
         else:
             runs.set_status(session, run, RunState.CANCELLED, over=True)
         _note(session, actor, run, "run.cancel")
+        if run.status is RunState.WAITING_APPROVAL:
+            approvals.withdraw_of_run(bridge, actor, run.id, within=session)
         return run.status
 
 
@@ -54,6 +57,7 @@ def resume(bridge: Orgbridge, actor: Actor, name: str, *, enqueue: bool = True) 
                 f"The run {name} is {run.status.value.lower()}.",
                 next_step="`runs decide`, or ask an approver.",
             )
+        runs.forget_wish(session, run.id)
         _note(session, actor, run, "run.resume")
         if enqueue and not queue.is_queued(session, run.id):
             _defer(session, actor, run)
@@ -75,6 +79,7 @@ def decide(
         about = run.summary.get("waits_for", "canary")
         runs.merge_options(session, run.id, {f"decided_{about}": "continue" if go_on else "stop"})
         _note(session, actor, run, "run.decide", go_on=go_on)
+        runs.forget_wish(session, run.id)
         grace_s = 0.0 if enqueue else LEASE_S
         runs.set_status(session, run, RunState.RUNNING, grace_s=grace_s)
         if enqueue:

@@ -21,7 +21,7 @@ from core.domain.states import RunState
 from core.errors import ConflictError, NotAllowedError, NotFoundError, UserError
 from core.notices import NoticeEvent
 from core.secret import Secret
-from core.services import api_keys, approvals, notices, orgs, people, schedules, settings
+from core.services import api_keys, approvals, notices, orgs, people, schedules, settings, steering
 from core.services.notices import RuleRequest
 from core.services.schedules import ScheduleRequest
 from tests.db.planting import plant, workspace
@@ -201,6 +201,22 @@ def test_request_is_withdrawn_by_its_author_or_an_admin(scene: Scene) -> None:
     assert approvals.approval(scene.bridge, ada, asked).status == "withdrawn"
     with pytest.raises(ConflictError):
         approvals.approve(scene.bridge, scene.actor("bo", Role.APPROVER), asked)
+
+
+def test_a_run_that_is_cancelled_while_it_waits_takes_its_request_back(scene: Scene) -> None:
+    """Nobody says yes to what will not happen."""
+    ada, bo = scene.actor("ada", Role.ANALYST), scene.actor("bo", Role.APPROVER)
+    asked = scene.ask(ada)
+    with scene.bridge.session(scene.workspace_id) as session:
+        name = session.get_one(DataMigration, scene.run_id).data_schedule_id
+
+    steering.cancel(scene.bridge, ada, name)
+
+    assert approvals.approvals(scene.bridge, bo, status="asked") == ()
+    assert approvals.approval(scene.bridge, bo, asked).status == "withdrawn"
+    with pytest.raises(ConflictError, match="ada has withdrawn this"):
+        approvals.approve(scene.bridge, bo, asked)
+    assert scene.queued() == 0
 
 
 def test_old_request_has_to_be_asked_again(scene: Scene) -> None:

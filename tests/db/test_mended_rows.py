@@ -62,11 +62,12 @@ def test_a_plan_with_a_name_of_any_length_opens_after_the_upgrade(
     """With its versions, its org and beside one that was named almost alike."""
     with empty_database() as url:
         engine = sa.create_engine(database_url(url), poolclass=NullPool)
-        schema.upgrade(engine, to="0007")
+        schema.upgrade(engine)
         with Session(engine) as session:
             workspace_id = workspace(session, "A")
             ids = old_rows(session, workspace_id)
             session.commit()
+        schema.downgrade(engine, to="0007")  # where such rows were made
 
         with bootstrap.build(Settings(url, tmp_path, key=Secret(TEST_KEY))) as bridge:
             actor = Actor(workspace_id, None, "ada", Role.ADMIN)

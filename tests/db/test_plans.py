@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
 import pytest
+import sqlalchemy as sa
+from uuid_utils.compat import uuid7
 
 from core.bootstrap import Orgbridge
+from core.db import orgs as org_rows
+from core.db import plans as plan_rows
+from core.db import runs
+from core.db.models import RegisteredOrg
 from core.domain.plan import CopyRule, parse_plan
 from core.domain.roles import Actor, Role
 from core.errors import ConflictError, NotAllowedError, NotFoundError, UserError
 from core.plans import editing
 from core.plans.editing import FieldPlace
 from core.services import plans
+from tests.orgs import wait_for
 
 TEXT = """
 orgbridge: 1
@@ -75,6 +85,82 @@ def test_a_version_is_cut_once_per_document_and_restored_without_loss(
     kept = plans.versions(bridge, ann, plan_id)
     assert [version.number for version in kept] == [2, 1]
     assert plans.version_plan(bridge, ann, plan_id, number=2) == changed
+
+
+def test_a_restored_version_brings_objects_back_not_the_orgs_of_then(
+    bridge: Orgbridge, ann: Actor
+) -> None:
+    """Otherwise the draft would name one target while the plan writes into another."""
+    plan_id = plans.import_plan(bridge, ann, TEXT)
+    plans.cut_version(bridge, ann, plan_id)
+    plans.rename(bridge, ann, plan_id, name="sales today")
+    before = plans.plan(bridge, ann, plan_id)
+    elsewhere = before.plan.model_copy(update={"target": "staging"})
+    skipped = editing.skip_field(elsewhere, FieldPlace("account", "Name"))
+    plans.save(bridge, ann, plan_id, document=skipped, revision=before.row.revision)
+
+    plans.restore(bridge, ann, plan_id, number=1)
+
+    restored = plans.plan(bridge, ann, plan_id).plan
+    assert (restored.name, restored.target) == ("sales today", "staging")
+    assert restored.objects == before.plan.objects
+
+
+@pytest.mark.parametrize("what", ["plan", "org"])
+def test_nothing_is_deleted_under_a_launch_that_is_being_made(
+    bridge: Orgbridge, ann: Actor, what: str
+) -> None:
+    """Who deletes waits for the launch's transaction, and then sees its run."""
+    plan_id = plans.import_plan(bridge, ann, TEXT)
+    version = plans.cut_version(bridge, ann, plan_id)
+    with bridge.session(ann.workspace_id) as session:
+        org = RegisteredOrg(
+            name="new", domain_name="new.example", instance_url="https://new.example",
+            access_token="-", environment="sandbox", auth_kind="access_token",
+        )  # fmt: skip
+        session.add(org)
+        session.flush()
+        org_id = org.id
+
+    def delete() -> None:
+        with bridge.session(ann.workspace_id) as session:
+            if what == "org":
+                org_rows.remove_org(session, org_id)
+            else:
+                now = datetime.now(UTC)
+                plan_rows.remove_plan(session, plan_id, at=now, by="bob")
+
+    def waits() -> bool:
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        with bridge.owner_session() as session:
+            found = session.scalar(sa.text(f"{waiting} AND datname = current_database()"))
+        return bool(found) or deleting.done()
+
+    with ThreadPoolExecutor(1) as pool:
+        with bridge.session(ann.workspace_id) as session:
+            plan_rows.hold_plan(session, plan_id)
+            org_rows.hold_orgs(session, org_id)
+            new = runs.NewRun(
+                mode="full", plan_id=plan_id, plan_version_id=version.id, source_org_id=org_id,
+                target_org_id=org_id, target_organization_id="00D", requested_by="ann",
+                wrapped_key=bridge.spool.new_wrapped_key(), options={},
+            )  # fmt: skip
+            deleting = pool.submit(delete)
+            wait_for(waits, 120)
+            runs.add_run(session, new, name="launched")
+        with pytest.raises(ConflictError, match="launched"):
+            deleting.result(timeout=120)
+
+
+def test_nothing_is_launched_by_what_was_deleted_meanwhile(bridge: Orgbridge, ann: Actor) -> None:
+    plan_id = plans.import_plan(bridge, ann, TEXT)
+    plans.remove(bridge, ann, plan_id, confirm=plans.plan(bridge, ann, plan_id).row.name)
+
+    with bridge.session(ann.workspace_id) as session:
+        with pytest.raises(NotFoundError, match="deleted"):
+            plan_rows.hold_plan(session, plan_id)
+        with pytest.raises(NotFoundError, match="removed"):
+            org_rows.hold_orgs(session, uuid7())
 
 
 def test_a_name_that_no_plan_file_could_hold_is_refused(bridge: Orgbridge, ann: Actor) -> None:

@@ -66,7 +66,7 @@ LEAST: dict[Role, dict[str, str]] = {
     },
     Role.ANALYST: {
         "api_keys": "keys make revoke",
-        "approvals": "ask use_for_launch withdraw",
+        "approvals": "ask use_for_launch withdraw withdraw_of_run",
         "duplicates": "accept decide reopen",
         "editor": "edit suggest",
         "exporting": "export outlook",

@@ -12,9 +12,10 @@ from uuid_utils.compat import uuid7
 
 from core.bootstrap import Orgbridge
 from core.db import ledger, run_lease
+from core.db.models import DataMigration
 from core.db.run_lease import claim
 from core.db.run_state import RunStore, TakenOverError, fingerprint
-from core.domain.states import RunState
+from core.domain.states import FINISHED_RUNS, NOT_CARRIED_RUNS, RunState
 from core.errors import ConflictError
 
 ORG = "00D000000000001EAA"
@@ -52,6 +53,71 @@ def test_a_living_worker_keeps_its_lease_and_a_dead_one_loses_it_at_once(
 
     assert second.token == first.token + 1
     second.close()
+
+
+def moved(bridge: Orgbridge, run_id: UUID, status: RunState, wish: str | None) -> None:
+    with bridge.owner_session() as session:
+        run = session.get_one(DataMigration, run_id)
+        run.status, run.requested_state = status.value, wish
+
+
+def test_what_was_asked_of_a_run_whose_worker_died_holds_for_the_next_one(
+    bridge: Orgbridge,
+) -> None:
+    """A run that was paused goes on when somebody resumes it: that wish was fulfilled."""
+    run_id = add_run(bridge)
+    for status, asked, kept in (
+        (RunState.RUNNING, "cancel", "cancel"),
+        (RunState.RUNNING, "pause", "pause"),
+        (RunState.PAUSED, "pause", None),
+        (RunState.PAUSED, "cancel", "cancel"),
+    ):
+        moved(bridge, run_id, status, asked)
+        taken = claim(bridge.owner_engine, run_id, lock_target=False)
+        assert taken.wish == kept
+        assert store(bridge, run_id, taken.token).heartbeat() == kept
+        taken.close()
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "kept"),
+    [
+        ("pause", RunState.RUNNING, "pause"),
+        ("cancel", RunState.RUNNING, "cancel"),
+        ("pause", RunState.PAUSED, None),
+        ("cancel", RunState.PAUSED, "cancel"),
+        ("cancel", RunState.CANCELLED, None),
+        ("cancel", RunState.SUCCEEDED, None),
+    ],
+)
+def test_what_is_asked_while_a_worker_lets_go_is_not_lost(
+    bridge: Orgbridge, asked: str, status: RunState, kept: str | None
+) -> None:
+    """A worker that stops for its machine's sake, or until the org's limits allow more."""
+    run_id = add_run(bridge)
+    lease = claim(bridge.owner_engine, run_id, lock_target=False)
+    moved(bridge, run_id, RunState.RUNNING, asked)
+
+    store(bridge, run_id, lease.token).release(status, over=status in FINISHED_RUNS)
+
+    with bridge.owner_session() as session:
+        assert session.get_one(DataMigration, run_id).requested_state == kept
+    lease.close()
+
+
+@pytest.mark.parametrize("status", sorted(NOT_CARRIED_RUNS))
+def test_a_run_that_ended_since_its_worker_looked_is_not_begun(
+    bridge: Orgbridge, status: RunState
+) -> None:
+    """Cancelled, say, between the worker's look at it and its claim."""
+    run_id = add_run(bridge)
+    moved(bridge, run_id, status, None)
+
+    with pytest.raises(ConflictError, match="ended meanwhile"):
+        claim(bridge.owner_engine, run_id, lock_target=True)
+
+    with bridge.owner_session() as session:
+        assert session.get_one(DataMigration, run_id).status == status.value
 
 
 def test_a_worker_that_was_replaced_writes_nothing(bridge: Orgbridge) -> None:
@@ -157,6 +223,29 @@ def test_rule_2_4_links_are_unique_and_keep_that_we_made_the_record(bridge: Orgb
         ("a", "1", "inserted", 6),
         ("b", "3", "updated", 7),
     ]
+
+
+def test_rule_2_4_what_is_written_without_a_digest_has_none(bridge: Orgbridge) -> None:
+    workspace, run_id = bridge.workspace_id(), uuid7()
+    read = links(("a", "1", "inserted", 5), ("b", "2", "inserted", 6), ("c", "3", "inserted", 7))
+    read = read.with_columns(read_hash=pl.Series([-15, -16, None], dtype=pl.Int64))
+    later = pl.DataFrame({"source_id": ["c", "of nobody"], "read_hash": [-17, -18]})
+    with bridge.owner_session() as session:
+        found = ledger.link_set(session, workspace, org_pair="x:y", mapping="account")
+        other = ledger.link_set(session, workspace, org_pair="x:y", mapping="contact")
+        for one in (found, other):
+            ids = {"set_id": one.id, "workspace_id": workspace, "run_id": run_id}
+            ledger.add_links(session, read, **ids)
+        ids = {"set_id": found.id, "workspace_id": workspace, "run_id": run_id}
+        ledger.write_links(session, links(("b", "2", "updated", 8)), **ids)
+        ledger.note_reads(session, found.id, later)
+        kept, apart = (
+            ledger.links(session, one.id, run_id=run_id).sort("source_id").get_column("read_hash")
+            for one in (found, other)
+        )
+
+    assert kept.to_list() == [-15, None, -17]
+    assert apart.to_list() == [-15, -16, None]
 
 
 @pytest.mark.parametrize("at_once", [1, 4_000_000])

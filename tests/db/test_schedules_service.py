@@ -184,3 +184,27 @@ def test_a_viewer_makes_no_schedules(bridge: Orgbridge, ann: Actor) -> None:
 
     with pytest.raises(NotAllowedError):
         schedules.create(bridge, viewer, ScheduleRequest("x", "0 1 * * *"))
+
+
+def test_words_that_a_launch_does_not_know_are_refused_before_they_are_kept(
+    bridge: Orgbridge, ann: Actor
+) -> None:
+    """Modes and answers about e-mail (rule 8.3), of a schedule as of a launch."""
+    for name in ("legacy", "live"):
+        _connect(bridge, ann, name, protected=False)
+    plan_id = plans.import_plan(bridge, ann, PLAN)
+    for options, said in (
+        ({"mode": "full", "email_answer": "no idea"}, "'no idea' is no answer"),
+        ({"mode": "fool"}, "no mode 'fool'"),
+    ):
+        request = ScheduleRequest("nightly", "0 1 * * *", plan_id=plan_id, options=options)
+        with pytest.raises(UserError, match=said) as refused:
+            schedules.create(bridge, ann, request)
+        assert "Nothing was saved." in str(refused.value)
+        with pytest.raises(UserError, match=said) as refused:
+            launching.launch(bridge, ann, plan_id, LaunchRequest(**options))
+        assert "Nothing was launched." in str(refused.value)
+
+    assert not schedules.schedules(bridge, ann)
+    for answer in launching.EMAIL_ANSWERS:
+        launching.check_email_answer(answer, state="")

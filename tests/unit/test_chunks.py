@@ -12,7 +12,7 @@ from core.db.run_state import ChunkRow
 from core.domain.describe import Field, SObject
 from core.domain.plan import LookupPolicy, ObjectMapping
 from core.domain.states import ChunkState
-from core.migration.chunks import COLLECTIONS_BESIDE_JOBS, GENTLE_ROWS, api_for, estimate, gentle
+from core.migration.chunks import GENTLE_ROWS, ROUND_ROWS, api_for, by_requests, estimate, gentle
 from core.migration.context import RunContext
 from core.migration.load import IN_FLIGHT, Lane
 from core.migration.settle import LOAD
@@ -88,17 +88,25 @@ def test_rows_without_a_key_go_by_jobs(rows: int, expected: tuple[str, int]) -> 
 
 
 @pytest.mark.parametrize(
-    ("operation", "rows", "of", "expected"),
+    ("operation", "rows", "of", "job_s", "expected"),
     [
-        ("upsert", 2_000, 2_000, "collections"),
-        ("upsert", 2_001, 2_001, "bulk"),
-        ("upsert", COLLECTIONS_BESIDE_JOBS, 50_000, "collections"),
-        ("upsert", COLLECTIONS_BESIDE_JOBS + 1, 50_000, "bulk"),
-        ("update", 2_000, 50_000, "collections"),
+        ("upsert", 2_000, 2_000, None, "collections"),
+        ("upsert", 2_001, 2_001, 20.0, "bulk"),
+        ("upsert", ROUND_ROWS, 50_000, None, "collections"),
+        ("upsert", ROUND_ROWS + 1, 50_000, None, "bulk"),
+        ("upsert", ROUND_ROWS + 1, 50_000, 0.3, "bulk"),
+        ("upsert", 2 * ROUND_ROWS, 50_000, 1.0, "collections"),
+        ("upsert", 2 * ROUND_ROWS + 1, 50_000, 1.0, "bulk"),
+        ("upsert", 2_000, 50_000, 3.0, "collections"),
+        ("upsert", 2_001, 50_000, 20.0, "bulk"),
+        ("update", 2_000, 50_000, 0.3, "collections"),
     ],
 )
-def test_a_generation_of_many_new_rows_goes_by_jobs(
-    operation: str, rows: int, of: int, expected: str
+def test_a_generation_of_many_new_rows_goes_by_what_is_sooner(
+    operation: str, rows: int, of: int, job_s: float | None, expected: str
 ) -> None:
-    """Ten requests for the parents of a mapping that needs jobs anyway are slower than one more."""
-    assert api_for(step(), operation, rows, of=of) == expected
+    """Ten requests for the parents of a mapping that needs jobs anyway are slower than one more job
+    of an org whose jobs take no time, and sooner than one of an org far away."""
+    most = by_requests(of, job_s=job_s)
+
+    assert api_for(step(), operation, rows, by_requests=most) == expected

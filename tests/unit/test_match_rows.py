@@ -8,10 +8,12 @@ from typing import Any, cast
 
 import numpy as np
 import polars as pl
+import pytest
 
 from core.domain.describe import Field, Fields, SObject
 from core.domain.plan import ObjectMapping
-from core.migration.idmap import IdCodes
+from core.migration import narrow
+from core.migration.idmap import AT_ONCE, IdCodes
 from core.migration.links import coded, spelt
 from core.migration.match import Match, Matches, Said, match_rows
 from core.migration.spec import Step
@@ -39,6 +41,9 @@ class Target:
         yield stamped.select(soql.removeprefix("SELECT ").split(" FROM ")[0].split(", "))
 
 
+MAPPING = ObjectMapping.model_validate({"source": "Part__c", "key": "Code__c"})
+
+
 def matched(
     source: dict[str, str | None],
     target: Target,
@@ -60,17 +65,20 @@ def matched(
             origin=pl.lit("inserted"),
             sent_hash=pl.lit(1, pl.Int64),
             found_hash=pl.lit(None, pl.Int64),
+            read_hash=pl.lit(None, pl.Int64),
             baseline=pl.lit("2026-02-01T00:00:00.000"),
         )
         .cast({"origin": pl.Categorical, "baseline": pl.Categorical})
     )
     link_set = cast(Any, SimpleNamespace(hash_scheme="1"))
     said = Said.of(coded([links], ids), link_set, scheme="1")
-    narrow = pl.DataFrame(
+    rows = pl.DataFrame(
         {"Id": list(source), "Code__c": list(source.values())},
         schema={"Id": pl.String, "Code__c": pl.String},
     )
-    return match_rows(step, narrow, said, target=cast(Any, target), ids=ids)
+    return match_rows(
+        step, narrow.gathered(step, [rows], ids), said, target=cast(Any, target), ids=ids
+    )
 
 
 def row_id(number: int, prefix: str = "a01") -> str:
@@ -123,6 +131,7 @@ def test_links_keep_what_they_say_as_integers_and_back() -> None:
             "origin": ["inserted", "matched", "inserted"],
             "sent_hash": [1, None, -3],
             "found_hash": [None, 7, None],
+            "read_hash": [5, None, None],
             "baseline": [None, "2026-02-01T00:00:00.000", "1970-01-01T00:00:00.000"],
         }
     ).cast({"origin": pl.Categorical, "baseline": pl.Categorical})
@@ -139,3 +148,32 @@ def test_links_keep_what_they_say_as_integers_and_back() -> None:
     ]
     assert whole.drop("source_id", "target_id").equals(said.drop("source_id", "target_id"))
     assert spelt(coded([], ids), ids).is_empty()
+
+
+def test_many_rows_are_recognised_by_numbers_and_few_keep_their_texts() -> None:
+    step = Step(MAPPING, TABLE, TABLE, {}, ())
+    ids = IdCodes()
+    pages = [
+        pl.DataFrame({"Id": [row_id(n) for n in part], "Code__c": [f"c {n}" for n in part]})
+        for part in (range(600), range(600, 1_200))
+    ]
+
+    few, many = narrow.gathered(step, pages[:1], ids), narrow.gathered(step, pages, ids)
+
+    assert few.get_column("Code__c").to_list() == pages[0].get_column("Code__c").to_list()
+    assert few.drop("Id", "Code__c").equals(many.head(600))
+    assert set(many.columns) == {narrow.CODE, "key", "blank"}
+    assert ids.decode(many.get_column(narrow.CODE).to_numpy()).str.slice(0, 15).to_list() == [
+        row_id(n)[:15] for n in range(1_200)
+    ]
+    assert many.get_column("key").n_unique() == 1_200
+    assert narrow.gathered(step, [], ids).is_empty()
+
+
+@pytest.mark.parametrize("many", [AT_ONCE, 2 * AT_ONCE + 1])
+def test_ids_become_numbers_a_part_at_a_time(many: int) -> None:
+    ids, codes = IdCodes(), np.arange(many, dtype=np.int64)
+    ids.encode(pl.Series([row_id(0)]))
+    texts = ids.decode(codes)
+
+    assert (ids.encode(texts) == codes).all()

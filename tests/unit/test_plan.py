@@ -21,6 +21,7 @@ from core.domain.plan import (
     ValueMapRule,
     Write,
     dump_plan,
+    objects_named,
     parse_plan,
     plan_document,
     plan_from_document,
@@ -334,3 +335,24 @@ def test_plans_are_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         plan.name = "other"  # type: ignore[misc]
     assert isinstance(plan, Plan)
+
+
+def test_objects_are_found_by_the_names_that_people_are_shown() -> None:
+    """Either spelling of an object; one that is not there is answered with the org's spelling."""
+    plan = plan_from_document(
+        {
+            "orgbridge": 1,
+            "name": "sales",
+            "source": "a",
+            "target": "b",
+            "objects": [{"source": "Account"}, {"source": "Account", "as": "partners"}],
+        }
+    )
+
+    found = objects_named(plan, ["Account", "account", "Partners"])
+
+    assert [one.name for one in found] == ["account", "account", "partners"]
+    with pytest.raises(UserError, match="no object 'nope'") as refused:
+        objects_named(plan, ["nope"], state="Nothing was launched.")
+    assert "It has: Account, partners." in str(refused.value)
+    assert "Nothing was launched." in str(refused.value)

@@ -18,7 +18,7 @@ from core.errors import (
 )
 from core.salesforce import faults
 from core.salesforce.faults import RowAdvice
-from core.salesforce.retry import PollPolicy, RetryPolicy
+from core.salesforce.retry import OF_A_PERSON, OF_A_RUN, PollPolicy, RetryPolicy
 
 TABLE = [
     # status, code, message, class for a read, class for a write
@@ -118,6 +118,14 @@ def test_only_transient_errors_are_sent_again_and_not_for_ever() -> None:
         assert not policy.allows(error, 1)
 
 
+def test_a_first_sending_that_took_long_is_the_last_one_while_a_person_waits() -> None:
+    policy = OF_A_PERSON.policy
+
+    assert policy.allows(TransientError("x"), 1, spent_s=0.1)
+    assert not policy.allows(TransientError("x"), 1, spent_s=OF_A_PERSON.timeouts.connect_s)
+    assert OF_A_RUN.policy.allows(TransientError("x"), 1, spent_s=600)
+
+
 def test_waits_double_to_a_bound_and_are_spread() -> None:
     policy = RetryPolicy(first_delay_s=1, max_delay_s=5, jitter=0.5)
     longest = policy.delays(lambda: 0.0)
@@ -128,7 +136,7 @@ def test_waits_double_to_a_bound_and_are_spread() -> None:
 
 
 @pytest.mark.parametrize(
-    ("job_s", "late_s", "looks"), [(1, 0.38, 6), (12, 0.61, 25), (60, 3, 60), (600, 5, 180)]
+    ("job_s", "late_s", "looks"), [(1, 0.38, 6), (12, 0.48, 36), (60, 2.4, 76), (600, 5, 190)]
 )
 def test_the_end_of_a_job_is_noticed_soon_with_few_looks(
     job_s: float, late_s: float, looks: int
