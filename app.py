@@ -28,6 +28,7 @@ from core.api.gate import Gate
 from core.bootstrap import Orgbridge
 from core.config import Settings
 from core.jobs import schedule, worker
+from core.salesforce.retry import OF_A_PERSON
 from core.services import people
 from pages.parts import kept_input
 from pages.parts import palette as _warm  # noqa: F401 - two first sessions would race to import plotly
@@ -47,7 +48,8 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
     """Hold the database, the worker and the scheduler while the server runs."""
     log.configure(settings, process="app")
     with ExitStack() as held:
-        bridge = await asyncio.to_thread(held.enter_context, bootstrap.build(settings))
+        built = bootstrap.build(settings, patience=OF_A_PERSON)
+        bridge = await asyncio.to_thread(held.enter_context, built)
         held.enter_context(_at_hand(bridge))
         await asyncio.to_thread(held.enter_context, _workers(bridge, settings))
         await asyncio.to_thread(_greet, bridge)

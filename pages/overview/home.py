@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.services import orgs, plans, run_reads
+from core.services import operations, orgs, plans, run_reads
 from pages.parts import first_run, home_cards, rows, visit
 
 TICK = "10s"
@@ -24,7 +24,8 @@ def draw() -> None:
     cards = orgs.orgs(visit.bridge(), visit.actor())
     known = plans.plans(visit.bridge(), visit.actor())
     ran = run_reads.overview(visit.bridge(), visit.actor()).recent
-    steps = first_run.steps(cards, known, ran)
+    counts = operations.entries(visit.bridge(), visit.actor(), "record_counts", limit=1)
+    steps = first_run.steps(cards, known, ran, has_counted=bool(counts))
     is_newcomer = not all(step.is_done for step in steps) and not first_run.has_real_org(cards)
     first_name = here.display_name.split()[0] if here else ""
     with rows.head(f"Welcome, {first_name}" if is_newcomer else "Home"):

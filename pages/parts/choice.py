@@ -74,10 +74,15 @@ def tabs(titles: Mapping[str, str], *, key: str) -> tuple[str, Any]:
     first = next(iter(titles))
     asked = st.query_params.get(key, first)
     current = asked if asked in titles else first
-    held = f"tabs.{key}.{'|'.join(titles.values())}"
-    drawn = st.tabs(list(titles.values()), default=titles[current], key=held, on_change="rerun")
+    held, last = f"tabs.{key}.{'|'.join(titles.values())}", f"tabs.{key}"
+    # No `default`: it is part of the element's identity (seen on Streamlit 1.67), and a tab that is
+    # clicked while the default moves with the address is lost. A new address is set as a value.
+    if held not in st.session_state or st.session_state.get(last) != asked:
+        st.session_state[held] = titles[current]
+    drawn = st.tabs(list(titles.values()), key=held, on_change="rerun")
     found = zip(titles, drawn, strict=True)
     opened, place = next((each for each in found if each[1].open), (current, drawn[0]))
+    st.session_state[last] = opened
     if opened != asked:
         if opened == first:
             st.query_params.pop(key, None)

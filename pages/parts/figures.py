@@ -7,16 +7,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 
-from core.domain import names
-
 MISSING = "—"
 #: from what to what, in tables and captions
 ARROW = "→"
 DAYS_A_WEEK = 7
 #: letters of a run's name that a table has room for
 RUN_NAME_SHOWN = 23
-#: an object of a plan as people know it
-object_name = names.object_name
 
 
 def count(rows: int | None) -> str:

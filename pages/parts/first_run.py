@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from core.domain.roles import Role
-from core.domain.states import FINISHED_RUNS, RunState
+from core.domain.states import FINISHED_RUNS
 from core.services import orgs, plans, run_reads
 from pages import registry
 from pages.parts import org_connect, plan_acts, practice_orgs, visit
@@ -31,6 +31,8 @@ def steps(
     cards: Sequence[orgs.OrgCard],
     known: Sequence[plans.PlanRow],
     ran: Sequence[run_reads.RunLine],
+    *,
+    has_counted: bool,
 ) -> tuple[Step, ...]:
     """The steps with what is done already, read from what exists; nothing is remembered apart."""
     practice = {card.name for card in cards if card.environment == "practice"}
@@ -71,7 +73,7 @@ def steps(
         Step(
             "Check it",
             "Counts of both orgs side by side",
-            any(run.status is RunState.SUCCEEDED for run in written),
+            bool(written) and has_counted,
             "Count records",
             lambda: registry.go("counts"),
         ),
@@ -93,14 +95,28 @@ def draw(found: Sequence[Step], *, has_orgs: bool) -> None:
     left, right = st.columns([LEFT, RIGHT], gap="medium")
     with left, st.container(border=True):
         _card(found)
-    if visit.may(Role.ADMIN):
+    if visit.may(Role.ANALYST):
         with right, st.container(border=True):
-            st.subheader("Or connect a real org", anchor=False)
-            st.caption("Sandboxes first. Production is protected until an admin says otherwise.")
-            if st.button(
-                "Connect an org…", icon=":material/cloud:", width="stretch", key="home.connect"
-            ):
-                org_connect.dialog()
+            _other_ways()
+
+
+def _other_ways() -> None:
+    """What is there to begin with instead."""
+    if visit.may(Role.ADMIN):
+        st.subheader("Or connect a real org", anchor=False)
+        st.caption("Sandboxes first. Production is protected until an admin says otherwise.")
+        if st.button(
+            "Connect an org…", icon=":material/cloud:", width="stretch", key="home.connect"
+        ):
+            org_connect.dialog()
+    if st.button(
+        "Upload CSV files instead",
+        icon=":material/upload_file:",
+        type="tertiary",
+        width="stretch",
+        key="home.files",
+    ):
+        registry.go("csv_files")
 
 
 def _card(found: Sequence[Step]) -> None:
@@ -111,13 +127,15 @@ def _card(found: Sequence[Step]) -> None:
     st.progress(done / len(found), text=f"{done} of {len(found)} steps done")
     next_up = next((step for step in found if not step.is_done), None)
     for number, step in enumerate(found, start=1):
+        pressed = False
         with st.container(horizontal=True, vertical_alignment="center", wrap=False):
             _line(step, is_next=step is next_up)
             if step is next_up and visit.may(Role.ANALYST):
-                if st.button(step.button, type="primary", key=f"home.step.{number}"):
-                    step.act()
+                pressed = st.button(step.button, type="primary", key=f"home.step.{number}")
             elif step.is_done:
                 st.caption("done", width="content")
+        if pressed:  # under the line: what it draws needs the card's width
+            step.act()
 
 
 def _line(step: Step, *, is_next: bool) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from core.domain.names import object_name
 from core.domain.plan import Api, Plan
-from pages.parts import figures, state, tables
+from pages.parts import state, tables
 
 APIS = {
     Api.AUTO.value: "By cost",
@@ -35,7 +36,7 @@ def dialog(plan_id: str, plan: Plan) -> None:
         "all objects."
     )
     names = [entry.name for entry in plan.objects]
-    told = [figures.object_name(entry.name, entry.target) for entry in plan.objects]
+    told = [object_name(entry.name, entry.target) for entry in plan.objects]
     edited = _table(names, told, now=chosen(plan_id))
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Clear all", key="loads.clear"):

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from core.domain.names import object_name
 from core.domain.ordering import LoadOrder
 from core.domain.plan import Plan
 from core.services import launch_outlook, plans, preflight
@@ -89,7 +90,7 @@ def _graph(
     row: plans.PlanRow, plan: Plan, order: LoadOrder, names: tuple[str, ...]
 ) -> tuple[str, ...]:
     """The order as a picture; what was ticked in the table stays so."""
-    told = {entry.name: figures.object_name(entry.name, entry.target) for entry in plan.objects}
+    told = {entry.name: object_name(entry.name, entry.target) for entry in plan.objects}
     st.mermaid_chart(mermaid(order, told), alt="Objects of the plan, parents left of children")
     left_out = [name for name in names if name in _unticked(row)["now"]]
     if left_out:
@@ -172,7 +173,7 @@ def frame(
             {
                 "run": True,
                 "wave": order.wave_of(name) + 1,
-                "object": figures.object_name(name, entries[name].target),
+                "object": object_name(name, entries[name].target),
                 "operation": [words.word(words.OPERATIONS, entries[name].operation).label],
                 "match": plan_keys.name_of(entries[name].key),
                 "rows": rows.get(name),
@@ -201,7 +202,7 @@ def _steps(
         rows=sum(found.preflight.rows.get(name, 0) for name in ticked),
         deletes=tuple(name for name in ticked if entries[name].operation.is_delete),
         outlook=outlook,
-        written={name: figures.object_name(name, each.target) for name, each in entries.items()},
+        written={name: object_name(name, each.target) for name, each in entries.items()},
     )
 
 

@@ -24,8 +24,8 @@ COLUMNS = {
     "message": st.column_config.TextColumn("What happened", width=270),
     "orgs": st.column_config.TextColumn("Orgs", width=190),
 }
-
-
+#: about that of the charts
+ASKING_HEIGHT = 220
 #: round lengths of time, in seconds
 _ROUND_S = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 18_000, 36_000, 86_400)
 
@@ -61,8 +61,10 @@ def charts(chosen: logs.LogFilter, known: logs.DayFigures | None) -> None:
         known: figures per day that came with the page.
     """
     workspace = str(visit.actor().workspace_id)
-    days, durations = known or _per_days(workspace, chosen)
-    objects = _per_objects(workspace, chosen.since, chosen.until)
+    # of days that no night has counted, the entries themselves are counted, which can take a while
+    with boxes.asking("Counting the entries of each day…", height=ASKING_HEIGHT):
+        days, durations = known or _per_days(workspace, chosen)
+        objects = _per_objects(workspace, chosen.since, chosen.until)
     if len({each.day for each in days}) < 2:
         _per_object(objects)
         return

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import streamlit as st
 
+from core.domain.names import object_name
 from core.domain.plan import ObjectMapping, Operation, Plan, plan_document
 from core.errors import OrgbridgeError
 from core.plans import editing
@@ -57,7 +58,7 @@ def draw(view: editor.EditorView, *, may_edit: bool) -> editor.ObjectView:
         tables.frame(
             [
                 {
-                    "name": figures.object_name(each.name, each.target),
+                    "name": object_name(each.name, each.target),
                     "mapped": round(100 * each.progress.mapped_share) if each.progress else None,
                     "todo": [word],
                 }

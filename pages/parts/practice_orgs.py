@@ -28,10 +28,11 @@ def card() -> None:
         "brings back their first records; what was migrated into them is gone."
     )
     with st.container(horizontal=True):
-        if st.button("Create or start", icon=":material/school:", key="practice.up"):
-            create()
+        wanted = st.button("Create or start", icon=":material/school:", key="practice.up")
         if st.button("Reset…", icon=":material/restart_alt:", key="practice.reset"):
             reset_dialog()
+    if wanted:  # under the buttons: how far it got needs the whole width
+        create()
 
 
 @st.dialog("Reset practice orgs?", icon=":material/restart_alt:")

@@ -64,7 +64,7 @@ def _afterwards(view: run_reads.RunView) -> None:
     ):
         run_again.ask_retry(view, run_again.everything())
     if (
-        row.plan_id
+        row.living_plan_id
         and row.mode not in ("undo", "retry")
         and st.button(
             "Run again…",
@@ -73,7 +73,7 @@ def _afterwards(view: run_reads.RunView) -> None:
             help="Rows that arrived are recognised and not sent twice; failed ones are tried again",
         )
     ):
-        registry.go("launch", plan=str(row.plan_id), mode=row.mode)
+        registry.go("launch", plan=str(row.living_plan_id), mode=row.mode)
 
 
 @st.dialog("Cancel run?", icon=":material/stop_circle:")

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import streamlit as st
 
+from core.domain.names import object_name
 from core.domain.states import FINISHED_RUNS, RunState
 from core.errors import OrgbridgeError
 from core.services import launching, plans, retrying, run_reads, undoing
@@ -23,7 +24,8 @@ NOTHING_BROUGHT = frozenset({"undo", "dry-run", "trial"})
 def can_retry(view: run_reads.RunView) -> bool:
     """Whether rows of the run may be tried again."""
     row = view.row
-    return bool(row.plan_id and row.mode not in NOTHING_BROUGHT and row.status in FINISHED_RUNS)
+    may = row.mode not in NOTHING_BROUGHT and row.status in FINISHED_RUNS
+    return bool(row.living_plan_id and may)
 
 
 def rows_left(view: run_reads.RunView) -> int:
@@ -67,7 +69,7 @@ def _retry_dialog(view: run_reads.RunView, choice: retrying.RetryChoice) -> None
     targets = {step.mapping_name: step.target_object for step in view.steps}
     st.table(
         {
-            escaped(figures.object_name(name, targets.get(name, name))): figures.plural(rows, "row")
+            escaped(object_name(name, targets.get(name, name))): figures.plural(rows, "row")
             for name, rows in left.items()
         },
         border="horizontal",
@@ -136,7 +138,7 @@ def _outlook(found: undoing.UndoOutlook) -> None:
     shown = [kind for kind in kinds if any(getattr(line, kind) for line in found.lines)]
     st.dataframe(
         {
-            "Object": [figures.object_name(line.mapping, line.target) for line in found.lines],
+            "Object": [object_name(line.mapping, line.target) for line in found.lines],
             **{kinds[kind]: [getattr(line, kind) for line in found.lines] for kind in shown},
         },
         hide_index=True,

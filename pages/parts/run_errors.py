@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from core.domain.names import object_name
 from core.domain.roles import Role
 from core.domain.states import RunState
 from core.errors import OrgbridgeError
@@ -103,7 +104,7 @@ def frame(groups: Sequence[run_reads.FailureGroup]) -> pd.DataFrame:
         [
             {
                 "rows": group.line.rows,
-                "object": figures.object_name(group.line.mapping_name, group.line.target_object),
+                "object": object_name(group.line.mapping_name, group.line.target_object),
                 "reason": group.line.code,
                 "message": group.line.message,
                 "place": [words.word(PLACES, group.fix.place).label],
@@ -119,7 +120,7 @@ def _group(view: run_reads.RunView, group: run_reads.FailureGroup) -> None:
     with st.container(border=True):
         st.markdown(
             f"**{escaped(line.code)}** "
-            f":gray[{escaped(figures.object_name(line.mapping_name, line.target_object))} · "
+            f":gray[{escaped(object_name(line.mapping_name, line.target_object))} · "
             f"{what_failed(line)}]"
         )
         st.caption(f"“{escaped(line.message.rstrip('.'))}”. {escaped(group.fix.sentence)}")
@@ -179,10 +180,10 @@ def _acts(
         export.button(
             f"failed-{name}-{line.code.lower()}", lambda: group_csv(name, line), key="run.group.csv"
         )
-        if view.row.plan_id and st.button(
+        if view.row.living_plan_id and st.button(
             "Open plan", type="tertiary", icon=":material/conversion_path:", key="run.group.plan"
         ):
-            where = {"plan": str(view.row.plan_id), "object": line.mapping_name}
+            where = {"plan": str(view.row.living_plan_id), "object": line.mapping_name}
             registry.go("plans", **where, **({"q": line.fields[0]} if line.fields else {}))
 
 

@@ -16,6 +16,7 @@ import streamlit as st
 
 from core.bootstrap import Orgbridge
 from core.domain import unfilled
+from core.domain.names import object_name
 from core.domain.roles import Actor
 from core.domain.states import FINISHED_RUNS, RunState, StepState
 from core.services import run_reads
@@ -188,7 +189,7 @@ def planned(step: run_reads.StepLine) -> int | None:
 
 def told_name(step: run_reads.StepLine) -> str:
     """The object, and which pass over it."""
-    name = figures.object_name(step.mapping_name, step.target_object)
+    name = object_name(step.mapping_name, step.target_object)
     return name + PASSES.get(step.phase, "")
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from core.domain.names import object_name
 from core.domain.states import RunState
 from core.services import run_reads
 from pages.parts import boxes, choice, export, figures, palette, run_live, tables, words
@@ -191,7 +192,7 @@ def _where(view: run_reads.RunView, finding: Mapping[str, Any]) -> str:
     """The object and field that a finding is about."""
     name = finding["mapping"]
     targets = {step.mapping_name: step.target_object for step in view.steps}
-    told = figures.object_name(name, targets.get(name, name)) if name else None
+    told = object_name(name, targets.get(name, name)) if name else None
     return ".".join(part for part in (told, finding["field"]) if part)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from core.domain.names import object_name
 from core.services import run_reads
 from pages import registry
 from pages.parts import boxes, export, figures, plan_rules, tables, visit, words
@@ -53,10 +54,10 @@ def draw(view: run_reads.RunView) -> None:
             "carries it out. Later changes of the plan do not change it.",
             width="stretch",
         )
-        if row.plan_id and st.button(
+        if row.living_plan_id and st.button(
             "Open plan", icon=":material/conversion_path:", key="run.plan.open"
         ):
-            registry.go("plans", plan=str(row.plan_id))
+            registry.go("plans", plan=str(row.living_plan_id))
         export.button(
             f"plan-{row.name}", lambda: csv_of(found), key="run.plan.csv", help="Every field as CSV"
         )
@@ -93,7 +94,7 @@ def objects_frame(found: Sequence[run_reads.CarriedMapping]) -> pd.DataFrame:
         [
             {
                 "wave": int(one.document.get("wave", 0)) + 1,
-                "object": figures.object_name(one.name, one.target_object),
+                "object": object_name(one.name, one.target_object),
                 "operation": [words.word(words.OPERATIONS, one.document.get("operation")).label],
                 "match": match_words(one.document),
                 "fields": sum(1 for _ in fields_of(one)),

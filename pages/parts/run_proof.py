@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
+from core.domain.names import object_name
 from core.errors import OrgbridgeError
 from core.services import proof, run_reads
 from pages import registry
@@ -133,7 +134,7 @@ def objects_frame(objects: Sequence[proof.ObjectProof]) -> pd.DataFrame:
     return tables.frame(
         [
             {
-                "object": figures.object_name(one.name, one.target),
+                "object": object_name(one.name, one.target),
                 "verdict": [VERDICTS[verdict_of(one)].label],
                 "rows": one.rows,
                 "values": one.values,
@@ -202,7 +203,7 @@ def _field_columns(one: proof.ObjectProof) -> list[str]:
 def _differences(name: str, one: proof.ObjectProof, field: str) -> None:
     """The values that differ, of one field or of all."""
     number = one.lost + others(one.fields)
-    told = figures.object_name(one.name, one.target)
+    told = object_name(one.name, one.target)
     if not number:
         st.caption(f"Every value of {escaped(told)} reads as it was sent.")
         return

@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from core.domain.names import object_name
 from core.domain.states import FINISHED_RUNS
 from core.services import run_reads, running
 from pages.parts import (
@@ -65,7 +66,7 @@ def log(view: run_reads.RunView) -> None:
             {
                 "at": event.at,
                 "level": [words.word(LEVELS, event.level).label],
-                "step": figures.object_name(event.step or "", targets.get(event.step or "", "")),
+                "step": object_name(event.step or "", targets.get(event.step or "", "")),
                 "message": event.message,
             }
             for event in (reversed(found) if moves else found)

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import streamlit as st
 
+from core.domain.names import object_name
 from core.domain.roles import Role
 from core.domain.states import RunState
 from core.services import approvals, run_reads, steering
@@ -114,7 +115,7 @@ def _undo_figures(view: run_reads.RunView) -> None:
         st.markdown(":violet-badge[:material/visibility: Preview] Nothing was sent.")
     kinds = [kind for kind in UNDO_WORDS if any(line.get(kind) for line in lines.values())]
     table = {
-        "Object": [figures.object_name(name, targets.get(name, name)) for name in lines],
+        "Object": [object_name(name, targets.get(name, name)) for name in lines],
         **{_undo_word(row, kind): [line.get(kind, 0) for line in lines.values()] for kind in kinds},
     }
     told = "What is taken back"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from core.domain.names import object_name
 from core.services import tracing
 from pages import registry
-from pages.parts import export, figures, tables, words
+from pages.parts import export, tables, words
 
 ORIGINS = {
     "inserted": words.Word("Inserted", "green", "add"),
@@ -66,7 +67,7 @@ def setbacks(found: tracing.Trace) -> None:
     data = tables.frame(
         [
             {
-                "mapping": figures.object_name(line.mapping_name, line.target_object),
+                "mapping": object_name(line.mapping_name, line.target_object),
                 "kind": [words.word(KINDS, line.kind).label],
                 "code": line.code,
                 "message": line.message,
@@ -102,9 +103,7 @@ def links_frame(found: tracing.Trace) -> pd.DataFrame:
     for link in found.links:
         source, _, target = link.org_pair.partition(":")
         line = {
-            "mapping": figures.object_name(
-                link.mapping_name, link.target_object or link.mapping_name
-            ),
+            "mapping": object_name(link.mapping_name, link.target_object or link.mapping_name),
             "origin": [words.word(ORIGINS, link.origin).label],
             "source": link.source_id,
             "from": found.org_names.get(source, source),

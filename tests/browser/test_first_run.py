@@ -66,6 +66,10 @@ def test_a_newcomer_migrates_sees_why_rows_failed_mends_them_and_counts(
     page.locator("h1", has_text="Partial").wait_for()
     reason = page.locator("strong", has_text="INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST")
     expect(reason).to_be_visible()
+    for tab in ("Proof", "Plan", "Errors"):  # each click opens its tab, however many came before
+        page.get_by_role("tab", name=tab).click()
+        page.get_by_role("tab", name=tab, selected=True).wait_for()
+        settled(page)
     page.get_by_role("button", name="Open plan").click()
 
     page.get_by_text("Customer Tier").first.wait_for()

@@ -217,9 +217,12 @@ def test_many_rows_need_approval_into_any_org_and_a_request_can_be_withdrawn(
     settings.change_settings(world.bridge, world.admin, approval_above_rows=0)
 
 
-def test_deletes_ask_for_the_typed_name_in_every_org(
+def test_deletes_ask_for_the_typed_name_in_every_org_and_an_undo_brings_rows_back(
     world: World, server: AppServer, of: Callable[[str], Page]
 ) -> None:
+    """To the end: asked, confirmed, gone, taken back; the rows that nobody meant stay."""
+    insert(world.yard, "Account", *({"Name": f"B{n}", "Code__c": f"c{n}"} for n in range(3)))
+    insert(world.yard, "Account", {"Name": "Ours", "Code__c": "other"})
     ann = of("ann")
 
     at_launch(ann, server, world.clear)
@@ -228,3 +231,15 @@ def test_deletes_ask_for_the_typed_name_in_every_org(
 
     confirm(ann, "Launch full", org="Yard", wrong="Legacy")
     ann.locator("h1", has_text=re.compile("Succeeded|Partial")).wait_for()
+    assert there(world.yard) == {"Ours"}
+
+    ann.get_by_role("button", name="Undo…").click()
+    ann.get_by_role("dialog").get_by_text("Records that others changed since").wait_for()
+    confirm(ann, "Undo run", org="Yard", wrong="Legacy")
+    ann.locator("h1", has_text=re.compile("undo.*Succeeded")).wait_for()
+    assert there(world.yard) == {"B0", "B1", "B2", "Ours"}
+
+
+def there(org: PracticeOrg) -> set[str]:
+    """Names of the accounts that are not in the bin."""
+    return {row["Name"] for row in org.rows("Account") if not row.get("IsDeleted")}

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 from sqlalchemy import text
+from streamlit.testing.v1 import AppTest
 
 from core.bootstrap import Orgbridge
 from core.domain.plan import parse_plan
@@ -63,10 +64,11 @@ def finished(bridge: Orgbridge, actor: Actor) -> str:
 
 
 def _plant(bridge: Orgbridge, actor: Actor, status: str) -> None:
-    for name, number in (("Legacy", 1), ("New", 2)):
-        org = ScriptedData(f"00D00000000000{number}EAA")
+    orgs = [ScriptedData(f"00D00000000000{number}EAA") for number in (1, 2)]
+    for name, org in zip(("Legacy", "New"), orgs, strict=True):
         org.register(bridge, actor, name)
-        org.http.stop()  # a run's page asks no org
+    for org in orgs:
+        org.http.stop()  # a page asks no org; both have stood, so no address is given out twice
     plans.create(bridge, actor, parse_plan(PLAN))
     wanted = {"run": RUN, "status": status, "summary": orjson.dumps(SUMMARY).decode()}
     with bridge.session(actor.workspace_id) as session:
@@ -521,3 +523,45 @@ def test_a_run_whose_rows_are_all_settled_foretells_no_end(
     assert (view.totals.done, view.totals.planned) == (10, 10)
     assert view.seconds_left is None
     assert "left" not in app.get("progress")[0].proto.text
+
+
+def test_a_run_of_a_deleted_plan_offers_nothing_that_needs_it(
+    finished: str, opened: Opened, bridge: Orgbridge, actor: Actor
+) -> None:
+    """Its figures, its errors and its undo stay; nothing leads to a plan that is gone."""
+    needing = {"run.again", "run.retry", "run.group.plan", "run.group.retry", "run.plan.open"}
+    app = opened("migrate/run.py", run=finished)
+    assert {"run.again", "run.retry", "run.group.plan"} <= _buttons(app)
+    (row,) = plans.plans(bridge, actor)
+    plans.remove(bridge, actor, row.id, confirm=row.name)
+
+    after = _buttons(app)
+
+    assert not after & needing
+    assert "run.undo" in after
+
+
+def _buttons(app: AppTest) -> set[str]:
+    """Keys of the buttons on two tabs of a run."""
+    found: set[str] = set()
+    for tab in ("errors", "plan"):
+        app.query_params["tab"] = tab
+        app.run()
+        assert not app.exception
+        found |= {button.key for button in app.button if button.key}
+    return found
+
+
+def test_tabs_are_one_element_whichever_is_open(finished: str, opened: Opened) -> None:
+    """A click names the element that it was made on: were it another after each change of the
+    address, every second click would be lost."""
+    app = opened("migrate/run.py", run=finished)
+    elements = set()
+    for tab in run_tabs.TABS:
+        app.query_params["tab"] = tab
+        app.run()
+        (tabs,) = app.get("tab_container")
+        elements.add(tabs.proto.id)
+        assert app.session_state["tabs.tab"] == tab
+
+    assert len(elements) == 1

@@ -31,10 +31,11 @@ _PLANTED = """
 @pytest.fixture
 def three(bridge: Orgbridge, actor: Actor) -> str:
     """Two runs of today and one of yesterday; the name of the longest."""
-    for name, number in (("Legacy", 1), ("New", 2)):
-        org = ScriptedData(f"00D00000000000{number}EAA")
+    orgs = [ScriptedData(f"00D00000000000{number}EAA") for number in (1, 2)]
+    for name, org in zip(("Legacy", "New"), orgs, strict=True):
         org.register(bridge, actor, name)
-        org.http.stop()  # the list asks no org
+    for org in orgs:
+        org.http.stop()  # the list asks no org; both have stood, so no address is given out twice
     plans.create(bridge, actor, parse_plan(PLAN))
     with bridge.session(actor.workspace_id) as session:
         session.execute(text(_PLANTED), {"long": LONG})
