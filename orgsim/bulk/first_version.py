@@ -68,7 +68,8 @@ async def _change(request: Request, office: Office) -> Response:
     job = await _job(request, office)
     if wanted == "Aborted":
         aborted = partial(_aborted, office=office)
-        job = await run_in_threadpool(office.ledger.change, job.id, aborted) or job
+        changed = await run_in_threadpool(office.ledger.change, job.id, aborted)
+        job = changed or job
     return _xml(_job_info(job, state=wanted))
 
 
@@ -168,8 +169,10 @@ def _endpoint(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         try:
             return await handler(request, Office.of(request))
         except (JobRefusedError, QueryError) as refusal:
-            said = {"exceptionCode": refusal.code, "exceptionMessage": refusal.message}
-            return _xml(_element("error", said), getattr(refusal, "status", 400))
+            said = _element(
+                "error", {"exceptionCode": refusal.code, "exceptionMessage": refusal.message}
+            )
+            return _xml(said, getattr(refusal, "status", 400))
 
     return answer
 

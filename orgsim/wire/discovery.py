@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from orgsim.store.columns import quoted
-from orgsim.store.rows import first_row
 from orgsim.wire.router import Call, Reply, Rule
 
 #: first and last version that answers. Source: "API End-of-Life", 31 to 40 leave in Summer '27
@@ -13,11 +11,6 @@ OLDEST_VERSION, NEWEST_VERSION = 31, 67
 #: v31 is Summer '14; three releases a year from there
 _FIRST_YEAR, _FIRST_SEASON = 14, 1
 _SEASONS = ("Spring", "Summer", "Winter")
-
-#: data storage of a practice org: roomy, so that only a test that asks for it meets the end
-STORAGE_MB = 10_240
-#: what a row takes. Source: "Data and File Storage Allocations"
-ROW_KB = 2
 
 _RESOURCES = {
     "tooling": "tooling", "metadata": "metadata", "composite": "composite",
@@ -75,26 +68,13 @@ def _limits(call: Call) -> Reply:
     usage = call.org.usage
     left = max(0, usage.allowed - usage.calls)
     limits: dict[str, Any] = {"DailyApiRequests": {"Max": usage.allowed, "Remaining": left}}
-    storage_mb = int(call.org.options.get("storage_mb", STORAGE_MB))
-    limits["DataStorageMB"] = {"Max": storage_mb, "Remaining": storage_mb - _used_mb(call)}
+    storage_mb, used_mb = call.org.storage_mb()
+    limits["DataStorageMB"] = {"Max": storage_mb, "Remaining": max(0, storage_mb - used_mb)}
     limits["PermissionSets"] = {
         "Max": 1500, "Remaining": 1499, "CreateCustom": {"Max": 1000, "Remaining": 999}
     }  # fmt: skip
     limits.update({name: {"Max": most, "Remaining": most} for name, most in _LIMITS.items()})
     return Reply(body=dict(sorted(limits.items())))
-
-
-def _used_mb(call: Call) -> int:
-    counts = [
-        f"SELECT count(*) FROM {quoted(sobject.name)}"
-        for sobject in call.org.schema.sobjects.values()
-        if sobject.field("IsDeleted") is not None
-    ]
-    if not counts:
-        return 0
-    with call.org.store.read() as cursor:
-        row = first_row(cursor.execute(f"SELECT sum(n) FROM ({' UNION ALL '.join(counts)}) t(n)"))
-    return int((row[0] if row else 0) or 0) * ROW_KB // 1024
 
 
 RULES = [Rule("GET", "", _resources), Rule("GET", "limits", _limits)]
