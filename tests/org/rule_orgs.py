@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import yaml
 
-from tests.org.engine import Pair
-from tests.org.pairs import emptied
-
 _KEY = {"type": "text", "label": "Legacy Id", "length": 40, "external_id": True, "unique": True,
         "case_sensitive": True}  # fmt: skip
 #: emptied before every test, children first
@@ -98,10 +95,3 @@ def plan(*objects: str) -> str:
 
 #: the key that most tests recognise records by
 KEYED = "key: {source: Id, target: Legacy_Id__c}"
-
-
-def cleared(pair: Pair) -> Pair:
-    """Both orgs without rows and faults."""
-    for org in (pair.source, pair.target):
-        emptied(org, *OBJECTS)
-    return pair

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import polars as pl
@@ -23,18 +22,6 @@ CSV = {"Content-Type": "text/csv"}
 
 def job(state: str, **more: object) -> Reply:
     return Reply(body={"id": JOB, "state": state, "object": "Account", **more})
-
-
-@pytest.fixture
-def org() -> Iterator[ScriptedOrg]:
-    scripted = ScriptedOrg()
-    yield scripted
-    scripted.stop()
-
-
-@pytest.fixture
-def waits() -> list[float]:
-    return []
 
 
 @pytest.fixture
@@ -72,7 +59,7 @@ def test_a_job_goes_from_creation_to_results(org: ScriptedOrg, client: OrgClient
 def test_polling_starts_soon_and_grows_seldom(
     org: ScriptedOrg, client: OrgClient, waits: list[float]
 ) -> None:
-    """A job's end is noticed at most a third of its time too late, a longer one's a twentieth."""
+    """A job's end is noticed at most a third of its time too late, a longer one's a 25th."""
     states = [job("InProgress")] * 100 + [job("JobComplete")]
     org.on("GET", f"/jobs/ingest/{JOB}$", *states)
 
@@ -83,7 +70,7 @@ def test_polling_starts_soon_and_grows_seldom(
     assert waits == sorted(waits)
     waited = [sum(waits[:number]) for number in range(len(waits))]
     assert all(wait <= 0.1 + so_far / 3 for wait, so_far in zip(waits, waited, strict=True))
-    assert all(w <= max(0.6, so_far / 20) + 1e-9 for w, so_far in zip(waits, waited, strict=True))
+    assert all(w <= max(0.4, so_far / 25) + 1e-9 for w, so_far in zip(waits, waited, strict=True))
 
 
 def test_a_job_that_leaves_the_queue_is_looked_at_closely_again(
@@ -97,6 +84,32 @@ def test_a_job_that_leaves_the_queue_is_looked_at_closely_again(
 
     assert waits[89] == 5.0
     assert waits[90:] == pytest.approx([0.1, 0.13, 0.169])
+    before = [sum(waits[:number]) for number in range(90)]
+    assert sum(so_far < 10 for so_far in before) <= 16, "looked at seldom while it is queued"
+
+
+def test_how_long_the_quickest_of_the_last_jobs_took_is_known(
+    org: ScriptedOrg, client: OrgClient, waits: list[float]
+) -> None:
+    """It tells whether a few rows are sooner there by requests; a job that had ended before anybody
+    looked tells nothing."""
+    org.on("GET", f"/jobs/ingest/{JOB}$", job("JobComplete"))
+    client.bulk.wait(JOB)
+    assert client.usage.quickest_job_s is None
+
+    def waited(looks: int) -> float:
+        states = [job("InProgress")] * looks + [job("JobComplete")]
+        org.on("GET", f"/jobs/ingest/{JOB}$", *states)
+        waits.clear()
+        client.bulk.wait(JOB)
+        return sum(waits)
+
+    longest, shortest = waited(9), waited(2)
+    assert client.usage.quickest_job_s == pytest.approx(shortest)
+    others = [waited(5) for _ in range(7)]
+    assert client.usage.quickest_job_s == pytest.approx(shortest)
+    assert waited(5) == pytest.approx(client.usage.quickest_job_s), "the short one is too long ago"
+    assert shortest < others[0] < longest
 
 
 def test_waiting_ends_at_the_given_time_while_the_job_goes_on(org: ScriptedOrg) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from core.errors import (
@@ -17,7 +15,7 @@ from core.errors import (
 )
 from core.salesforce.client import OrgClient
 from core.salesforce.credentials import Credentials
-from core.salesforce.retry import RetryPolicy
+from core.salesforce.retry import OF_A_PERSON, OF_A_RUN, Patience, RetryPolicy
 from core.secret import Secret
 from tests.org.scripted_org import Reply, ScriptedOrg, error, outcomes
 
@@ -28,23 +26,11 @@ SOQL = "SELECT Id FROM Account"
 
 
 @pytest.fixture
-def org() -> Iterator[ScriptedOrg]:
-    scripted = ScriptedOrg()
-    yield scripted
-    scripted.stop()
-
-
-@pytest.fixture
-def waits() -> list[float]:
-    return []
-
-
-@pytest.fixture
 def client(org: ScriptedOrg, waits: list[float]) -> OrgClient:
     return OrgClient(
         Credentials(instance_url=org.url, access_token=Secret("t"), api_version="67.0"),
         sleep=waits.append,
-        policy=RetryPolicy(attempts=3, lock_attempts=4),
+        patience=Patience(policy=RetryPolicy(attempts=3, lock_attempts=4)),
     )
 
 
@@ -133,8 +119,27 @@ def test_a_write_to_an_org_that_cannot_be_reached_was_not_sent(waits: list[float
         sleep=waits.append,
     )
 
-    with pytest.raises(TransientError, match="could not be reached"):
+    with pytest.raises(TransientError, match=r"The org at 127\.0\.0\.1 could not be reached"):
         client.create_records("Account", [{"Name": "x"}])
+
+
+@pytest.mark.parametrize(("patience", "longest_s"), [(OF_A_RUN, 6.0), (OF_A_PERSON, 0.4)])
+def test_a_person_is_told_soon_that_an_org_is_away(
+    waits: list[float], patience: Patience, longest_s: float
+) -> None:
+    """Nothing listens there, which a second look seldom changes."""
+    goes = ScriptedOrg()
+    goes.on("GET", "/query", Reply(body=ONE_ROW))
+    held = Credentials(instance_url=goes.url, access_token=Secret("t"), api_version="67.0")
+    client = OrgClient(held, sleep=waits.append, patience=patience)
+    client.count("SELECT COUNT() FROM Account")
+    client.close()
+    goes.stop()
+
+    with pytest.raises(TransientError, match="nothing there accepts a connection"):
+        client.count("SELECT COUNT() FROM Account")
+
+    assert longest_s / 2 <= sum(waits) <= longest_s, "random from the half of it on"
 
 
 def test_locks_get_more_patience_than_other_faults(org: ScriptedOrg, client: OrgClient) -> None:

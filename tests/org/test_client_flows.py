@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 
@@ -23,13 +22,6 @@ from core.secret import Secret
 from tests.org.scripted_org import Reply, ScriptedOrg
 
 NOW = datetime(2026, 11, 21, 5, tzinfo=UTC)
-
-
-@pytest.fixture
-def org() -> Iterator[ScriptedOrg]:
-    scripted = ScriptedOrg()
-    yield scripted
-    scripted.stop()
 
 
 @pytest.fixture

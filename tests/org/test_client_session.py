@@ -18,13 +18,6 @@ from tests.org.scripted_org import SESSION_EXPIRED, Reply, ScriptedOrg, Seen, ou
 ONE_ROW = {"totalSize": 1, "done": True, "records": [{"attributes": {}, "Id": "1"}]}
 
 
-@pytest.fixture
-def org() -> Iterator[ScriptedOrg]:
-    scripted = ScriptedOrg()
-    yield scripted
-    scripted.stop()
-
-
 def held(org: ScriptedOrg, **given: object) -> Credentials:
     values: dict[str, object] = {
         "instance_url": org.url,

@@ -9,17 +9,17 @@ import sys
 
 import pytest
 
-from core.bootstrap import Orgbridge
 from core.config import Settings, child_environ
 from core.db import runs
 from core.domain.states import RunState
 from core.errors import ConflictError, UserError
 from core.services import steering
-from tests.org.engine import SCHEMA, Pair, check_identity, connect, line
+from tests.org.engine import SCHEMA, Pair, check_identity, line
 from tests.org.engine_worker import start_worker
 from tests.org.oracle import judge_keyed
-from tests.org.pairs import by_key, change, create, emptied, live
-from tests.orgs import PROJECT, PracticeOrg, PracticeOrgs, wait_for
+from tests.org.pairs import by_key, change, create, live
+from tests.org.two_orgs import empty_pair, two_orgs
+from tests.orgs import PROJECT, PracticeOrg, wait_for
 
 KEY = """
       Legacy_Id__c:
@@ -62,21 +62,8 @@ ORDERS = "orgbridge: 1\nname: orders\nsource: legacy\ntarget: new\nobjects:\n" +
 )
 
 
-@pytest.fixture(scope="module")
-def orgs(module_practice_org: PracticeOrgs) -> tuple[PracticeOrg, PracticeOrg]:
-    """Two orgs of one schema, emptied for every test."""
-    return (
-        module_practice_org(name="Legacy", schema=DETAILS),
-        module_practice_org(name="New", schema=DETAILS),
-    )
-
-
-@pytest.fixture
-def pair(bridge: Orgbridge, orgs: tuple[PracticeOrg, PracticeOrg]) -> Pair:
-    """The two orgs, empty."""
-    for org in orgs:
-        emptied(org, *OBJECTS)
-    return connect(bridge, *orgs)
+orgs = two_orgs(DETAILS)
+pair = empty_pair(*OBJECTS)
 
 
 def people(org: PracticeOrg, *, accounts: int = 20, contacts: int = 60) -> list[str]:

@@ -14,16 +14,17 @@ import psycopg.sql
 import pytest
 from sqlalchemy import make_url, text
 
-from core.bootstrap import Orgbridge
 from core.config import Settings
 from core.db.run_state import TakenOverError
 from core.domain.states import RunState
 from core.errors import ConflictError, TransientError
 from core.migration import run as engine
 from core.salesforce import bulk
-from tests.org.engine import SCHEMA, Pair, check_identity, connect, line
-from tests.org.pairs import change, create, emptied, live
-from tests.orgs import PracticeOrg, PracticeOrgs, wait_for
+from core.services import steering
+from tests.org.engine import SCHEMA, Pair, check_identity, line
+from tests.org.pairs import change, create, live
+from tests.org.two_orgs import empty_pair, two_orgs
+from tests.orgs import PracticeOrg, wait_for
 
 PLAN = """
 orgbridge: 1
@@ -59,22 +60,8 @@ objects:
 """
 
 
-@pytest.fixture(scope="module")
-def orgs(module_practice_org: PracticeOrgs) -> tuple[PracticeOrg, PracticeOrg]:
-    """Two orgs of one schema, emptied for every test."""
-    return (
-        module_practice_org(name="Legacy", schema=SCHEMA),
-        module_practice_org(name="New", schema="org: {features: [hard_delete]}" + SCHEMA),
-    )
-
-
-@pytest.fixture
-def pair(bridge: Orgbridge, orgs: tuple[PracticeOrg, PracticeOrg]) -> Pair:
-    """The two orgs, empty."""
-    for org in orgs:
-        org.begin_afresh()
-        emptied(org, "Contact", "Account")
-    return connect(bridge, *orgs)
+orgs = two_orgs(SCHEMA, "org: {features: [hard_delete]}" + SCHEMA)
+pair = empty_pair("Contact", "Account")
 
 
 def people(org: PracticeOrg, accounts: int, contacts: int) -> None:
@@ -132,6 +119,25 @@ def test_rule_3_10_results_of_a_job_are_committed_while_stopping(
     assert noted == there
     assert len(live(pair.target, "Account")) == 30
     assert line(again, "account")["inserted"] == 30 - there
+
+
+@pytest.mark.parametrize(
+    ("act", "state"), [(steering.pause, RunState.PAUSED), (steering.cancel, RunState.CANCELLED)]
+)
+def test_rule_3_10_a_run_stopped_while_nobody_carries_it_sends_nothing_more(
+    pair: Pair, act: Callable[..., object], state: RunState
+) -> None:
+    """Its worker is dead: whoever takes it over hears what was asked in between."""
+    create(pair.source, "Account", {"Name": "A"})
+    name = pair.launch(PLAN % "")
+    with pair.bridge.owner_session() as session:
+        session.execute(text("UPDATE data_migration SET status = 'Running'"))
+
+    act(pair.bridge, pair.actor, name)
+    ended = pair.carry(name)
+
+    assert ended is state
+    assert live(pair.target, "Account") == []
 
 
 def test_rule_3_10_a_batch_that_is_committed_after_the_abort_is_in_the_ledger(

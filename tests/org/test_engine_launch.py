@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from core.bootstrap import Orgbridge
 from core.domain.states import RunState
 from core.errors import UserError
 from core.services import audit, preflight
 from terminal.exits import Exit
 from terminal.progress import status_of
 from terminal.run import carried
-from tests.org.engine import SCHEMA, Pair, check_identity, connect, line
+from tests.org.engine import SCHEMA, Pair, check_identity, line
 from tests.org.oracle import live
-from tests.orgs import PracticeOrg, PracticeOrgs
+from tests.org.two_orgs import empty_pair, two_orgs
+from tests.orgs import PracticeOrg
 
 STRICT = SCHEMA.replace(
     "  Contact:\n",
@@ -41,22 +41,8 @@ REFUSED = PLAN.replace("{Region__c:", "{Phone: Description, Region__c:") + (
 UNFILLED = PLAN.replace("{Region__c: {constant: EMEA}}", "{}")
 
 
-@pytest.fixture(scope="module")
-def orgs(module_practice_org: PracticeOrgs) -> tuple[PracticeOrg, PracticeOrg]:
-    """A target that asks for more than the source has; emptied for every test."""
-    return (
-        module_practice_org(name="Legacy", schema=SCHEMA),
-        module_practice_org(name="New", schema=STRICT),
-    )
-
-
-@pytest.fixture
-def pair(bridge: Orgbridge, orgs: tuple[PracticeOrg, PracticeOrg]) -> Pair:
-    """The two orgs, empty."""
-    for org in orgs:
-        org.clear_faults()
-        org.json("POST", "/_sim/edit", {"delete": [row["Id"] for row in live(org, "Account")]})
-    return connect(bridge, *orgs)
+orgs = two_orgs(SCHEMA, STRICT)
+pair = empty_pair("Account")
 
 
 def create(org: PracticeOrg, *rows: dict[str, Any]) -> list[str]:

@@ -7,13 +7,12 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from core.bootstrap import Orgbridge
 from core.errors import ConflictError, UserError
 from core.services import retrying
 from core.services.retrying import RetryChoice
-from tests.org.engine import SCHEMA, Pair, check_identity, connect, line
-from tests.org.pairs import create, emptied, live
-from tests.orgs import PracticeOrg, PracticeOrgs
+from tests.org.engine import SCHEMA, Pair, check_identity, line
+from tests.org.pairs import create, live
+from tests.org.two_orgs import empty_pair, two_orgs
 
 PLAN = """
 orgbridge: 1
@@ -31,21 +30,8 @@ objects:
 TOO_LONG = "x" * 60
 
 
-@pytest.fixture(scope="module")
-def orgs(module_practice_org: PracticeOrgs) -> tuple[PracticeOrg, PracticeOrg]:
-    """Two orgs of one schema, emptied for every test."""
-    return (
-        module_practice_org(name="Legacy", schema=SCHEMA),
-        module_practice_org(name="New", schema=SCHEMA),
-    )
-
-
-@pytest.fixture
-def pair(bridge: Orgbridge, orgs: tuple[PracticeOrg, PracticeOrg]) -> Pair:
-    """The two orgs, empty."""
-    for org in orgs:
-        emptied(org, "Contact", "Account")
-    return connect(bridge, *orgs)
+orgs = two_orgs(SCHEMA)
+pair = empty_pair("Contact", "Account")
 
 
 def broken(pair: Pair) -> tuple[list[str], str]:
@@ -151,5 +137,5 @@ def test_a_retry_of_a_mapping_that_is_gone_is_refused(pair: Pair) -> None:
     _, name = broken(pair)
     pair.import_plan(PLAN[: PLAN.index("  - source: Contact")])
 
-    with pytest.raises(UserError, match="no mapping 'contact'"):
+    with pytest.raises(UserError, match="no object 'contact'"):
         retrying.retry(pair.bridge, pair.actor, name)

@@ -7,14 +7,13 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from core.bootstrap import Orgbridge
 from core.domain.states import RunState
 from core.errors import ConflictError, RefusedError
 from core.services import launching, running
 from core.services import orgs as orgs_service
-from tests.org.engine import PLAN, SCHEMA, Pair, check_identity, connect, line
-from tests.org.pairs import create, emptied, live
-from tests.orgs import PracticeOrg, PracticeOrgs
+from tests.org.engine import PLAN, SCHEMA, Pair, check_identity, line
+from tests.org.pairs import create, live
+from tests.org.two_orgs import empty_pair, two_orgs
 
 KEYED = """
 orgbridge: 1
@@ -27,21 +26,8 @@ objects:
 """
 
 
-@pytest.fixture(scope="module")
-def orgs(module_practice_org: PracticeOrgs) -> tuple[PracticeOrg, PracticeOrg]:
-    """Two orgs of one schema; a start takes seconds, so the tests share them and clean up."""
-    return (
-        module_practice_org(name="Legacy", schema=SCHEMA),
-        module_practice_org(name="New", schema=SCHEMA),
-    )
-
-
-@pytest.fixture
-def pair(bridge: Orgbridge, orgs: tuple[PracticeOrg, PracticeOrg]) -> Pair:
-    """The two orgs, empty."""
-    for org in orgs:
-        emptied(org, "Contact", "Account")
-    return connect(bridge, *orgs)
+orgs = two_orgs(SCHEMA)
+pair = empty_pair("Contact", "Account")
 
 
 def test_rule_8_1_a_dry_run_writes_nothing_and_says_what_would_happen(pair: Pair) -> None:

@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from core.bootstrap import Orgbridge
-from tests.org.engine import Pair, check_identity, connect, line
+from tests.org.engine import Pair, check_identity, line
 from tests.org.pairs import by_key, change, create, live
-from tests.org.rule_orgs import KEYED, cleared, plan, schema
-from tests.orgs import PracticeOrg, PracticeOrgs
+from tests.org.rule_orgs import KEYED, OBJECTS, plan, schema
+from tests.org.two_orgs import empty_pair, two_orgs
+from tests.orgs import PracticeOrg
 
-
-@pytest.fixture(scope="module")
-def orgs(module_practice_org: PracticeOrgs) -> tuple[PracticeOrg, PracticeOrg]:
-    return (
-        module_practice_org(name="Legacy", schema=schema(domain="old.example")),
-        module_practice_org(name="New", schema=schema(domain="new.example")),
-    )
-
-
-@pytest.fixture
-def pair(bridge: Orgbridge, orgs: tuple[PracticeOrg, PracticeOrg]) -> Pair:
-    return cleared(connect(bridge, *orgs))
+orgs = two_orgs(schema(domain="old.example"), schema(domain="new.example"))
+pair = empty_pair(*OBJECTS)
 
 
 def contacts(policy: str) -> str:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
-from core.bootstrap import Orgbridge
-from tests.org.engine import Pair, check_identity, connect, line
-from tests.org.pairs import change, create, emptied, live
-from tests.orgs import PracticeOrg, PracticeOrgs
+from tests.org.engine import Pair, check_identity, line
+from tests.org.pairs import change, create, live
+from tests.org.two_orgs import empty_pair, two_orgs
+from tests.orgs import PracticeOrg
 
 SCHEMA = """
 org: {features: [person_accounts]}
@@ -32,19 +30,8 @@ objects:
 """
 
 
-@pytest.fixture(scope="module")
-def orgs(module_practice_org: PracticeOrgs) -> tuple[PracticeOrg, PracticeOrg]:
-    return (
-        module_practice_org(name="Legacy", schema=SCHEMA),
-        module_practice_org(name="New", schema=SCHEMA),
-    )
-
-
-@pytest.fixture
-def pair(bridge: Orgbridge, orgs: tuple[PracticeOrg, PracticeOrg]) -> Pair:
-    for org in orgs:
-        emptied(org, "Case", "Contact", "Account")
-    return connect(bridge, *orgs)
+orgs = two_orgs(SCHEMA)
+pair = empty_pair("Case", "Contact", "Account")
 
 
 def person_type(org: PracticeOrg) -> str:

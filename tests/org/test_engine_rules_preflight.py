@@ -14,22 +14,14 @@ from core.migration.preflight import PreflightInput, preflight
 from core.migration.preflight.schema import schema_findings
 from tests.org.engine import Pair, connect, line
 from tests.org.pairs import create, live
-from tests.org.rule_orgs import KEYED, cleared, plan, schema
-from tests.orgs import PracticeOrg, PracticeOrgs
+from tests.org.rule_orgs import KEYED, OBJECTS, plan, schema
+from tests.org.two_orgs import empty_pair, two_orgs
+from tests.orgs import PracticeOrgs
 
-
-@pytest.fixture(scope="module")
-def orgs(module_practice_org: PracticeOrgs) -> tuple[PracticeOrg, PracticeOrg]:
-    target = schema(domain="new.example").replace("Partner", "Reseller")
-    return (
-        module_practice_org(name="Legacy", schema=schema(domain="old.example")),
-        module_practice_org(name="New", schema=target),
-    )
-
-
-@pytest.fixture
-def pair(bridge: Orgbridge, orgs: tuple[PracticeOrg, PracticeOrg]) -> Pair:
-    return cleared(connect(bridge, *orgs))
+orgs = two_orgs(
+    schema(domain="old.example"), schema(domain="new.example").replace("Partner", "Reseller")
+)
+pair = empty_pair(*OBJECTS)
 
 
 def findings(pair: Pair, text: str, **given: int) -> dict[str, list[Finding]]:

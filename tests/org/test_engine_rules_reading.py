@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from core.bootstrap import Orgbridge
 from core.db import runs
-from tests.org.engine import SCHEMA, Pair, check_identity, connect, line
-from tests.org.pairs import by_key, change, create, emptied, live
-from tests.orgs import PracticeOrg, PracticeOrgs, wait_for
+from tests.org.engine import SCHEMA, Pair, check_identity, line
+from tests.org.pairs import by_key, change, create, live
+from tests.org.two_orgs import empty_pair, two_orgs
+from tests.orgs import wait_for
 
 PLAN = """
 orgbridge: 1
@@ -26,19 +26,8 @@ objects:
 """
 
 
-@pytest.fixture(scope="module")
-def orgs(module_practice_org: PracticeOrgs) -> tuple[PracticeOrg, PracticeOrg]:
-    return (
-        module_practice_org(name="Legacy", schema=SCHEMA),
-        module_practice_org(name="New", schema=SCHEMA),
-    )
-
-
-@pytest.fixture
-def pair(bridge: Orgbridge, orgs: tuple[PracticeOrg, PracticeOrg]) -> Pair:
-    for org in orgs:
-        emptied(org, "Contact", "Account")
-    return connect(bridge, *orgs)
+orgs = two_orgs(SCHEMA)
+pair = empty_pair("Contact", "Account")
 
 
 def test_rule_1_1_a_parent_that_was_not_read_is_found_in_the_target_by_its_key(pair: Pair) -> None:

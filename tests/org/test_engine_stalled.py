@@ -24,7 +24,8 @@ from core.services.retrying import RetryChoice, retry
 from core.services.steering import cancel
 from tests.org.engine import SCHEMA, Pair, connect, line
 from tests.org.pairs import change, create, emptied, live
-from tests.orgs import PracticeOrg, PracticeOrgs, wait_for
+from tests.org.two_orgs import two_orgs
+from tests.orgs import PracticeOrg, wait_for
 
 PLAN = """
 orgbridge: 1
@@ -38,13 +39,7 @@ objects:
 STALL = {"kind": "bulk", "stall": True}
 
 
-@pytest.fixture(scope="module")
-def orgs(module_practice_org: PracticeOrgs) -> tuple[PracticeOrg, PracticeOrg]:
-    """Two orgs of one schema, emptied for every test."""
-    return (
-        module_practice_org(name="Legacy", schema=SCHEMA),
-        module_practice_org(name="New", schema=SCHEMA),
-    )
+orgs = two_orgs(SCHEMA)
 
 
 @pytest.fixture

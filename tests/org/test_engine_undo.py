@@ -15,7 +15,8 @@ from core.errors import ConflictError
 from core.services import launching, undoing
 from tests.org.engine import SCHEMA, Pair, check_identity, connect, line
 from tests.org.engine_worker import start_worker
-from tests.org.pairs import create, emptied, live
+from tests.org.pairs import create, live
+from tests.org.two_orgs import empty_pair, two_orgs
 from tests.orgs import PracticeOrg, PracticeOrgs, wait_for
 
 KEYED = """
@@ -35,21 +36,8 @@ TARGET = "org: {features: [hard_delete]}" + SCHEMA.replace(
 BOTH = KEYED + "  - source: Contact\n    key: {source: Id, target: Legacy_Id__c}\n"
 
 
-@pytest.fixture(scope="module")
-def orgs(module_practice_org: PracticeOrgs) -> tuple[PracticeOrg, PracticeOrg]:
-    """Two orgs of one schema, emptied for every test."""
-    return (
-        module_practice_org(name="Legacy", schema=SCHEMA),
-        module_practice_org(name="New", schema=TARGET),
-    )
-
-
-@pytest.fixture
-def pair(bridge: Orgbridge, orgs: tuple[PracticeOrg, PracticeOrg]) -> Pair:
-    """The two orgs, empty."""
-    for org in orgs:
-        emptied(org, "Contact", "Account")
-    return connect(bridge, *orgs)
+orgs = two_orgs(SCHEMA, TARGET)
+pair = empty_pair("Contact", "Account")
 
 
 def undone(pair: Pair, name: str, *, preview: bool = False) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from core.domain.roles import Actor
 from core.errors import SessionLostError, TransientError
 from core.salesforce.client import OrgClient
 from core.salesforce.credentials import Credentials
-from core.salesforce.retry import RetryPolicy, Timeouts
+from core.salesforce.retry import Patience, RetryPolicy, Timeouts
 from core.secret import Secret
 from core.services import orgs
 from core.services.orgs import ConnectRequest
@@ -37,8 +37,10 @@ def client_of(org: PracticeOrg, *, read_s: float = 60.0, attempts: int = 2) -> O
     return OrgClient(
         Credentials(instance_url=org.url, access_token=Secret(org.access_token)),
         sleep=lambda _: None,
-        policy=RetryPolicy(attempts=attempts),
-        timeouts=Timeouts(connect_s=15.0, read_s=read_s, write_s=read_s),
+        patience=Patience(
+            policy=RetryPolicy(attempts=attempts),
+            timeouts=Timeouts(connect_s=15.0, read_s=read_s, write_s=read_s),
+        ),
     )
 
 

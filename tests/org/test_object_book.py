@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
 from sqlalchemy import text
 
-from core.bootstrap import Orgbridge
 from core.services import launching
-from tests.org.engine import Pair, check_identity, connect, line
+from tests.org.engine import Pair, check_identity, line
 from tests.org.pairs import change, create, live
-from tests.orgs import PracticeOrg, PracticeOrgs
+from tests.org.two_orgs import empty_pair, two_orgs
 
 SCHEMA = """
 standard: [Account, Contact, Product2, Pricebook2, PricebookEntry, Campaign, CampaignMemberStatus]
@@ -58,17 +56,8 @@ objects:
 """
 
 
-@pytest.fixture(scope="module")
-def orgs(module_practice_org: PracticeOrgs) -> tuple[PracticeOrg, PracticeOrg]:
-    return (
-        module_practice_org(name="Legacy", schema=SCHEMA),
-        module_practice_org(name="New", schema=SCHEMA),
-    )
-
-
-@pytest.fixture
-def pair(bridge: Orgbridge, orgs: tuple[PracticeOrg, PracticeOrg]) -> Pair:
-    return connect(bridge, *orgs)
+orgs = two_orgs(SCHEMA)
+pair = empty_pair()
 
 
 def test_rule_4_2_standard_prices_load_first_and_the_standard_book_is_matched(pair: Pair) -> None:

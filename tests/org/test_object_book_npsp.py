@@ -7,14 +7,13 @@ made a second time (rules 3.8 and 4.2).
 
 from __future__ import annotations
 
-import pytest
 import yaml
 
-from core.bootstrap import Orgbridge
-from tests.org.engine import Pair, connect, line
+from tests.org.engine import Pair, line
 from tests.org.pairs import create, live
 from tests.org.rule_orgs import KEYED, plan
-from tests.orgs import PracticeOrg, PracticeOrgs
+from tests.org.two_orgs import empty_pair, two_orgs
+from tests.orgs import PracticeOrg
 
 _KEY = {"type": "text", "length": 18, "external_id": True, "unique": True, "case_sensitive": True}
 
@@ -109,21 +108,15 @@ MADE = {
 }
 
 
-@pytest.fixture(scope="module")
-def orgs(module_practice_org: PracticeOrgs) -> tuple[PracticeOrg, PracticeOrg]:
+def _schema() -> str:
     document = {"standard": ["Account", "Contact", "Opportunity"], "objects": _OBJECTS}
     # one definition of a field for several objects is written out for each
     dumper = type("Plain", (yaml.SafeDumper,), {"ignore_aliases": lambda *_: True})
-    schema = yaml.dump(document, Dumper=dumper)
-    return (
-        module_practice_org(name="Legacy", schema=schema),
-        module_practice_org(name="New", schema=schema),
-    )
+    return yaml.dump(document, Dumper=dumper)
 
 
-@pytest.fixture
-def pair(bridge: Orgbridge, orgs: tuple[PracticeOrg, PracticeOrg]) -> Pair:
-    return connect(bridge, *orgs)
+orgs = two_orgs(_schema())
+pair = empty_pair()
 
 
 def household(org: PracticeOrg, keys: dict[str, str] | None = None) -> dict[str, str]:

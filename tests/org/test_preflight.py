@@ -176,3 +176,27 @@ def test_rule_2_5_keyless_rows_by_collections_are_a_blocker(
         "api: collections", "api: collections, accept_keyless: small and watched"
     )
     assert "keyless_by_call" not in _by_code(check(accepted))
+
+
+def test_storage_stops_what_cannot_fit_and_not_what_may_be_there_already(
+    orgs: tuple[PracticeOrg, PracticeOrg], check: Callable[[str], PreflightReport]
+) -> None:
+    """A rerun of what filled half of an org is no second half."""
+    plan = "orgbridge: 1\nname: n\nsource: old\ntarget: new\nobjects:\n  - source: Account\n"
+    source, target = orgs
+    for _ in range(3):
+        _insert(source, "Account", *({"Name": f"row {n}"} for n in range(200)))
+    target.json("POST", "/_sim/limits", {"storage_mb": 0})
+
+    stopped = _by_code(check(plan))["storage"]
+
+    assert stopped.severity is Severity.BLOCKER
+    assert "About 1 MB of data storage would be needed and 0 MB are left" in stopped.sentence
+    assert "storage" not in _by_code(check(plan + "    operation: update\n"))
+    target.json("POST", "/_sim/limits", {"storage_mb": 1})
+    for _ in range(2):
+        _insert(target, "Account", *({"Name": f"row {n}"} for n in range(200)))
+    target.json("POST", "/_sim/limits", {"storage_mb": 0})
+    warned = _by_code(check(plan))["storage"]
+    assert warned.severity is Severity.WARNING
+    assert "if none of the rows were there yet" in warned.sentence

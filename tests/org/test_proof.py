@@ -17,7 +17,8 @@ from core.config import Settings
 from core.reports.proof import Verdict
 from core.services import proof, run_files, tracing
 from tests.org.engine import Pair, connect
-from tests.orgs import PracticeOrg, PracticeOrgs
+from tests.org.two_orgs import two_orgs
+from tests.orgs import PracticeOrg
 
 FIELDS = """
 standard: [Account, Contact]
@@ -59,12 +60,7 @@ objects:
 HOSTILE = '"><script>alert(1)</script> & =1+1'
 
 
-@pytest.fixture(scope="module")
-def orgs(module_practice_org: PracticeOrgs) -> tuple[PracticeOrg, PracticeOrg]:
-    return (
-        module_practice_org(name="Legacy", schema=FIELDS + CONTACTS),
-        module_practice_org(name="New", schema=FIELDS + HOOKS + CONTACTS),
-    )
+orgs = two_orgs(FIELDS + CONTACTS, FIELDS + HOOKS + CONTACTS)
 
 
 @pytest.fixture
