@@ -68,6 +68,7 @@ def _links(numbers: range, what: str) -> pl.DataFrame:
         target_id=pl.format("001Hr{}IAA", code),
         origin=pl.lit("inserted"),
         sent_hash=pl.col("n").hash(len(what)).reinterpret(signed=True),
+        read_hash=pl.col("n").hash(len(what) + 100).reinterpret(signed=True),
     )
 
 

@@ -3,9 +3,10 @@
     python -m benchmarks.latency [ROWS an object] [--verify] [--timeline]    default 60,000
 
 Both practice orgs let every call wait 120 ms and every bulk job 3 to 20 s, and list what was waited
-(``/_sim/delays``). From that list alone the critical path is computed: each read and each load
-begins as soon as what it needs is over, jobs take the org's places (four at once) in the order in
-which they were made, work itself takes no time.
+(``/_sim/delays``); a job waits for nothing beside (a queue or a batch takes no time of its own,
+which no list would have). From that list alone the critical path is computed: each read and each
+load begins as soon as what it needs is over, jobs take the org's places (four at once) in the order
+in which they are ready, those that are ready together in that of the run; work takes no time.
 
     opening calls ─▶ read of every object ─▶ load of an object: generation by generation, after its
     parents ─▶ with --verify the reading back of every object ─▶ closing calls
@@ -18,13 +19,14 @@ With --timeline every job is listed: when it was asked for, began, ended, and it
 
 from __future__ import annotations
 
+import heapq
 import os
 import re
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
@@ -34,6 +36,12 @@ from benchmarks.rivals import registered
 
 TARGET = 1.1
 CALL_S, JOB_S = 0.12, [3, 20]
+FAR_AWAY = {
+    "call_delay_s": CALL_S,
+    "bulk_job_delay_s": JOB_S,
+    "bulk_queue_delay_s": 0,
+    "bulk_batch_delay_s": 0,
+}
 #: bulk jobs that a practice org carries out at once (`orgsim.bulk.worker`)
 PLACES = 4
 #: calls between the wish for a job and its place in the queue: create, upload, close
@@ -95,6 +103,8 @@ class Job:
     sobject: str
     is_query: bool
     seconds: float
+    #: place in the order in which the run's jobs began
+    number: int
     pages: int = 1
     rows: int = 0
 
@@ -104,17 +114,25 @@ class Job:
         return self.is_query and self.org == "source"
 
 
-@dataclass(slots=True)
-class Places:
-    """The places of one org, each with the time at which it is free."""
+class Org:
+    """An org that carries out so many jobs at once, in the order in which they are ready."""
 
-    free: list[float] = field(default_factory=lambda: [0.0] * PLACES)
+    def __init__(self) -> None:
+        self._free = [0.0] * PLACES
+        self._queue: list[tuple[float, int, Job]] = []
 
-    def take(self, ready_s: float, seconds: float) -> float:
-        """When a job that is ready then has ended."""
-        first = min(range(len(self.free)), key=self.free.__getitem__)
-        self.free[first] = max(self.free[first], ready_s) + seconds
-        return self.free[first]
+    def queue(self, ready_s: float, job: Job) -> None:
+        """A job that is ready then."""
+        heapq.heappush(self._queue, (ready_s, job.number, job))
+
+    def carry_out(self) -> Iterator[tuple[Job, float]]:
+        """Each job and when it has ended. More may be queued meanwhile: what a job lets begin is
+        ready after the job itself was, so that none comes too late for its place."""
+        while self._queue:
+            ready_s, _, job = heapq.heappop(self._queue)
+            end_s = max(heapq.heappop(self._free), ready_s) + job.seconds
+            heapq.heappush(self._free, end_s)
+            yield job, end_s
 
 
 def main(arguments: list[str]) -> int:
@@ -135,9 +153,7 @@ def _measure(
     cli = registered(source, target, work, plan=plan_text())
     orgs = {"source": source, "target": target}
     for org in orgs.values():
-        org.client.call(
-            "POST", "/_sim/options", {"call_delay_s": CALL_S, "bulk_job_delay_s": JOB_S}
-        )
+        org.client.call("POST", "/_sim/options", FAR_AWAY)
         org.client.call("DELETE", "/_sim/delays")
     before = [org.cpu_s for org in orgs.values()]
     cost = cli("run", "bench", "--json", "--verify" if "--verify" in arguments else "--no-verify")
@@ -182,31 +198,47 @@ def report(rows: int, waits: list[Wait], jobs: list[Job], *, wall_s: float) -> i
 def critical_path(jobs: Iterable[Job], rows: int) -> float:
     """Seconds from the first read to the last result, by the jobs' own delays."""
     jobs = list(jobs)
-    source, target = Places(), Places()
-    read = {}
+    reads = Org()
     for job in (one for one in jobs if one.is_read):
-        ended = source.take(2 * CALL_S, job.seconds)
-        read[job.sobject] = ended + CALL_S * (1 + job.pages)
-    over: dict[str, float] = {}
+        reads.queue(2 * CALL_S, job)
+    read = {job.sobject: end + CALL_S * (1 + job.pages) for job, end in reads.carry_out()}
+    loaded = max(_loaded(jobs, rows, read).values())
+    back = Org()
+    for job in (one for one in jobs if one.is_query and not one.is_read):
+        back.queue(loaded + 2 * CALL_S, job)
+    return max([loaded, *(end + CALL_S * (1 + job.pages) for job, end in back.carry_out())])
+
+
+def _loaded(jobs: list[Job], rows: int, read: dict[str, float]) -> dict[str, float]:
+    """When each object's last results are there."""
+    target, over = Org(), dict[str, float]()
     left = {name: _generations(jobs, name, rows) for name in OBJECTS}
-    while left:
-        ready = {
-            name: max([read[name] + CALL_S, *(over[one] for one in _parents(name))])
-            for name in left
-            if all(one in over for one in _parents(name))
-        }
-        name = min(ready, key=ready.__getitem__)
-        over[name] = ready[name]
-        for generation in left.pop(name):
-            start = over[name] + BEFORE_JOB * CALL_S
-            ends = [target.take(start, job.seconds) + AFTER_JOB * CALL_S for job in generation]
-            over[name] = max(ends, default=over[name])
-    loaded = max(over.values())
-    back = [job for job in jobs if job.is_query and not job.is_read]
-    ends = [
-        target.take(loaded + 2 * CALL_S, job.seconds) + CALL_S * (1 + job.pages) for job in back
-    ]
-    return max([loaded, *ends])
+    ends: dict[str, float] = {}
+    waiting: dict[str, int] = {}
+
+    def go_on(name: str, at: float) -> None:
+        """Queues the next generation of an object, or begins what waited for the object."""
+        ends[name] = at
+        generation = left[name].pop(0) if left[name] else []
+        waiting[name] = len(generation)
+        for job in generation:
+            target.queue(at + BEFORE_JOB * CALL_S, job)
+        if not generation:
+            over[name] = at
+            begin()
+
+    def begin() -> None:
+        for name in OBJECTS:
+            if name not in ends and _parents(name) <= over.keys():
+                go_on(name, max([read[name] + CALL_S, *(over[one] for one in _parents(name))]))
+
+    begin()
+    for job, end in target.carry_out():
+        ends[job.sobject] = max(ends[job.sobject], end + AFTER_JOB * CALL_S)
+        waiting[job.sobject] -= 1
+        if not waiting[job.sobject]:
+            go_on(job.sobject, ends[job.sobject])
+    return over
 
 
 def _parents(name: str) -> set[str]:
@@ -222,7 +254,7 @@ def _generations(jobs: Iterable[Job], name: str, rows: int) -> list[list[Job]]:
         if not job.is_query and job.sobject == name:
             made[seen >= roots].append(job)
             seen += job.rows
-    return made
+    return [generation for generation in made if generation]
 
 
 def _roots(name: str, rows: int) -> int:
@@ -283,7 +315,9 @@ def _jobs(waits: Iterable[Wait], target: OrgUnderTest) -> list[Job]:
         if wait.job is not None:
             operation, _, sobject = wait.what.partition(" ")
             is_query = operation.startswith("query")
-            made[wait.job] = Job(wait.org, sobject, is_query, wait.seconds, pages=0)
+            made[wait.job] = Job(
+                wait.org, sobject, is_query, wait.seconds, number=len(made), pages=0
+            )
         elif wait.what.endswith("/results"):
             found = _JOB.search(wait.what)
             if found and found[1] in made:
