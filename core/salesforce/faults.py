@@ -233,6 +233,20 @@ def never_arrived(reason: str, *, host: str | None, **facts: Any) -> TransientEr
     )
 
 
+def unanswered(host: str | None, *, written: bool, **facts: Any) -> OrgbridgeError:
+    """The request went out and nothing came within the time allowed."""
+    if written:
+        return answer_lost("no answer within the time allowed", written=True, **facts)
+    return TransientError(
+        f"The org{f' at {host}' if host else ''} does not answer: it took the request and sent"
+        " nothing within the time allowed.",
+        state="Nothing was changed.",
+        next_step="Try again in some minutes; if it stays so, ask the org's admin or look at"
+        " status.salesforce.com. A run goes on by itself.",
+        **facts,
+    )
+
+
 def answer_lost(reason: str, *, written: bool, **facts: Any) -> OrgbridgeError:
     """The request went out and no complete answer came back."""
     if not written:

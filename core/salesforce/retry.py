@@ -103,7 +103,10 @@ class Patience:
 #: of whoever works while nobody looks
 OF_A_RUN = Patience()
 #: of whoever waits in front of a page: one more sending, unless the first one took long already.
-#: An org that is there accepts a connection within a second
+#: An org that is there accepts a connection within a second, and answers what a page asks within
+#: some; who sees nothing for longer takes the page for broken. A write is waited for as ever: given
+#: up, it would leave everybody not knowing what became of it
 OF_A_PERSON = Patience(
-    policy=RetryPolicy(attempts=2, lock_attempts=3, until_s=1.5), timeouts=Timeouts(connect_s=3.0)
+    policy=RetryPolicy(attempts=2, lock_attempts=3, until_s=1.5),
+    timeouts=Timeouts(connect_s=3.0, read_s=25.0),
 )

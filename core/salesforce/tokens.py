@@ -23,6 +23,8 @@ from core.salesforce.retry import OF_A_RUN, Patience
 from core.secret import Secret
 
 T = TypeVar("T")
+#: seconds of silence after which even a run takes a login host for away
+LONGEST_S = 60.0
 _KNOWN = frozenset(
     {
         "access_token",
@@ -47,7 +49,7 @@ class TokenEndpoint:
         patience: Patience = OF_A_RUN,
         trusted_ca: str | None = None,
     ) -> None:
-        self._timeouts = replace(patience.timeouts, read_s=60.0)
+        self._timeouts = replace(patience.timeouts, read_s=min(LONGEST_S, patience.timeouts.read_s))
         self._pools = connection_pools(self._timeouts, trusted_ca=trusted_ca)
         self._policy = replace(patience.policy, attempts=min(patience.policy.attempts, 3))
         self._sleep = sleep
@@ -122,6 +124,8 @@ class TokenEndpoint:
         except u3.ConnectTimeoutError as exc:  # the library's word for every missing connection
             reason = "nothing there accepts a connection"
             raise faults.never_arrived(reason, host=urlsplit(url).hostname) from exc
+        except u3.ReadTimeoutError as exc:
+            raise faults.unanswered(urlsplit(url).hostname, written=False) from exc
         except (u3.HTTPError, OSError) as exc:
             raise faults.answer_lost("the connection was dropped", written=False) from exc
         if response.status in (420, 429) or response.status in (502, 503, 504):

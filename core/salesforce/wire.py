@@ -223,6 +223,9 @@ class Wire:
         except _NOT_CONNECTED as exc:
             host = urlsplit(self.base_url).hostname
             raise faults.never_arrived(_reason(exc), host=host, **request.facts) from exc
+        except u3.ReadTimeoutError as exc:
+            host = urlsplit(self.base_url).hostname
+            raise faults.unanswered(host, written=request.write, **request.facts) from exc
         except _BROKEN as exc:
             raise faults.answer_lost(_reason(exc), written=request.write, **request.facts) from exc
         self.meter.read_headers(response.headers)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
 import pytest
 
 from core.errors import (
@@ -15,7 +20,9 @@ from core.errors import (
 )
 from core.salesforce.client import OrgClient
 from core.salesforce.credentials import Credentials
-from core.salesforce.retry import OF_A_PERSON, OF_A_RUN, Patience, RetryPolicy
+from core.salesforce.retry import OF_A_PERSON, OF_A_RUN, Patience, RetryPolicy, Timeouts
+from core.salesforce.tokens import TokenEndpoint
+from core.salesforce.wire import Request
 from core.secret import Secret
 from tests.org.scripted_org import Reply, ScriptedOrg, error, outcomes
 
@@ -140,6 +147,51 @@ def test_a_person_is_told_soon_that_an_org_is_away(
         client.count("SELECT COUNT() FROM Account")
 
     assert longest_s / 2 <= sum(waits) <= longest_s, "random from the half of it on"
+
+
+def test_an_org_that_takes_the_connection_and_says_nothing_is_named(waits: list[float]) -> None:
+    """Of a read the person is told what to do; of a write nobody knows what became of it."""
+    with silent_org() as url:
+        client = OrgClient(
+            Credentials(instance_url=url, access_token=Secret("t"), api_version="67.0"),
+            sleep=waits.append,
+            patience=Patience(
+                policy=replace(OF_A_PERSON.policy, until_s=0.1),
+                timeouts=Timeouts(read_s=0.2, write_s=0.2),
+            ),
+        )
+        with pytest.raises(
+            TransientError, match=r"The org at 127\.0\.0\.1 does not answer"
+        ) as read:
+            client.count("SELECT COUNT() FROM Account")
+        with pytest.raises(LostError, match="no answer within the time allowed"):
+            client.wire.send(Request(method="POST", path="/composite/sobjects", write=True))
+
+    assert read.value.state == "Nothing was changed."
+    assert read.value.next_step.startswith("Try again in some minutes")
+    assert not waits, "a silence is not waited for twice while a person looks on"
+
+
+def test_a_person_waits_half_a_minute_for_an_answer_and_a_run_minutes() -> None:
+    assert 20 <= OF_A_PERSON.timeouts.read_s <= 30 and OF_A_RUN.timeouts.read_s >= 120
+    assert OF_A_PERSON.timeouts.write_s == OF_A_RUN.timeouts.write_s
+
+
+def test_a_login_host_that_says_nothing_is_named(waits: list[float]) -> None:
+    with silent_org() as url:
+        endpoint = TokenEndpoint(
+            sleep=waits.append,
+            patience=Patience(policy=RetryPolicy(attempts=1), timeouts=Timeouts(read_s=0.2)),
+        )
+        with pytest.raises(TransientError, match=r"127\.0\.0\.1 does not answer"):
+            endpoint.get_json(f"{url}/services/data/")
+
+
+@contextmanager
+def silent_org() -> Iterator[str]:
+    """An address that takes connections, as the kernel does, and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
 def test_locks_get_more_patience_than_other_faults(org: ScriptedOrg, client: OrgClient) -> None:
