@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.org_pair import FIELDS, HOME, LOOKUPS, OrgUnderTest
-from benchmarks.rivals import Tool, call
-from benchmarks.tree import measured
+from benchmarks.rivals import Tool, call, rounds_of
 
 VERSION = "4.10.1"
 WAY = Path(__file__).parent / "cumulus_way.py"
@@ -47,7 +46,7 @@ def cumulusci(source: OrgUnderTest, target: OrgUnderTest, folder: Path) -> Tool:
         for task, org in (("extract_dataset", "legacy"), ("load_dataset", "new"))
     )  # fmt: skip
     command = ["sh", "-c", both]
-    return Tool("CumulusCI by REST", VERSION, lambda: measured(command, cwd=folder, env=env))
+    return Tool("CumulusCI by REST", VERSION, rounds_of(command, cwd=folder, env=env))
 
 
 def mapping() -> dict[str, Any]:

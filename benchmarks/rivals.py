@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from benchmarks.org_pair import FIELDS, LOOKUPS, OrgUnderTest, as_installed
@@ -22,6 +23,8 @@ from benchmarks.tree import Cost, measured
 SFDMU = Path(__file__).parent / "sfdmu"
 #: ours polls from 0.1 s on; a rival that can be told is told the same
 POLL_S = 0.1
+#: a round of a rival ends here at the latest: a lower bound is told, and the others get their turn
+ROUND_LIMIT_S = 480.0
 
 
 class NotToBeHadError(RuntimeError):
@@ -101,7 +104,7 @@ def sfdmu(source: OrgUnderTest, target: OrgUnderTest, folder: Path) -> Tool:
     verb = ["sfdmu", "run"] if program.name == "run.js" else ["sfdmu:run"]
     command = ["node", str(program), *verb, "-p", str(folder), "--sourceusername",
                "legacy", "--targetusername", "new", "--noprompt"]  # fmt: skip
-    return Tool("SFDMU", version, lambda: measured(command, cwd=folder, env=env))
+    return Tool("SFDMU", version, rounds_of(command, cwd=folder, env=env))
 
 
 def _sfdmu_program() -> tuple[Path, str]:
@@ -132,7 +135,14 @@ def _python(python: str, way: str, source: OrgUnderTest, target: OrgUnderTest) -
     script = str(Path(__file__).parent / "other_ways.py")
     said = measured([python, script, way, "--version"]).said.strip().splitlines()
     command = [python, script, way, *given, plan]
-    return Tool(way.replace("_", "-"), said[-1] if said else "", lambda: measured(command))
+    return Tool(way.replace("_", "-"), said[-1] if said else "", rounds_of(command))
+
+
+def rounds_of(
+    command: Sequence[str], *, cwd: Path | None = None, env: dict[str, str] | None = None
+) -> Callable[[], Cost]:
+    """A rival's command, to be run once a round, each time within the limit."""
+    return partial(measured, command, cwd=cwd, env=env, limit_s=ROUND_LIMIT_S)
 
 
 def _checked(cost: Cost) -> None:

@@ -1,19 +1,23 @@
 """What a command and everything that it starts cost: wall, processor, memory.
 
-    python -m benchmarks.tree --cwd FOLDER -- COMMAND…      its figures as one line of JSON
+    python -m benchmarks.tree FOLDER LIMIT_S -- COMMAND…      its figures as one line of JSON
 
 The measuring process is the reaper of all descendants (`PR_SET_CHILD_SUBREAPER`), also of those
 that detach themselves, such as a database server: it waits until the last of them has ended, and
 the kernel adds up their processor time exactly. Memory is the highest sum of their shares of
-physical memory (PSS: pages that several share count once), looked at five times a second.
+physical memory (PSS: pages that several share count once), looked at five times a second. What is
+not done within its limit is killed with all its descendants; its figures are then lower bounds.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
+import math
 import os
 import resource
+import signal
 import subprocess
 import sys
 import threading
@@ -26,6 +30,8 @@ from benchmarks.practice_org import cpu_seconds
 
 _PR_SET_CHILD_SUBREAPER = 36
 _LOOK_S = 0.2
+#: exit status of a command that was ended at its limit, as that of coreutils' timeout
+ENDED = 124
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +53,19 @@ class Cost:
 
 
 def measured(
-    command: Sequence[str], *, cwd: Path | None = None, env: dict[str, str] | None = None
+    command: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    env: dict[str, str] | None = None,
+    limit_s: float = math.inf,
 ) -> Cost:
-    """Runs a command under a measuring process of its own.
+    """Runs a command under a measuring process of its own, for ``limit_s`` at the most; a command
+    that takes longer has the status `ENDED`.
 
     Raises:
         RuntimeError: the measuring process broke.
     """
-    shell = [sys.executable, "-m", "benchmarks.tree", "--cwd", str(cwd or Path.cwd()), "--"]
+    shell = [sys.executable, "-m", "benchmarks.tree", str(cwd or Path.cwd()), str(limit_s), "--"]
     done = subprocess.run(
         [*shell, *command], capture_output=True, text=True, check=False,
         cwd=Path(__file__).parent.parent, env=env,
@@ -66,7 +77,7 @@ def measured(
 
 def main(arguments: list[str]) -> int:
     """Measure the command behind ``--``; the figures go to standard output as JSON."""
-    cwd, command = arguments[1], arguments[3:]
+    cwd, limit_s, command = arguments[0], float(arguments[1]), arguments[3:]
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     began = time.monotonic()
     process = subprocess.Popen(
@@ -74,14 +85,14 @@ def main(arguments: list[str]) -> int:
     )
     watch = _Watch(process.pid)
     watch.start()
-    said, _ = process.communicate()
+    status, said = _outcome(process, limit_s)
     wall_s = time.monotonic() - began
     _reap_all()
     watch.over.set()
     watch.join()
     spent = resource.getrusage(resource.RUSAGE_CHILDREN)
     cost = Cost(
-        status=process.returncode, wall_s=round(wall_s, 2),
+        status=status, wall_s=round(wall_s, 2),
         cpu_s=round(spent.ru_utime + spent.ru_stime, 2),
         database_s=round(sum(watch.database_s.values()), 2),
         peak_mb=round(watch.peak_kb / 1024, 1), own_mb=round(watch.own_kb / 1024, 1),
@@ -89,6 +100,21 @@ def main(arguments: list[str]) -> int:
     )  # fmt: skip
     sys.stdout.write(json.dumps({name: getattr(cost, name) for name in Cost.__slots__}))
     return 0
+
+
+def _outcome(process: subprocess.Popen[str], limit_s: float) -> tuple[int, str]:
+    """Exit status and output of a command, at the limit without it and its descendants."""
+    try:
+        said, _ = process.communicate(timeout=None if math.isinf(limit_s) else limit_s)
+    except subprocess.TimeoutExpired:
+        while left := _descendants(os.getpid()):
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(-1, 0)
+        return ENDED, f"ended after {limit_s:.0f} s"
+    return process.returncode, said
 
 
 class _Watch(threading.Thread):
