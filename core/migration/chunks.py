@@ -37,18 +37,25 @@ BULK_BYTES = 80_000_000
 
 
 def plan_chunks(
-    step: Step, prepared: Prepared, spool: RunSpool, *, name: str, is_gentle: bool = False
+    step: Step,
+    prepared: Prepared,
+    spool: RunSpool,
+    *,
+    name: str,
+    is_gentle: bool = False,
+    by_requests: int = COLLECTIONS_UP_TO,
 ) -> list[NewChunk]:
     """Writes the pages of all chunks and returns what the database must know of them.
 
     Args:
         name: stem of the pages; the same rows under the same name replace themselves.
         is_gentle: rows met a lock: smaller jobs, in which rows of one parent stay together.
+        by_requests: new rows up to which requests are sooner than a job (`sooner_by_requests`).
     """
     chunks = []
     cut_up = gentle if is_gentle else cut
     for operation, rows in _by_operation(step, prepared):
-        groups = _by_api(step, rows, operation, by_requests=prepared.by_requests)
+        groups = _by_api(step, rows, operation, by_requests=by_requests)
         parts = ((api, part) for api, group in groups for part in cut_up(step, group, api))
         for number, (api, part) in enumerate(parts):
             page = f"load/{step.name}/{name}-{operation}-{number:05d}"
@@ -57,11 +64,11 @@ def plan_chunks(
     return chunks
 
 
-def requests_for(step: Step, prepared: Prepared) -> dict[str, dict[str, int]]:
+def requests_for(step: Step, prepared: Prepared, *, by_requests: int) -> dict[str, dict[str, int]]:
     """Chunks by operation and API that the rows would travel in: the choice by cost."""
     found = {}
     for operation, rows in _by_operation(step, prepared):
-        groups = _by_api(step, rows, operation, by_requests=prepared.by_requests)
+        groups = _by_api(step, rows, operation, by_requests=by_requests)
         found[operation] = {api: sum(1 for _ in cut(step, group, api)) for api, group in groups}
     return found
 
@@ -75,7 +82,7 @@ def estimate(step: Step, rows: int) -> tuple[str, int]:
     return api, -(-rows // _limit(step, api))
 
 
-def by_requests(new_rows: int, *, job_s: float | None) -> int:
+def sooner_by_requests(new_rows: int, *, job_s: float | None) -> int:
     """New rows of one generation up to which requests are sooner than a job.
 
     A choice, once committed, stays with its chunks: a run that is resumed may choose otherwise for

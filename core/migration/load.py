@@ -27,7 +27,7 @@ from core.errors import RefusedError
 from core.migration.as_read import quiet, quiet_columns
 from core.migration.before import keep_before
 from core.migration.buckets import Buckets
-from core.migration.chunks import by_requests, plan_chunks, requests_for
+from core.migration.chunks import plan_chunks, requests_for, sooner_by_requests
 from core.migration.context import RunContext, StopRequested
 from core.migration.deciding import DecisionNeeded
 from core.migration.extract import source_folder
@@ -315,15 +315,17 @@ class _Buffer:
         """Plans chunks for all that is held: pages first, then one commit."""
         run, step, held = self._run, self._step, self._held
         self._held, self._pages = Prepared(), 0
-        held.by_requests = by_requests(self._new_rows, job_s=_job_s(run))
+        few = sooner_by_requests(self._new_rows, job_s=_job_s(run))
         mark = self._mark
         name = f"{mark}{self._generation:02d}-{self.number:06d}"
         if held.updates:
             keep_before(run, step, held, name=name)
-        self._buckets.add(held, requests_for(step, held))
+        self._buckets.add(held, requests_for(step, held, by_requests=few))
         chunks: list[NewChunk] = []
         if run.writes:
-            chunks = plan_chunks(step, held, run.spool, name=name, is_gentle=is_gentle)
+            chunks = plan_chunks(
+                step, held, run.spool, name=name, is_gentle=is_gentle, by_requests=few
+            )
         else:
             self._pretend(held)
         if held.waiting:

@@ -87,8 +87,6 @@ class Prepared:
     totals: Counter[str] = field(default_factory=Counter)
     #: ids in text that lead to no record that was moved, by field (rule 5.2)
     ids_left: Counter[str] = field(default_factory=Counter)
-    #: new rows up to which requests are sooner than a job (`core.migration.chunks.by_requests`)
-    by_requests: int = 2_000
 
     @property
     def rows(self) -> int:

@@ -12,7 +12,14 @@ from core.db.run_state import ChunkRow
 from core.domain.describe import Field, SObject
 from core.domain.plan import LookupPolicy, ObjectMapping
 from core.domain.states import ChunkState
-from core.migration.chunks import GENTLE_ROWS, ROUND_ROWS, api_for, by_requests, estimate, gentle
+from core.migration.chunks import (
+    GENTLE_ROWS,
+    ROUND_ROWS,
+    api_for,
+    estimate,
+    gentle,
+    sooner_by_requests,
+)
 from core.migration.context import RunContext
 from core.migration.load import IN_FLIGHT, Lane
 from core.migration.settle import LOAD
@@ -107,6 +114,6 @@ def test_a_generation_of_many_new_rows_goes_by_what_is_sooner(
 ) -> None:
     """Ten requests for the parents of a mapping that needs jobs anyway are slower than one more job
     of an org whose jobs take no time, and sooner than one of an org far away."""
-    most = by_requests(of, job_s=job_s)
+    most = sooner_by_requests(of, job_s=job_s)
 
     assert api_for(step(), operation, rows, by_requests=most) == expected
