@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import logging
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from core.errors import TransientError, UserError
+from core.notices import plain
 from core.notices.guard import guarded, is_private_name, private_address
 from core.notices.reasons import listening
 from core.secret import Secret
 
 if TYPE_CHECKING:
     from apprise import Apprise
+    from apprise.plugins import NotifyBase
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ log = logging.getLogger(__name__)
 CHANNELS: dict[str, tuple[str, ...]] = {
     "email": ("mailto", "mailtos"),
     "slack": ("slack",),
-    "teams": ("workflows", "msteams"),
+    "teams": ("workflows",),
     "webhook": ("json", "jsons", "form", "forms", "xml", "xmls"),
     "chat": ("discord", "gchat", "mmost", "mmosts", "rocket", "rockets", "tgram", "webex"),
     "on_call": ("pagerduty", "opsgenie", "ntfy", "ntfys"),
@@ -32,8 +33,6 @@ CHANNELS: dict[str, tuple[str, ...]] = {
 TIMEOUT_S = 15.0
 #: settings of an address by which Apprise reads a file of this machine into the message
 _FILE_SETTINGS = ("template", "pgp_key", "pgp_privkey")
-#: words that call everybody of a channel; names of plans, orgs and rows may hold them
-_CALLS = re.compile(r"(?<![\w.])@(?=(everyone|here|channel|all)\b)", re.IGNORECASE)
 
 
 class Sender(Protocol):
@@ -92,9 +91,7 @@ class AppriseSender:
         _refuse_files(bell)
         with guarded(self.allowed), listening() as heard:
             # bell.notify would send from threads of its own, out of the guard's sight
-            # plain text, which Apprise escapes where a service would read HTML or Markdown in it
-            said = {"title": _uncalled(title), "body": _uncalled(body), "body_format": "text"}
-            is_sent = all(service.notify(**said) for service in bell)
+            is_sent = all(_notified(service, title, body) for service in bell)
         if not is_sent:
             raise TransientError(heard.reason())
 
@@ -141,13 +138,9 @@ def _refuse_files(bell: Apprise) -> None:
         )
 
 
-def _uncalled(text: str) -> str:
-    """The text with nobody called by it: a joiner without width stands behind the sign.
-
-    >>> _uncalled("ann@x.org, @everyone") == "ann@x.org, @\\u2060everyone"
-    True
-    """
-    return _CALLS.sub("@\u2060", text)
+def _notified(service: NotifyBase, title: str, body: str) -> bool:
+    said, told, drawn = plain.rendered(service, title=title, body=body)
+    return bool(service.notify(title=said, body=told, body_format=drawn))
 
 
 def _with_timeout(address: str) -> str:

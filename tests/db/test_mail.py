@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -209,7 +210,52 @@ def test_what_a_name_holds_calls_nobody_in_a_chat(monkeypatch: pytest.MonkeyPatc
     shown = to_slack["attachments"][0]
     assert "<" not in shown["title"] + shown["text"] and to_slack["mrkdwn"] is False
     assert "@everyone" not in to_discord["content"]
-    assert "ann@all.example" in to_discord["content"]
+    assert "ann@all.example" in to_discord["content"].replace("\\", "")
+
+
+HOSTILE = (
+    "[pay](http://evil.example) <b>x</b> <at>ann</at> *y* @channel <!here> https://evil.example"
+)
+SERVICES = {
+    "Telegram": ("tgram://123456789:abcdefg_hijklmnop/12315544", "text"),
+    "Teams": ("workflows://host/wid/sig", "attachments"),
+    "Webex": (f"webex://{'a' * 80}/", "markdown"),
+    "Discord": ("discord://12345678901/abcdefghijkl", "content"),
+    "Discord, embedded": ("discord://12345678901/abcdefghijkl?format=markdown", "embeds"),
+    "Mattermost": ("mmosts://chat.example.com/abcdefabcdefabcdefabcdef12345678", "text"),
+    "Slack": ("slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#x", "attachments"),
+    "Google Chat": ("gchat://space/key/token", "text"),
+}
+
+
+@pytest.mark.parametrize(("address", "holds"), SERVICES.values(), ids=SERVICES.keys())
+def test_names_make_no_link_no_tag_and_call_nobody(
+    monkeypatch: pytest.MonkeyPatch, address: str, holds: str
+) -> None:
+    """Whatever the service reads: HTML, Markdown, its own marks."""
+    wire = Wire()
+    monkeypatch.setattr(requests.Session, "get_adapter", lambda *_, **__: wire)
+
+    AppriseSender().send(Secret(address), title=f"failed: {HOSTILE}", body=f"{HOSTILE} is late.")
+
+    (asked,) = wire.asked
+    message = json.loads(asked.body or b"")
+    said = json.dumps(message[holds], ensure_ascii=False)
+    said = said.replace("http://adaptivecards.io/schemas/adaptive-card.json", "")
+    said = re.sub(r"https://github.com/caronc/[^\"]*", "", said)
+    assert said.count("evil") == 4 and "@channel" not in said
+    if address.startswith("slack"):  # it is told that nothing in it is markup
+        assert message["mrkdwn"] is False and "<" not in said
+        return
+    for made in ("](", "<b>x", "<at", "://", "<!"):
+        assert made not in said.replace("\\", ""), made
+    if address.startswith("tgram"):
+        assert message["parse_mode"] == "HTML"
+        assert re.findall(r"<[^>]*>", message["text"]) == ["<b>", "</b>"], (
+            "of the title, by Apprise"
+        )
+    else:
+        assert len(re.findall(r"\\\\\*y", said)) == 2
 
 
 @pytest.mark.parametrize(
