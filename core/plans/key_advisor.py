@@ -219,7 +219,7 @@ class _Advisor:
             target=SideFigures(self.target_rows.height, 0, 0, 0),
             overlap=0,
             verdict=Verdict.USABLE,
-            sentence="Rows that earlier runs moved are known by the ledger; records that came "
+            sentence="Rows that earlier runs moved are known from those runs; records that came "
             "another way are not found, and would be made twice.",
             is_sampled=self.is_sampled,
         )

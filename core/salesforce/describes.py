@@ -110,6 +110,7 @@ class Describes:
         self._parsed: dict[str, tuple[bytes, SObject]] = {}
         self._lock = threading.Lock()
         self._away_until: datetime | None = None
+        self._away: TransientError | SessionLostError | None = None
 
     def all_objects(self, *, refresh: bool = False) -> tuple[SObjectSummary, ...]:
         """Every object the user may see. Cost: one call, or none while fresh."""
@@ -146,13 +147,16 @@ class Describes:
         """
         kept, now = self._cache.load(sobject), self._clock()
         is_away = self._away_until is not None and now < self._away_until
+        if kept is None and is_away and self._away is not None:
+            raise self._away  # a page of fifty objects would wait fifty times
         if kept is None or not is_away or _is_fresh(kept, now):
             try:
                 return Known(sobject=self.one(sobject))
-            except (TransientError, SessionLostError):
+            except (TransientError, SessionLostError) as problem:
+                # the waiting itself took time: counted from its end
+                self._away, self._away_until = problem, self._clock() + AWAY_FOR
                 if kept is None:
                     raise
-                self._away_until = now + AWAY_FOR
         return Known(sobject=self._parsed_once(sobject, kept.body), since=kept.checked_at)
 
     def _parsed_once(self, sobject: str, body: bytes) -> SObject:

@@ -55,6 +55,17 @@ def plans(bridge: Orgbridge, actor: Actor) -> tuple[PlanRow, ...]:
     )
 
 
+def row(bridge: Orgbridge, actor: Actor, plan_id: UUID) -> PlanRow:
+    """One plan without its document.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    roles.require(actor, Role.VIEWER)
+    with bridge.session(actor.workspace_id) as session:
+        return rows.plan_row(session, plan_id=plan_id)
+
+
 def plan(
     bridge: Orgbridge, actor: Actor, plan_id: UUID | None = None, *, name: str | None = None
 ) -> PlanView:

@@ -22,7 +22,7 @@ from core.domain.ids import is_id, to18
 from core.domain.plan import plan_from_document
 from core.domain.roles import Actor, Role
 from core.domain.soql import quoted
-from core.errors import OrgbridgeError, UserError
+from core.errors import OrgbridgeError, SessionLostError, TransientError, UserError
 
 if TYPE_CHECKING:
     from core.bootstrap import Orgbridge
@@ -80,9 +80,16 @@ def trace(bridge: Orgbridge, actor: Actor, asked: str) -> Trace:
         return _known(bridge, actor, wanted, [to18(wanted)])
     found: list[str] = []
     looked, unasked = [], []
+    away: set[UUID] = set()
     for question in _questions(bridge, actor):
+        if question.org_id in away:
+            continue
         try:
             field, holders = _holders(bridge, actor, question, wanted)
+        except (TransientError, SessionLostError) as problem:
+            away.add(question.org_id)  # each further question would be waited for as long
+            unasked.append(f"{question.org}: {problem.happened}")
+            continue
         except OrgbridgeError as problem:
             unasked.append(f"{question.sobject} in {question.org}: {problem.happened}")
             continue

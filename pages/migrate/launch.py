@@ -60,7 +60,7 @@ def chosen_plan() -> plans.PlanRow | None:
 def checked(row: plans.PlanRow) -> tuple[preflight.Report, dt.datetime] | None:
     """What the launch would do, what speaks against it, and when that was asked."""
     try:
-        with boxes.asking("Checking the plan against both orgs…", height=280):
+        with boxes.asking(f"Checking the plan against {words.named_orgs(row)}…", height=280):
             return launch_checks.report(row)
     except OrgbridgeError as problem:
         boxes.error(problem)

@@ -12,6 +12,8 @@ from pages.parts.boxes import escaped
 
 #: how old what an org said of a cluster may be: each click on the page would ask anew
 FRESH_S = 60
+#: of what stands in for the records while an org is asked
+ASKING_HEIGHT = 320
 
 
 def draw(cluster: Cluster, board: Board) -> None:
@@ -58,8 +60,9 @@ def _told(cluster: Cluster, board: Board) -> Comparison:
     """The records as they are now; where an org does not answer, as the search read them."""
     found: list[Comparison] = []
     workspace = str(visit.actor().workspace_id)
-    if boxes.acted(lambda: found.append(_compared(workspace, cluster, board.places))):
-        return found[0]
+    with boxes.asking(f"Reading the records in {' and '.join(board.orgs)}…", height=ASKING_HEIGHT):
+        if boxes.acted(lambda: found.append(_compared(workspace, cluster, board.places))):
+            return found[0]
     st.caption("Below stands what the search read of them.")
     lines = []
     for name in board.fields:
@@ -71,7 +74,7 @@ def _told(cluster: Cluster, board: Board) -> Comparison:
 @st.cache_data(
     ttl=FRESH_S,
     max_entries=200,
-    show_spinner="Reading the records…",
+    show_spinner=False,
     hash_funcs={Cluster: lambda one: one.key},
 )
 def _compared(workspace: str, cluster: Cluster, places: tuple[duplicates.Place, ...]) -> Comparison:

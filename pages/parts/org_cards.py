@@ -141,7 +141,7 @@ def _choose(card: orgs.OrgCard, chosen: str) -> None:
         dialogs[chosen]()
         return
     said, act = acts[chosen]
-    with st.skeleton(height=40):
+    with boxes.asking(f"Asking {card.name}…", height=40):
         went_well = boxes.acted(act, card.id)
     if went_well:
         st.session_state[state.TOAST] = f"{card.name} {said}."

@@ -202,7 +202,8 @@ def _test_and_save(request: orgs.ConnectRequest, again: orgs.OrgCard | None) -> 
         key=f"{KEY}.save",
     ):
         return
-    with st.spinner("Asking the org once more, then keeping it…", show_time=True):
+    asks = f"Asking {boxes.escaped(_named(request))} once more, then keeping it…"
+    with st.spinner(asks, show_time=True):
         went_well = boxes.acted(_save, request, again)
     if went_well:
         st.session_state[state.TOAST] = f"{request.name} is connected."
@@ -221,11 +222,16 @@ def _test(request: orgs.ConnectRequest) -> None:
     such as that of a box left a moment ago, must not wipe it."""
     answer: orgs.ConnectionReport | OrgbridgeError
     try:
-        with st.spinner("Asking the org who it is and what its user may do…", show_time=True):
+        asks = f"Asking {boxes.escaped(_named(request))} who it is and what its user may do…"
+        with st.spinner(asks, show_time=True):
             answer = orgs.test_connection(visit.bridge(), visit.actor(), request)
     except OrgbridgeError as problem:
         answer = problem
     st.session_state[state.CONNECT_ANSWER] = (hash(request), answer)
+
+
+def _named(request: orgs.ConnectRequest) -> str:
+    return request.name.strip() or "the org"
 
 
 def _answer(request: orgs.ConnectRequest) -> None:

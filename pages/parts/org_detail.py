@@ -78,7 +78,7 @@ def _refresh_button(card: orgs.OrgCard) -> None:
 
 
 def _objects(card: orgs.OrgCard) -> str | None:
-    with st.skeleton(height=PICKED_HEIGHT):
+    with boxes.asking(f"Reading the objects of {card.name}…", height=PICKED_HEIGHT):
         found = orgs.objects(visit.bridge(), visit.actor(), card.id)
     needle = st.text_input(
         f"Filter {figures.count(len(found))} objects",
@@ -121,7 +121,7 @@ def _may(row: orgs.ObjectRow) -> str:
 
 
 def _fields(card: orgs.OrgCard, name: str) -> None:
-    with st.skeleton(height=PICKED_HEIGHT):
+    with boxes.asking(f"Reading the fields of {name} in {card.name}…", height=PICKED_HEIGHT):
         sobject = orgs.fields(visit.bridge(), visit.actor(), card.id, name)
     data = field_frame(sobject)
     with st.container(horizontal=True, vertical_alignment="center", wrap=False):

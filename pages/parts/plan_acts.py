@@ -22,6 +22,7 @@ from pages.parts import (
     plan_versions,
     state,
     visit,
+    words,
 )
 from pages.parts.boxes import escaped
 
@@ -44,7 +45,7 @@ def buttons(view: editor.EditorView) -> None:
         key="plan.automap",
         help="Suggests a rule for every field that nobody has reviewed; reviewed ones stay",
     ):
-        auto_map(view.row.id, view.row.revision)
+        auto_map(view.row)
     chosen = st.menu_button(
         "More",
         [OWNERS, HISTORY, EXPORT, COPY, RENAME, DELETE],
@@ -167,10 +168,10 @@ def _open(make: partial[UUID]) -> None:
     registry.go("plans", plan=str(plan_id))
 
 
-def auto_map(plan_id: UUID, revision: int) -> None:
+def auto_map(row: plans.PlanRow) -> None:
     """Suggest rules for all objects; what people reviewed stays."""
-    with st.skeleton(height=60):
-        made = suggested(plan_id, revision)
+    with boxes.asking(f"Matching the fields of {words.named_orgs(row)}…", height=60):
+        made = suggested(row.id, row.revision)
     if made is not None:
         plan_grid.refresh()
         st.session_state[state.TOAST] = (

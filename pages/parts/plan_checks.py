@@ -13,7 +13,7 @@ from core.domain.plan import ObjectMapping
 from core.errors import OrgbridgeError
 from core.services import editor, preflight
 from core.services.previews import Preview
-from pages.parts import boxes, figures, launch_checks, state
+from pages.parts import boxes, figures, launch_checks, state, words
 
 #: weights that are shown at a field
 _SHOWN = (Severity.BLOCKER, Severity.WARNING)
@@ -24,7 +24,7 @@ _OF_OBJECT = frozenset({"unreviewed"})
 def validate(view: editor.EditorView) -> None:
     """Ask the orgs, keep what was said of fields for the table, and show everything."""
     try:
-        with boxes.asking("Checking the plan against both orgs…", height=60):
+        with boxes.asking(f"Checking the plan against {words.named_orgs(view.row)}…", height=60):
             found, ran_at = launch_checks.report(view.row)
     except OrgbridgeError as problem:
         boxes.error(problem)

@@ -11,7 +11,7 @@ from core.domain.plan import Operation
 from core.domain.roles import Role
 from core.errors import NotFoundError, OrgbridgeError, UserError
 from core.plans.field_rows import FieldRow
-from core.services import editor, orgs
+from core.services import editor, orgs, plans
 from pages import registry
 from pages.parts import (
     boxes,
@@ -42,7 +42,9 @@ ASKING_HEIGHT = 420
 def draw(plan_id: str) -> None:
     """The page of one plan."""
     try:
-        with boxes.asking("Reading the fields of both orgs…", height=ASKING_HEIGHT):
+        row = plans.row(visit.bridge(), visit.actor(), _uuid(plan_id))
+        asks = f"Reading the fields of {words.named_orgs(row)}…"
+        with boxes.asking(asks, height=ASKING_HEIGHT):
             view = editor.view(visit.bridge(), visit.actor(), _uuid(plan_id))
     except OrgbridgeError:
         with rows.head("Plan"):  # the page has its title and a way on, whatever went wrong

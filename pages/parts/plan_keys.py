@@ -41,16 +41,16 @@ def dialog(view: editor.EditorView, mapping: str) -> None:
 
 
 def name_of(key: KeySpec) -> str:
-    """A key in words: Email · Name + City__c · Id → Legacy_Id__c · ledger."""
+    """A key in words: Email · Name + City__c · Id → Legacy_Id__c · records moved before."""
     if key.is_ledger:
-        return "ledger"
+        return words.MOVED_BEFORE
     if key.value is not None:
         return f"{key.value} → {key.target[0]}"
     return " + ".join(key.target)
 
 
 def _draw(view: editor.EditorView, mapping: str) -> None:
-    with boxes.asking("Reading keys of both orgs…", height=TABLE_HEIGHT):
+    with boxes.asking(f"Reading keys of {words.named_orgs(view.row)}…", height=TABLE_HEIGHT):
         found = _cached(
             (str(visit.actor().workspace_id), view.row.revision), str(view.row.id), mapping
         )

@@ -111,7 +111,8 @@ def bar(view: editor.EditorView, chosen: editor.ObjectView, *, may_edit: bool) -
     asked = (str(visit.actor().workspace_id), str(view.row.id), str(view.row.source_org_id))
     rows = None
     if not chosen.problem:
-        with boxes.asking(f"Counting rows of {chosen.source}…", height=ASKING_HEIGHT):
+        asks = f"Counting rows of {chosen.source} in {view.plan.source}…"
+        with boxes.asking(asks, height=ASKING_HEIGHT):
             rows = _row_count(asked, mapping=chosen.name, where=entry.where)
     if rows is not None:
         marks.append(f":gray-badge[{figures.plural(rows, 'row')}]")
@@ -214,10 +215,11 @@ def _key_box(entry: ObjectMapping) -> str:
     """What rows are recognised by; closed for keys that the key advisor alone can say."""
     given = st.text_input(
         "Match on",
-        value="ledger" if entry.key.is_ledger else ", ".join(entry.key.target),
+        value=", ".join(entry.key.target),
         key="drawer.key",
-        help="A field of both orgs, several separated by commas, or ledger: what earlier runs "
-        "wrote down.",
+        placeholder=words.MOVED_BEFORE,
+        help="A field of both orgs, or several separated by commas. Empty: records are recognised "
+        "only if an earlier run moved them.",
         disabled=entry.key.source != entry.key.target or entry.key.value is not None,
     )
     return given or "ledger"

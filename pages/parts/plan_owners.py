@@ -39,7 +39,8 @@ def dialog(view: editor.EditorView) -> None:
 
 
 def _owners(view: editor.EditorView) -> None:
-    with boxes.asking("Reading owners and the people of the target…", height=TABLE_HEIGHT):
+    asks = f"Reading owners in {view.plan.source} and the people of {view.plan.target}…"
+    with boxes.asking(asks, height=TABLE_HEIGHT):
         asked = (str(visit.actor().workspace_id), view.row.revision)
         found = _cached_owners(asked, str(view.row.id))
     for problem in found.problems:
@@ -174,7 +175,8 @@ def record_types_dialog(view: editor.EditorView, mapping: str) -> None:
 
 
 def _record_types(view: editor.EditorView, mapping: str) -> None:
-    with boxes.asking("Reading the record types of both orgs…", height=TABLE_HEIGHT // 2):
+    asks = f"Reading the record types of {words.named_orgs(view.row)}…"
+    with boxes.asking(asks, height=TABLE_HEIGHT // 2):
         asked = (str(visit.actor().workspace_id), view.row.revision)
         found = _cached_types(asked, str(view.row.id), mapping)
     if not found.lines:

@@ -15,7 +15,7 @@ from core.errors import OrgbridgeError
 from core.plans import editing
 from core.services import editor, object_picker, plans
 from core.services.object_picker import Relative
-from pages.parts import boxes, figures, plan_grid, tables, visit
+from pages.parts import boxes, figures, plan_grid, tables, visit, words
 from pages.parts.boxes import escaped
 
 LIST_HEIGHT = 260
@@ -42,7 +42,8 @@ def dialog(view: editor.EditorView) -> None:
 def _dialog(view: editor.EditorView) -> None:
     """Pick objects; parents that an object needs are offered with it."""
     try:
-        with boxes.asking("Reading the objects of both orgs…", height=LIST_HEIGHT):
+        asks = f"Reading the objects of {words.named_orgs(view.row)}…"
+        with boxes.asking(asks, height=LIST_HEIGHT):
             found = object_picker.object_choices(visit.bridge(), visit.actor(), view.row.id)
     except OrgbridgeError as problem:
         boxes.error(problem)
@@ -147,7 +148,7 @@ class _Near:
 def _neighbours(view: editor.EditorView, sobject: str) -> _Near:
     """Parents and children of the object picked last, with row counts."""
     try:
-        with boxes.asking("Counting rows…", height=60):
+        with boxes.asking(f"Counting rows in {view.plan.source}…", height=60):
             near = object_picker.relatives(
                 visit.bridge(), visit.actor(), view.row.id, sobject=sobject
             )

@@ -55,7 +55,8 @@ def _rows(
     actor = visit.actor()
     asked = (str(actor.workspace_id), view.row.revision, st.session_state.get(TURN, 0))
     height = tables.HEADER_HEIGHT + ROWS * tables.ROW_HEIGHT
-    with boxes.asking(f"Reading rows of {chosen.source}…", height=height):
+    asks = f"Reading rows of {chosen.source} in {view.plan.source}…"
+    with boxes.asking(asks, height=height):
         found = _cached(asked, str(view.row.id), mapping=chosen.name, pick=pick.value)
     if plan_checks.keep_seen(view, chosen.name, found) and not visit.shows_dialog():
         st.rerun()  # the table above counts the same issues

@@ -33,7 +33,6 @@ MISSING_PARENT = {
     "running_user": "else who connected the org",
 }
 CSV = ("object", "source", "target", "operation", "match_on", "filter", *FIELD_COLUMNS)
-LEDGER = "ledger"
 
 
 def draw(view: run_reads.RunView) -> None:
@@ -106,11 +105,11 @@ def objects_frame(found: Sequence[run_reads.CarriedMapping]) -> pd.DataFrame:
 
 
 def match_words(document: Mapping[str, Any]) -> str:
-    """The key: Email · Name + City__c · Id → Legacy_Id__c · ledger."""
+    """The key: Email · Name + City__c · Id → Legacy_Id__c · records moved before."""
     key = document.get("key") or {}
     source, target = list(key.get("source") or ()), list(key.get("target") or ())
     if not target:
-        return LEDGER
+        return words.MOVED_BEFORE
     told = " + ".join(target)
     of = key.get("value") or " + ".join(source)
     return told if of == told else f"{of} {figures.ARROW} {told}"

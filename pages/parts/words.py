@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from core.services.plans import PlanRow
 from pages.parts.boxes import escaped
 
 
@@ -69,6 +70,8 @@ ENVIRONMENTS: dict[str, Word] = {
     "practice": Word("PRACTICE", "violet", "school"),
     "files": Word("files", "gray", "description"),
 }
+#: what rows are matched by where no field is their key: the ledger
+MOVED_BEFORE = "records moved before"
 #: of an org that a run or plan names and that is not registered, or no longer
 NOT_CONNECTED = Word("not connected", "gray", "cloud_off")
 VERDICTS: dict[str, Word] = {
@@ -112,6 +115,12 @@ def org_badge(name: str, environment: object) -> str:
 def org_pair(source: tuple[str, object], target: tuple[str, object]) -> str:
     """Markdown of source and target, each ``(name, environment)``; the frame's second row."""
     return f"{org_badge(*source)} :material/arrow_forward: {org_badge(*target)}"
+
+
+def named_orgs(row: PlanRow, *, of: str = "the orgs") -> str:
+    """Both orgs of a plan, for what is said while they are asked; ``of`` where none is connected
+    any more."""
+    return " and ".join(filter(None, (row.source_org, row.target_org))) or of
 
 
 def pill(of: dict[str, Word], state: object) -> list[str]:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.services import tracing
+from core.domain.ids import is_id
+from core.services import plans, tracing
 from pages.parts import boxes, figures, rows, trace_parts, visit
 from pages.parts.boxes import escaped
+
+#: orgs that are named while they are asked
+ORGS_TOLD = 4
 
 
 def draw() -> None:
@@ -19,8 +23,8 @@ def draw() -> None:
         bind="query-params",
         type="search",
         placeholder="An id of either org, the value of a key, or a name…",
-        help="An id is looked up in the ledger. Anything else is looked for in the key fields and "
-        "names of your plans' objects, in both orgs.",
+        help="An id is looked up in what runs wrote down. Anything else is looked for in the key "
+        "fields and names of your plans' objects, in both orgs.",
         width=520,
     )
     if not (asked or "").strip():
@@ -34,8 +38,18 @@ def draw() -> None:
     boxes.acted(_found, str(asked))
 
 
+def _and_in(asked: str) -> str:
+    """The orgs that are asked for a key or a name; of an id the ledger knows."""
+    if is_id(asked.strip()):
+        return ""
+    found = plans.plans(visit.bridge(), visit.actor())
+    names = dict.fromkeys(name for row in found for name in (row.source_org, row.target_org))
+    told = [name for name in names if name]
+    return f" and in {', '.join(told[:ORGS_TOLD])}" if told else ""
+
+
 def _found(asked: str) -> None:
-    with boxes.asking("Looking in the ledger and in both orgs…", height=120):
+    with boxes.asking(f"Looking in what runs wrote down{_and_in(asked)}…", height=120):
         found = tracing.trace(visit.bridge(), visit.actor(), asked)
     if found.looked_in:
         st.caption(
@@ -59,7 +73,7 @@ def _nothing(found: tracing.Trace) -> None:
     if found.record_ids:
         boxes.empty(
             "No run has met this record",
-            "It was not in the scope of a run, or the ledger of its orgs was reset.",
+            "It was not in the scope of a run, or what runs wrote down of its orgs was reset.",
             icon=":material/search_off:",
         )
         return

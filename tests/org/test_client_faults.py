@@ -177,6 +177,19 @@ def test_a_person_waits_half_a_minute_for_an_answer_and_a_run_minutes() -> None:
     assert OF_A_PERSON.timeouts.write_s == OF_A_RUN.timeouts.write_s
 
 
+def test_of_an_org_that_is_away_one_object_is_asked_for(
+    org: ScriptedOrg, client: OrgClient
+) -> None:
+    """A page of fifty objects that nobody described yet would wait for each of them."""
+    org.on("GET", "/describe", Reply(drop=True))
+
+    for sobject in ("Account", "Contact", "Lead"):
+        with pytest.raises(TransientError, match="the connection was dropped"):
+            client.describe_known(sobject)
+
+    assert {seen.path.split("/")[-2] for seen in org.requests("/describe")} == {"Account"}
+
+
 def test_a_login_host_that_says_nothing_is_named(waits: list[float]) -> None:
     with silent_org() as url:
         endpoint = TokenEndpoint(

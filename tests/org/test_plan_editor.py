@@ -19,7 +19,7 @@ from core.errors import ConflictError, OrgbridgeError, UserError
 from core.plans import editing
 from core.plans.editing import FieldPlace
 from core.plans.field_rows import FieldState
-from core.services import editor, object_picker, plan_start, plans, previews
+from core.services import editor, object_picker, plan_start, plans, previews, tracing
 from core.services.previews import Pick
 from tests.org.connected import admin, connect, insert
 from tests.orgs import PracticeOrgs
@@ -346,3 +346,16 @@ def test_a_plan_whose_orgs_never_answered_says_why_nothing_is_shown(
 
     assert "could not be reached" in shown.problem
     assert shown.since is None
+
+
+def test_a_record_is_looked_for_in_an_org_that_is_away_once(
+    bridge: Orgbridge, ada: Actor, practice_org: PracticeOrgs
+) -> None:
+    """Key and name of each object are questions of their own, each waited for."""
+    _, leave = plan_of_two(bridge, ada, practice_org)
+    leave()
+
+    found = tracing.trace(bridge, ada, "A-1")
+
+    assert [problem.partition(": ")[0] for problem in sorted(found.unasked)] == ["new", "old"]
+    assert not found.links and not found.record_ids

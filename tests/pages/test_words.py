@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import doctest
+import re
+from dataclasses import fields, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from core.domain.findings import Severity
-from core.domain.plan import Operation
+from core.domain.plan import KeySpec, Operation
 from core.domain.states import RunState, StepState
-from pages.parts import boxes, export, figures, words
+from core.services.plans import PlanRow
+from pages.parts import boxes, export, figures, plan_keys, run_plan, words
 
 
 @pytest.mark.parametrize("state", [*RunState, *StepState])
@@ -26,6 +30,29 @@ def test_every_severity_and_operation_has_a_word(
     vocabulary: dict[str, words.Word], members: type[Severity] | type[Operation]
 ) -> None:
     assert {member.value for member in members} <= set(vocabulary)
+
+
+def test_while_orgs_are_asked_they_are_named() -> None:
+    """Who waits sees which org keeps him waiting."""
+    pages = Path(words.__file__).parents[1]
+    nameless = re.compile(r'(?:asking|spinner)\("[^"]*|asks = "[^"]*|asking\(f?"[^"]*both orgs')
+    found = [
+        f"{path.name}: {said}"
+        for path in pages.rglob("*.py")
+        for said in nameless.findall(path.read_text())
+    ]
+
+    assert found == ['log_parts.py: asking("Counting the entries of each day…'], "asks no org"
+    row = PlanRow(**{each.name: None for each in fields(PlanRow)})  # type: ignore[arg-type]
+    assert words.named_orgs(row) == "the orgs"
+    both = replace(row, source_org="Acme Legacy", target_org="Acme New")
+    assert words.named_orgs(both) == "Acme Legacy and Acme New"
+
+
+def test_a_key_without_a_field_says_what_rows_are_matched_by() -> None:
+    assert plan_keys.name_of(KeySpec()) == run_plan.match_words({}) == "records moved before"
+    keyed = {"key": {"source": ["Id"], "target": ["Legacy_Id__c"]}}
+    assert run_plan.match_words(keyed) == "Id → Legacy_Id__c"
 
 
 def test_production_is_red_and_says_so_in_words() -> None:
