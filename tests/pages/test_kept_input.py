@@ -103,11 +103,22 @@ def in_a_session(script: Path, act: Callable[[Runtime, str, Window], Awaitable[N
                 await asyncio.sleep(0.01)
             await act(runtime, session_id, window)
         finally:
-            runtime.stop()
+            await _ended(runtime)
             Runtime._instance = None  # the only way to have a second one
 
     with ThreadPoolExecutor(1) as pool:  # a browser of other tests may have a loop in this thread
         pool.submit(asyncio.run, whole()).result(timeout=120)
+
+
+async def _ended(runtime: Runtime) -> None:
+    """Stops it; a script that still runs closes its session's loop when it is through, and a loop
+    that nobody closes is told at whichever test the garbage is collected in."""
+    loops = [known.session._script_event_loop for known in runtime._session_mgr.list_sessions()]
+    runtime.stop()
+    await runtime.stopped
+    async with asyncio.timeout(60):
+        while not all(loop.is_closed() for loop in loops):
+            await asyncio.sleep(0.01)
 
 
 def _opened() -> BackMsg:
