@@ -197,6 +197,15 @@ class Relative:
 
 
 @dataclass(frozen=True, slots=True)
+class FilledLater:
+    """What a later run filled in of the values that a run left out on rows that arrived."""
+
+    run: str
+    #: lookups, and rows with their last fields
+    values: int
+
+
+@dataclass(frozen=True, slots=True)
 class FormerRun:
     """The ended run that a later one of the same plan and mode is compared with."""
 
@@ -469,6 +478,21 @@ def rows_resolved(session: Session, run_id: UUID) -> int:
         )
         or 0
     )
+
+
+def filled_later(session: Session, run_id: UUID) -> list[FilledLater]:
+    """The runs that filled in what this one left out on rows that arrived, the oldest first."""
+    found = session.execute(
+        text(
+            "SELECT r.data_schedule_id, count(*) FROM row_failure f"
+            " JOIN run_step s ON s.id = f.step_id JOIN data_migration r ON r.id = f.resolved_by_run"
+            " WHERE f.run_id = :id"
+            " AND (f.kind = 'left_blank' OR s.phase IN ('second_pass', 'finally'))"
+            " GROUP BY r.id, r.data_schedule_id ORDER BY r.id"
+        ),
+        {"id": run_id},
+    )
+    return [FilledLater(*row) for row in found]
 
 
 def rows_to_retry(session: Session, run_id: UUID) -> int:

@@ -18,6 +18,7 @@ from core.db.run_reads import (
     CarriedMapping,
     DayCount,
     FailureLine,
+    FilledLater,
     GroupLine,
     InFlight,
     Relative,
@@ -43,6 +44,7 @@ __all__ = [
     "CarriedMapping",
     "DayCount",
     "FailureLine",
+    "FilledLater",
     "GroupLine",
     "InFlight",
     "Relative",
@@ -101,6 +103,14 @@ class RunView:
     calls_left: int | None = None
     #: rows per second of the former run of the same plan and mode; None where there is none
     former_rows_per_s: int | None = None
+    #: of the lookups and last fields that it left out, what later runs filled in
+    filled_later: tuple[FilledLater, ...] = ()
+
+    @property
+    def still_unfilled(self) -> int:
+        """Lookups, and rows with their last fields, that are without a value to this day."""
+        left_out = self.totals.lookups_left_blank + self.totals.last_fields_left
+        return max(0, left_out - sum(one.values for one in self.filled_later))
 
     @property
     def api_calls(self) -> int:
@@ -167,6 +177,8 @@ def shown(bridge: Orgbridge, actor: Actor, name: str) -> RunView:
         relatives = tuple(run_reads.relatives(session, row.id))
         calls_left = _calls_left(session, row, bridge.clock())
         before = run_reads.former(session, row)
+        left_out = totals.lookups_left_blank + totals.last_fields_left
+        filled = run_reads.filled_later(session, row.id) if left_out and relatives else ()
     seconds, waited_s = _seconds(row, bridge.clock()), _waited_s(row, bridge.clock())
     speed = totals.done / max(0.001, seconds - waited_s) if seconds else 0.0
     left = None
@@ -174,7 +186,7 @@ def shown(bridge: Orgbridge, actor: Actor, name: str) -> RunView:
         left = (totals.planned - totals.done) / speed
     former = round(before.done / before.seconds) if before and before.done else None
     figures = (seconds, waited_s, left, round(speed))
-    return RunView(row, steps, totals, *figures, relatives, calls_left, former)
+    return RunView(row, steps, totals, *figures, relatives, calls_left, former, tuple(filled))
 
 
 def mappings(bridge: Orgbridge, actor: Actor, name: str) -> tuple[CarriedMapping, ...]:

@@ -126,7 +126,7 @@ def _group(view: run_reads.RunView, group: run_reads.FailureGroup) -> None:
         st.caption(f"“{escaped(line.message.rstrip('.'))}”. {escaped(group.fix.sentence)}")
         if line.resolved:
             boxes.remark(
-                f"{figures.plural(line.resolved, 'row')} arrived in a later run.",
+                what_came_later(line),
                 icon="check_circle",
                 color="green",
             )
@@ -153,6 +153,17 @@ def what_failed(line: run_reads.GroupLine) -> str:
     if line.kind == "left_blank" or line.phase == "second_pass":
         return f"{figures.plural(line.rows, 'lookup')} left blank, the rows arrived"
     return figures.plural(line.rows, "row")
+
+
+def what_came_later(line: run_reads.GroupLine) -> str:
+    """What a later run made good of the group."""
+    if line.phase == "finally":
+        rows = figures.plural(line.resolved, "row")
+        return f"The last fields of {rows} were filled in by a later run."
+    if line.kind == "left_blank" or line.phase == "second_pass":
+        were = "was" if line.resolved == 1 else "were"
+        return f"{figures.plural(line.resolved, 'lookup')} {were} filled in by a later run."
+    return f"{figures.plural(line.resolved, 'row')} arrived in a later run."
 
 
 def _acts(

@@ -329,11 +329,23 @@ def _unfilled(view: run_reads.RunView) -> None:
         for step in view.steps
         if (missing := unfilled_of(step))
     )
-    boxes.remark(
-        f"{told[:1].upper()}{told[1:]} ({by_object}). The rows arrived, so none of them counts as "
-        "failed; Errors says why.",
-        icon="link_off",
-    )
+    said, later = f"{told[:1].upper()}{told[1:]} ({by_object}).", filled_words(view)
+    if not view.still_unfilled:
+        boxes.remark(f"{said} {later}", icon="check_circle", color="green")
+        return
+    why = "The rows arrived, so none of them counts as failed; Errors says why."
+    boxes.remark(" ".join(part for part in (said, why, later) if part), icon="link_off")
+
+
+def filled_words(view: run_reads.RunView) -> str:
+    """How much of what the run left out was filled in since, and by which runs."""
+    found = view.filled_later
+    if not found:
+        return ""
+    runs = ", ".join(boxes.code(one.run) for one in found)
+    values = sum(one.values for one in found)
+    part = f"{figures.count(values)} of them" if view.still_unfilled else "All of them"
+    return f"{part} {'was' if values == 1 else 'were'} filled in by {runs} since."
 
 
 def unfilled_of(step: run_reads.StepLine) -> int:

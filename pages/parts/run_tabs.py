@@ -38,8 +38,8 @@ TAB_WORDS = {
 }
 
 
-def draw(view: run_reads.RunView) -> None:
-    """Only the open tab is computed."""
+def titles_of(view: run_reads.RunView) -> dict[str, str]:
+    """The tabs that the run has, by name, with what each is called."""
     kept = {
         "canary": view.row.mode == "canary",
         "plan": view.row.mode != "undo",
@@ -48,10 +48,17 @@ def draw(view: run_reads.RunView) -> None:
     shown = [tab for tab in TABS if kept.get(tab, True)]
     moves, failed = run_live.moves(view.row), view.totals.failed
     titles = {tab: TAB_WORDS[tab] for tab in shown}
-    unfilled = view.totals.lookups_left_blank + view.totals.last_fields_left
+    unfilled = view.still_unfilled
     if (failed or unfilled) and not moves:  # titles stand still while the run goes on
         color = "red" if failed else "orange"
         titles["errors"] = f"Errors :{color}-badge[{figures.count(failed or unfilled)}]"
+    return titles
+
+
+def draw(view: run_reads.RunView) -> None:
+    """Only the open tab is computed."""
+    titles = titles_of(view)
+    moves = run_live.moves(view.row)
     tab, place = choice.tabs(titles, key="tab")
     bodies = {
         "errors": run_errors.draw,

@@ -62,6 +62,7 @@ def relatives(view: run_reads.RunView) -> None:
     found = view.relatives
     if not found:
         return
+    near = {one.name for one in found}
     with st.container(horizontal=True, vertical_alignment="center"):
         for one in found:
             told = RELATED.get(_kind(view.row, one), ("Of", "Then"))
@@ -71,6 +72,9 @@ def relatives(view: run_reads.RunView) -> None:
                 label, key=f"run.relative.{one.name}", type="tertiary", icon=f":material/{icon}:"
             ):
                 registry.go("run", run=one.name)
+        for name in (one.run for one in view.filled_later if one.run not in near):
+            if st.button(f"Filled in by {name}", key=f"run.filler.{name}", type="tertiary"):
+                registry.go("run", run=name)
 
 
 def _kind(row: run_reads.RunRow, one: run_reads.Relative) -> str:

@@ -491,6 +491,39 @@ def test_a_run_that_is_partial_without_a_failed_row_says_what_stayed_blank_and_w
     ]
 
 
+_FILLED = (
+    """INSERT INTO data_migration SELECT (jsonb_populate_record(m, jsonb_build_object('parent_run_id',
+         m.id, 'id', gen_random_uuid(), 'data_schedule_id', 'later'))).* FROM data_migration m""",
+    """UPDATE row_failure SET resolved_by_run = r.id FROM data_migration r
+       WHERE r.data_schedule_id = 'later' AND source_id LIKE :which""",
+)
+
+
+@pytest.mark.parametrize(
+    ("which", "says", "badge"),
+    [("%1AAA", "1 of them was", " :orange-badge[2]"), ("%", "All of them were", "")],
+)
+def test_a_run_says_what_a_retry_filled_in_since(
+    bridge: Orgbridge,
+    actor: Actor,
+    finished: str,
+    opened: Opened,
+    which: str,
+    says: str,
+    badge: str,
+) -> None:
+    with bridge.session(actor.workspace_id) as session:
+        for statement in (*_BLANK, *_FILLED):
+            session.execute(text(statement), {"which": which} if ":which" in statement else {})
+
+    app = opened("migrate/run.py", run=finished)
+    told = "\n".join(str(each.value) for each in app.markdown)
+
+    assert "2 lookups left blank" in told and f"{says} filled in by `later` since." in told
+    assert f"Errors{badge}" in run_tabs.titles_of(run_reads.shown(bridge, actor, finished)).values()
+    assert any(button.label.endswith(" later") for button in app.button), "the way there"
+
+
 _EVENTS = """INSERT INTO run_event (id, run_id, level, message)
     SELECT lpad(to_hex(n), 32, '0')::uuid, m.id, 'info', 'line ' || n
     FROM data_migration m, generate_series(1, 501) n"""
