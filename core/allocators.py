@@ -27,8 +27,9 @@ _SWITCHES = {
 
 def keep_little_memory() -> None:
     """Sets the switches of all allocators; they hold for this process and those that it starts."""
-    for name, value in _SWITCHES.items():
-        os.putenv(name, value)
+    # not os.putenv: polars puts its own settings and those of os.environ together when it is
+    # imported, and what it does not see there is lost
+    os.environ.update(_SWITCHES)
     set_option = getattr(ctypes.CDLL(None), "mallopt", None)
     if set_option is None:
         return
