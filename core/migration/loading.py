@@ -23,7 +23,7 @@ from core.migration import canary, delta, survivors
 from core.migration.adopt import link_adopted
 from core.migration.context import RunContext
 from core.migration.late import hold_unknown
-from core.migration.links import coded
+from core.migration.links import Said, coded
 from core.migration.load import load_step
 from core.migration.match import Matches, match
 from core.migration.person_contacts import link_contacts
@@ -154,7 +154,8 @@ class Loading:
 
     def _matches(self, step: Step) -> Matches | None:
         """What is known of each row, and who of them stands aside; None where all are loaded."""
-        run, links = self._run, self.links(step)
+        run = self._run
+        said = Said(self.links(step), self._sets[step.name], scheme=HASH_VERSION)
         if self.read(step).status in DONE_STEPS:
             return None
         matches = match(
@@ -162,12 +163,9 @@ class Loading:
             spool=run.spool,
             target=run.target,
             ids=run.ids,
-            links=links,
-            link_set=self._sets[step.name],
-            hash_scheme=HASH_VERSION,
+            said=said,
             translator=run.translator,
         )
-        del links  # 50 bytes a row that loading need not hold
         if self._reading.follows:
             delta.note_new(run, step, matches)
         link_adopted(run, step, matches)

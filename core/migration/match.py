@@ -18,11 +18,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from core.db.ledger import LinkSetRow
 from core.migration.adopt import adopt, later_rows
+from core.migration.columns import NEVER
 from core.migration.extract import source_folder
 from core.migration.held import held_rows, winners
-from core.migration.idmap import NONE, Codes, IdCodes, IdMap
+from core.migration.idmap import NONE, Codes, IdCodes, IdMap, Places
+from core.migration.links import Said, baselines
 from core.migration.lookups import Translator
 from core.migration.narrow import CODE, OWN, gathered, narrow_columns
 from core.migration.spec import Step
@@ -33,10 +34,8 @@ from core.spool import RunSpool
 #: pass
 DEPTH_MAX = 40
 
-#: links whose times are compared at once: as text, 200 bytes each with what is made of them
-_TIMES_AT_ONCE = 100_000
-#: baseline of a record into which ours was merged: whatever it holds is others'
-_EPOCH = "1970"
+#: rows that are looked at at once: what is made of them on the way is small beside what stays
+_AT_ONCE = 100_000
 
 
 class Match(IntEnum):
@@ -87,65 +86,21 @@ class Matches:
         return Matches(*(getattr(self, name)[mask] for name in self.__dataclass_fields__))
 
 
-@dataclass(frozen=True)
-class Said:
-    """What the ledger says of a mapping."""
-
-    #: as `core.migration.links.coded` gives them
-    links: pl.DataFrame
-    #: place of each source in the links
-    places: IdMap
-    #: hashes were made as they are made today
-    same_scheme: bool
-
-    @classmethod
-    def of(cls, links: pl.DataFrame, link_set: LinkSetRow, *, scheme: str) -> Said:
-        """The links with their places."""
-        places = IdMap()
-        if links.height:
-            places.add(links.get_column("source").to_numpy(), np.arange(links.height))
-        return cls(links, places, link_set.hash_scheme == scheme)
-
-    def baselines(self, rows: pl.Series) -> pl.Series:
-        """Per link the time after which a write to its target is somebody else's (rule 3.2): when
-        the run ended that wrote it, and no later run that left it alone; never for what we only
-        recognised (its update was refused): there is no write of ours to protect.
-
-        Args:
-            rows: which links, by their number.
-        """
-        links = pl.DataFrame(
-            [
-                self.links.get_column(name).gather(rows)
-                for name in ("origin", "sent_hash", "baseline")
-            ]
-        )
-        recognised = (pl.col("origin") == "matched") & pl.col("sent_hash").is_null()
-        baseline = pl.col("baseline").cast(pl.String)
-        merged_into = baseline.str.starts_with(_EPOCH)
-        never = recognised & ~merged_into.fill_null(value=False)
-        return links.select(
-            pl.when(never).then(pl.lit("9999")).otherwise(baseline.fill_null("9999"))
-        ).to_series()
-
-
 def match(
     step: Step,
     *,
     spool: RunSpool,
     target: OrgClient,
     ids: IdCodes,
-    links: pl.DataFrame,
-    link_set: LinkSetRow,
-    hash_scheme: str,
+    said: Said,
     translator: Translator | None = None,
 ) -> Matches:
     """Matches every extracted row of a mapping.
 
     Cost: one read of the target's Id, SystemModstamp and key columns when there are links or a key.
+    Memory: about 100 bytes a row while the links are looked at, of which half stay.
     """
     narrow = gathered(step, spool.pages(source_folder(step), narrow_columns(step)), ids)
-    said = Said.of(links, link_set, scheme=hash_scheme)
     matches = match_rows(step, narrow, said, target=target, ids=ids, translator=translator)
     matches.depths = depths(step, narrow) + later_rows(step, narrow)
     return matches
@@ -164,20 +119,20 @@ def match_rows(
 
     Args:
         narrow: `gathered` of them.
-        said: the ledger's links; None asks by key and natural key only.
+        said: the ledger's links, of which it holds none afterwards; None asks by key and natural
+            key only.
     """
     matches = fresh(narrow.get_column(CODE).to_numpy())
-    linked = np.zeros(narrow.height, dtype=np.bool_)
-    if said is not None and said.links.height:
-        linked = _take_links(matches, said)
+    bases = _take_links(matches, said) if said is not None and said.height else None
+    linked = matches.states == Match.LINKED
     keyed = not step.mapping.key.is_ledger
     if narrow.height and (linked.any() or keyed):
         unknown = keyed and not linked.all()
         found = held_rows(
             step, narrow, matches.targets[linked], target=target, ids=ids, keyed=unknown
         )
-        if said is not None:
-            _probe(matches, linked, found, said)
+        if bases is not None:
+            _probe(matches, found, bases)
         _follow_merges(step, matches, target, ids)
         if keyed:
             _match_keys(step, matches, narrow, found, ids=ids)
@@ -203,45 +158,49 @@ def fresh(sources: Codes) -> Matches:
     )
 
 
-def _take_links(matches: Matches, said: Said) -> npt.NDArray[np.bool_]:
-    """Fills in what the ledger says; the mask of rows that have a link."""
-    at = said.places.look_up(matches.sources)
-    linked: npt.NDArray[np.bool_] = at != NONE
-    rows = pl.Series(at[linked])
+def _take_links(matches: Matches, said: Said) -> npt.NDArray[np.uint32]:
+    """Fills in what the ledger says, of which nothing else stays; `baselines` of the rows."""
+    links = said.give_up()
+    places = Places(links.get_column("source").to_numpy())
+    bases = np.full(len(matches.sources), NEVER, dtype=np.uint32)
+    for start in range(0, len(bases), _AT_ONCE):
+        rows = matches.part(start, start + _AT_ONCE)
+        at = places.look_up(rows.sources)
+        linked = at != NONE
+        taken = pl.Series(at[linked])
+        its = pl.DataFrame([column.gather(taken) for column in links.iter_columns()])
+        rows.targets[linked] = its.get_column("target").to_numpy()
+        sent = its.get_column("sent_hash")
+        rows.hashes[linked] = sent.fill_null(0).to_numpy()
+        rows.hashed[linked] = sent.is_not_null().to_numpy() & said.same_scheme
+        for kept, name in ((rows.founds, "found_hash"), (rows.reads, "read_hash")):
+            if its.get_column(name).null_count() < its.height:  # zeros take no memory unless set
+                kept[linked] = its.get_column(name).fill_null(0).to_numpy()
+        rows.ours[linked] = (its.get_column("origin") == "inserted").to_numpy()
+        rows.states[linked] = Match.LINKED
+        bases[start : start + _AT_ONCE][linked] = baselines(its).to_numpy()
+    return bases
 
-    def column(name: str) -> pl.Series:  # one at a time: all of them at once are 60 bytes a row
-        return said.links.get_column(name).gather(rows)
 
-    matches.targets[linked] = column("target").to_numpy()
-    hashes = column("sent_hash")
-    matches.hashes[linked] = hashes.fill_null(0).to_numpy()
-    matches.hashed[linked] = hashes.is_not_null().to_numpy() & said.same_scheme
-    matches.founds[linked] = column("found_hash").fill_null(0).to_numpy()
-    matches.reads[linked] = column("read_hash").fill_null(0).to_numpy()
-    matches.ours[linked] = (column("origin") == "inserted").to_numpy()
-    matches.states[linked] = Match.LINKED
-    return linked
+def _probe(matches: Matches, found: pl.DataFrame, bases: npt.NDArray[np.uint32]) -> None:
+    """Marks linked rows whose target is gone, or was written to after our last run.
 
-
-def _probe(
-    matches: Matches, linked: npt.NDArray[np.bool_], found: pl.DataFrame, said: Said
-) -> None:
-    """Marks linked rows whose target is gone, or was written to after our last run."""
-    if not linked.any():
-        return
-    places = IdMap()
-    places.add(found.get_column("code").to_numpy(), np.arange(found.height))
-    at = places.look_up(matches.targets)
-    matches.states[linked & (at == NONE)] = Match.GONE
-    there = np.flatnonzero(linked & (at != NONE))
-    for start in range(0, len(there), _TIMES_AT_ONCE):
-        rows = there[start : start + _TIMES_AT_ONCE]
-        base = said.baselines(pl.Series(said.places.look_up(matches.sources[rows])))
-        stamps = found.get_column("stamp").gather(pl.Series(at[rows]))
+    Args:
+        bases: `baselines` of the rows.
+    """
+    places = Places(found.get_column("code").to_numpy())
+    stamps = found.get_column("stamp")
+    for start in range(0, len(bases), _AT_ONCE):
+        rows = matches.part(start, start + _AT_ONCE)
+        linked = rows.states == Match.LINKED
+        at = places.look_up(rows.targets)
+        rows.states[linked & (at == NONE)] = Match.GONE
+        there = linked & (at != NONE)
         # SystemModstamp has whole seconds: a write in the second of the baseline may have come
         # after it
-        touched = stamps.str.slice(0, 19) >= base.str.slice(0, 19)
-        matches.touched[rows] = touched.fill_null(value=False).to_numpy()
+        base = pl.Series(bases[start : start + _AT_ONCE][there])
+        touched = stamps.gather(pl.Series(at[there])) >= base
+        rows.touched[there] = touched.fill_null(value=False).to_numpy()
 
 
 def _follow_merges(step: Step, matches: Matches, target: OrgClient, ids: IdCodes) -> None:
@@ -327,8 +286,7 @@ def depths(step: Step, narrow: pl.DataFrame) -> npt.NDArray[np.int16]:
     own = [lookup for lookup in step.lookups if lookup.own and not lookup.deferred]
     if not own or not n:
         return np.zeros(n, dtype=np.int16)
-    places = IdMap()
-    places.add(narrow.get_column(CODE).to_numpy(), np.arange(n))
+    places = Places(narrow.get_column(CODE).to_numpy())
     parents = [places.look_up(narrow.get_column(OWN + k.source).to_numpy()) for k in own]
     generation = np.full(n, -1, dtype=np.int16)
     for level in range(DEPTH_MAX):

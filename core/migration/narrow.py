@@ -12,6 +12,7 @@ from collections.abc import Iterable
 import polars as pl
 
 from core.migration.adopt import row_paths
+from core.migration.columns import joined
 from core.migration.held import KEYS_BY_VALUE
 from core.migration.idmap import IdCodes
 from core.migration.keys import KEY_VALUE, key_columns
@@ -46,7 +47,7 @@ def gathered(step: Step, pages: Iterable[pl.DataFrame], ids: IdCodes) -> pl.Data
         parts.append(_narrowed(step, page, ids))
         if whole.height <= KEYS_BY_VALUE:
             whole = pl.concat([whole, page.select(columns)])
-    rows = pl.concat(parts, rechunk=True)
+    rows = joined(parts)
     if rows.height <= KEYS_BY_VALUE:
         rows = rows.hstack(whole.drop(rows.columns, strict=False))
     return rows

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.domain.ids import to18
-from core.migration.idmap import NONE, IdCodes, IdMap
+from core.migration.idmap import NONE, IdCodes, IdMap, Places
 
 _LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _HEADS = st.sampled_from(["001Yq0", "003Yq0", "a005e0", "zzz999"])
@@ -44,6 +44,28 @@ def test_a_map_gives_the_last_target_and_forgets_on_demand() -> None:
         10, 21, NONE, 40, NONE, NONE,
     ]  # fmt: skip
     assert len(links) == 3
+
+
+@given(st.lists(st.integers(-1, 8), max_size=12), st.lists(st.integers(-1, 9), max_size=12))
+@settings(max_examples=200, deadline=None)
+def test_a_place_is_that_of_the_last_equal_code(column: list[int], asked: list[int]) -> None:
+    last = {code: place for place, code in enumerate(column)} | {int(NONE): int(NONE)}
+
+    found = Places(np.array(column, dtype=np.int64)).look_up(np.array(asked, dtype=np.int64))
+
+    assert found.tolist() == [last.get(code, int(NONE)) for code in asked]
+
+
+@given(st.lists(st.lists(st.tuples(st.integers(-1, 8), st.integers(-1, 9)), max_size=6)))
+@settings(max_examples=200, deadline=None)
+def test_a_map_says_what_was_added_last(portions: list[list[tuple[int, int]]]) -> None:
+    links, told = IdMap(), dict[int, int]()
+    for portion in portions:
+        pairs = np.array(portion, dtype=np.int64).reshape(-1, 2)
+        links.add(pairs[:, 0].copy(), pairs[:, 1].copy())
+        told.update(portion)
+        expected = [told.get(code, -1) if code >= 0 else -1 for code in range(-1, 9)]
+        assert links.look_up(np.arange(-1, 9)).tolist() == expected
 
 
 def test_text_that_is_as_long_as_an_id_in_bytes_has_no_code() -> None:

@@ -13,14 +13,17 @@ import pytest
 from core.domain.describe import Field, Fields, SObject
 from core.domain.plan import ObjectMapping
 from core.migration import narrow
-from core.migration.idmap import AT_ONCE, IdCodes
-from core.migration.links import coded, spelt
-from core.migration.match import Match, Matches, Said, match_rows
+from core.migration.held import held_rows
+from core.migration.idmap import AT_ONCE, IdCodes, IdMap
+from core.migration.links import CODED_SCHEMA, Said, baselines, coded, spelt
+from core.migration.match import Match, Matches, match_rows
 from core.migration.spec import Step
 
 CODE = Field("Code__c", "string", filterable=True)
 STAMP = Field("SystemModstamp", "datetime")
 TABLE = SObject("Part__c", Fields((Field("Id", "id"), STAMP, CODE)))
+#: after every stamp of the target
+LATER = "2026-02-01T00:00:00.000"
 #: more rows than are asked for by id or by value
 MANY = 5_000
 
@@ -50,35 +53,39 @@ def matched(
     *,
     survivors: tuple[str, ...] = (),
     linked: dict[str, str] | None = None,
+    baseline: str = LATER,
 ) -> Matches:
     """Source ids with their codes, matched by the code."""
     mapping = ObjectMapping.model_validate(
         {"source": "Part__c", "key": "Code__c", "duplicates": {"survivors": list(survivors)}}
     )
     step, ids = Step(mapping, TABLE, TABLE, {}, ()), IdCodes()
-    links = (
-        pl.DataFrame(
-            {"source_id": list(linked or {}), "target_id": list((linked or {}).values())},
-            schema={"source_id": pl.String, "target_id": pl.String},
-        )
-        .with_columns(
-            origin=pl.lit("inserted"),
-            sent_hash=pl.lit(1, pl.Int64),
-            found_hash=pl.lit(None, pl.Int64),
-            read_hash=pl.lit(None, pl.Int64),
-            baseline=pl.lit("2026-02-01T00:00:00.000"),
-        )
-        .cast({"origin": pl.Categorical, "baseline": pl.Categorical})
-    )
+    linked = linked or {}
+    links = linked_to(list(linked), list(linked.values()), baseline)
     link_set = cast(Any, SimpleNamespace(hash_scheme="1"))
-    said = Said.of(coded([links], ids), link_set, scheme="1")
+    said = Said(coded([links], ids), link_set, scheme="1")
     rows = pl.DataFrame(
         {"Id": list(source), "Code__c": list(source.values())},
         schema={"Id": pl.String, "Code__c": pl.String},
     )
-    return match_rows(
+    found = match_rows(
         step, narrow.gathered(step, [rows], ids), said, target=cast(Any, target), ids=ids
     )
+    assert said.height == 0
+    return found
+
+
+def linked_to(sources: list[str], targets: list[str], baseline: str = LATER) -> pl.DataFrame:
+    """Links as the ledger gives them."""
+    texts = {"source_id": pl.String, "target_id": pl.String}
+    ends = pl.DataFrame({"source_id": sources, "target_id": targets}, schema=texts)
+    return ends.with_columns(
+        origin=pl.lit("inserted"),
+        sent_hash=pl.lit(1, pl.Int64),
+        found_hash=pl.lit(None, pl.Int64),
+        read_hash=pl.lit(None, pl.Int64),
+        baseline=pl.lit(baseline),
+    ).cast({"origin": pl.Categorical, "baseline": pl.Categorical})
 
 
 def row_id(number: int, prefix: str = "a01") -> str:
@@ -142,11 +149,12 @@ def test_links_keep_what_they_say_as_integers_and_back() -> None:
 
     assert whole.equals(parts)
     assert whole.get_column("source_id").str.slice(0, 15).to_list() == [
-        row_id(1)[:15],
-        "001D000000IqhSL",
         None,
+        "001D000000IqhSL",
+        row_id(1)[:15],
     ]
-    assert whole.drop("source_id", "target_id").equals(said.drop("source_id", "target_id"))
+    as_said = said[::-1].drop("source_id", "target_id")
+    assert whole.drop("source_id", "target_id").equals(as_said)
     assert spelt(coded([], ids), ids).is_empty()
 
 
@@ -177,3 +185,87 @@ def test_ids_become_numbers_a_part_at_a_time(many: int) -> None:
     texts = ids.decode(codes)
 
     assert (ids.encode(texts) == codes).all()
+
+
+def test_links_lie_by_their_source_and_the_id_map_holds_them_no_second_time() -> None:
+    ids, numbers = IdCodes(), [7, 3, 9, 1]
+    links = coded([linked_to([row_id(n) for n in numbers], [row_id(n) for n in numbers])], ids)
+    ends = [links.get_column(name).to_numpy() for name in ("source", "target")]
+    known = IdMap()
+
+    known.add(*ends)
+    known.add(ends[0][:0], ends[1][:0])
+
+    assert ids.decode(ends[0]).str.slice(0, 15).to_list() == [row_id(n)[:15] for n in (1, 3, 7, 9)]
+    assert (ends[0] == ends[1]).all()
+    assert all(map(np.shares_memory, known.pairs(), ends))
+
+
+def test_what_is_held_of_every_row_at_once_is_numbers() -> None:
+    """Bytes of each row of an object while it is matched; as texts they are several times that."""
+    step, ids = Step(MAPPING, TABLE, TABLE, {}, ()), IdCodes()
+    sources = [row_id(n) for n in range(MANY)]
+    targets = {row_id(n, "b01"): f"code {n}" for n in range(MANY)}
+    rows = pl.DataFrame({"Id": sources, "Code__c": list(targets.values())})
+    narrowed = narrow.gathered(step, [rows.head(2_000), rows.tail(-2_000)], ids)
+    links = coded([linked_to(sources, list(targets))], ids)
+    codes = links.get_column("target").to_numpy()
+    target = cast(Any, Target(dict(targets)))
+
+    for frame, most in (
+        (narrowed, 17),
+        (links, 49),
+        (held_rows(step, narrowed, codes, target=target, ids=ids, keyed=False), 12.5),
+        (held_rows(step, narrowed, codes, target=target, ids=ids, keyed=True), 20.5),
+    ):
+        assert frame.height == MANY
+        assert pl.String not in frame.dtypes
+        assert frame.estimated_size() / frame.height <= most
+        assert {column.n_chunks() for column in frame.iter_columns()} == {1}
+
+
+NEVER, MERGED = 2**32 - 1, "1970-01-01T00:00:00.000"
+#: 2026-01-01T00:00:00
+NEW_YEAR = 1_767_225_600
+
+
+@pytest.mark.parametrize(
+    ("origin", "sent", "baseline", "second"),
+    [
+        ("inserted", 1, "2026-01-01T00:00:00.999", NEW_YEAR),
+        ("inserted", 1, None, NEVER),
+        ("inserted", 1, MERGED, 0),
+        ("matched", 1, "2026-01-01T00:00:00.000", NEW_YEAR),
+        # only recognised: there is no write of ours to protect
+        ("matched", None, "2026-01-01T00:00:00.000", NEVER),
+        ("matched", None, None, NEVER),
+        # ours was merged into it
+        ("matched", None, MERGED, 0),
+    ],
+)
+def test_rule_3_2_whose_writes_count_as_somebody_elses(
+    origin: str, sent: int | None, baseline: str | None, second: int
+) -> None:
+    row = {"source": 1, "target": 2, "origin": origin, "sent_hash": sent, "baseline": baseline}
+    links = pl.DataFrame([row | {"found_hash": None, "read_hash": None}], schema=CODED_SCHEMA)
+
+    assert baselines(links).to_list() == [second]
+
+
+@pytest.mark.parametrize(
+    ("baseline", "touched"),
+    [
+        ("2025-12-31T23:59:59.999", True),
+        ("2026-01-01T00:00:00.900", True),  # in the same second: perhaps after it
+        ("2026-01-01T00:00:01.000", False),
+    ],
+)
+def test_rule_3_2_a_write_since_the_baseline_is_noticed(baseline: str, touched: bool) -> None:
+    source: dict[str, str | None] = {row_id(n): f"code {n}" for n in range(MANY)}
+    there: dict[str, str | None] = {row_id(n, "b01"): f"code {n}" for n in range(MANY)}
+
+    links = dict(zip(source, there, strict=True))
+    found = matched(source, Target(there), linked=links, baseline=baseline)
+
+    assert found.touched.tolist() == [touched] * MANY
+    assert found.hashed.all() and not found.founds.any()
