@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
+import numpy as np
 import polars as pl
 
 from core.domain.describe import SObject
 from core.domain.soql import in_list
 from core.migration.columns import joined, seconds
-from core.migration.idmap import Codes, IdCodes
+from core.migration.idmap import NONE, Codes, IdCodes
 from core.migration.keys import KEY_VALUE, key_columns
 from core.migration.spec import ID, MODSTAMP, Step
 from core.salesforce.client import OrgClient
@@ -49,20 +50,21 @@ def held_rows(
 
     Args:
         narrow: the source rows with their key columns.
-        linked: codes of target rows that the ledger names.
+        linked: per source row the code of the target row that the ledger names, or -1.
         keyed: some source row is to be found by its key.
     """
     parts = [pl.DataFrame(schema=_KEYED_SCHEMA if keyed else _SCHEMA)]
     stamp = [MODSTAMP] if MODSTAMP in step.target.fields else []
-    if not keyed and len(linked) <= PROBE_BY_ID:
-        rows = _by_id(step.target, target, ids.decode(linked), [ID, *stamp])
+    known = np.count_nonzero(linked != NONE)
+    if not keyed and known <= PROBE_BY_ID:
+        rows = _by_id(step.target, target, ids.decode(linked[linked != NONE]), [ID, *stamp])
         return joined([*parts, *(_plain(frame, ids) for frame in rows)])
     paths = list(step.mapping.key.target) if keyed else []
     columns = list(dict.fromkeys([ID, *stamp, *paths]))
     soql = f"SELECT {', '.join(columns)} FROM {step.target.name}"
-    by_value = _by_value(step, narrow) if keyed and len(linked) <= PROBE_BY_ID else None
+    by_value = _by_value(step, narrow) if keyed and known <= PROBE_BY_ID else None
     if by_value is None:
-        where = _filled(step.target, paths) if not len(linked) else ""
+        where = _filled(step.target, paths) if not known else ""
         frames = target.query_frames(soql + where)
         shaped = partial(_keyed, step) if keyed else _plain
         return joined([*parts, *(shaped(frame, ids) for frame in frames)])
@@ -70,7 +72,7 @@ def held_rows(
         frames = target.query_frames(soql + where)
         parts += [_keyed(step, frame, ids) for frame in frames]
     no_key = {"key": pl.lit(0, pl.UInt64), "blank": pl.lit(value=True)}
-    probed = _by_id(step.target, target, ids.decode(linked), [ID, *stamp])
+    probed = _by_id(step.target, target, ids.decode(linked[linked != NONE]), [ID, *stamp])
     parts += [_plain(frame, ids).with_columns(**no_key) for frame in probed]
     return pl.concat(parts).unique(subset="code", keep="first", maintain_order=True)
 

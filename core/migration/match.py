@@ -128,9 +128,7 @@ def match_rows(
     keyed = not step.mapping.key.is_ledger
     if narrow.height and (linked.any() or keyed):
         unknown = keyed and not linked.all()
-        found = held_rows(
-            step, narrow, matches.targets[linked], target=target, ids=ids, keyed=unknown
-        )
+        found = held_rows(step, narrow, matches.targets, target=target, ids=ids, keyed=unknown)
         if bases is not None:
             _probe(matches, found, bases)
         _follow_merges(step, matches, target, ids)
