@@ -192,8 +192,9 @@ class IdMap:
     """One mapping's source codes → target codes; later entries replace earlier ones. Thread-safe.
 
     Additions collect unsorted and are merged in before the next look-up: loading adds, the next
-    object looks up. Memory: 16 bytes a record, twice that while merging; what is added to an empty
-    map in the order of its sources is kept as it is, and must not change.
+    object looks up. Memory: 16 bytes a record, twice that while merging. What is new is put between
+    what is there; what is added to an empty map in the order of its sources is kept as it is, and
+    must not change.
     """
 
     def __init__(self) -> None:
@@ -233,20 +234,37 @@ class IdMap:
     def _merge(self) -> None:
         if not self._added:
             return
+        keys, values = self._newest()
         if len(self._keys):
-            self._added.insert(0, (self._keys, self._values))
+            at = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
+            known = self._keys[at] == keys
+            held = self._values
+            if known.any():
+                held = held.copy()  # who looked up before still reads the old ones
+                held[at[known]] = values[known]
+            if not known.all():
+                keys, values = keys[~known], values[~known]
+                at = np.searchsorted(self._keys, keys)
+                held = np.insert(held, at, values)
+                self._keys = np.insert(self._keys, at, keys)
+            keys, values = self._keys, held
+        kept = values != NONE
+        self._keys, self._values = (keys, values) if kept.all() else (keys[kept], values[kept])
+
+    def _newest(self) -> tuple[Codes, Codes]:
+        """What was added, sorted by source; of equal sources the last one."""
         keys, values = self._added[0]
         if len(self._added) > 1:
             keys, values = (np.concatenate(one) for one in zip(*self._added, strict=True))
         self._added.clear()
         if not _in_order(keys):
             order = np.argsort(keys, kind="stable")
-            keys, values = keys[order], values[order]
-        # of equal keys the last one counts
+            keys = keys[order]
+            values = values[order]
         last = np.ones(len(keys), dtype=bool)
         last[:-1] = keys[:-1] != keys[1:]
-        last &= (values != NONE) & (keys != NONE)
-        self._keys, self._values = (keys, values) if last.all() else (keys[last], values[last])
+        last &= keys != NONE
+        return (keys, values) if last.all() else (keys[last], values[last])
 
 
 def _in_order(codes: Codes) -> bool:
