@@ -146,7 +146,7 @@ def compile_mapping(
             is taken as text.
     Raises:
         UserError: a rule names a field that is not there, or an expression does not hold; the
-            message begins with the place, ``fields.Name: …``.
+            message begins with object and field and ends with the place, ``(contact.fields.Name)``.
     """
     maker = _Maker(mapping, source, target, salt, dict(paths or {}))
     columns, lookups = maker.columns(), maker.lookups()
@@ -236,7 +236,7 @@ class _Maker:
             return None
         field = self._target_field(key.target[0], "key.target")
         rule = ExpressionRule(expression=key.value)
-        return self._expression(field, rule, f"{self.mapping.name}.key.value")
+        return self._expression(field, rule, "key.value")
 
     def _lookup(self, name: str, source: str, write: Write) -> LookupColumn:
         field = self.target.fields[name]
@@ -259,7 +259,7 @@ class _Maker:
     def _column(self, name: str, rule: RuleBase) -> _Column:
         field = self._target_field(name, "fields")
         if isinstance(rule, ExpressionRule):
-            return self._expression(field, rule, f"{self.mapping.name}.fields.{name}")
+            return self._expression(field, rule, f"fields.{name}")
         if isinstance(rule, ConstantRule):
             value = rule.constant or None
             return self._from_expr(field, rule, pl.lit(value, dtype=pl.String))
@@ -317,7 +317,9 @@ class _Maker:
         try:
             expression = compile_expression(rule.expression, self.source, self.paths)
         except UserError as error:
-            raise at_place(error, place) from error
+            raise at_place(
+                error, f"{self.mapping.name}.{place}", of=(self.target, field)
+            ) from error
 
         def fill(page: pl.DataFrame) -> tuple[pl.Series, pl.Series | None]:
             return expression.run(page, target=field)
@@ -328,13 +330,22 @@ class _Maker:
     def _target_field(self, name: str, part: str) -> Field:
         if name not in self.target.fields:
             raise UserError(
-                f"{self.mapping.name}.{part}.{name}: {self.target.name} of the target has no "
-                f"field '{name}'.",
+                f"{self._told(name)}: {self.target.name} of the target has no field '{name}' "
+                f"({self.mapping.name}.{part}.{name}).",
                 state="Nothing was read or written.",
                 next_step=self.target.advice(name),
                 field=name,
             )
         return self.target.fields[name]
+
+    def _told(self, part: str) -> str:
+        """Object and field as people call them: ``Account, Annual revenue``.
+
+        Args:
+            part: the field's name, or a place of the mapping that holds it (``fields.Name``).
+        """
+        known = (each for each in part.split(".") if each in self.target.fields)
+        return told_field(self.target, next(known, part))
 
     def _is_in_source(self, path: str) -> bool:
         return path in self.source.fields or path.lower() in map(str.lower, self.paths)
@@ -349,7 +360,8 @@ class _Maker:
             self._check_relationship(path, part)
             return Field(name=path, type="string")
         raise UserError(
-            f"{self.mapping.name}.{part}: {self.source.name} of the source has no field '{path}'.",
+            f"{self._told(part)}: {self.source.name} of the source has no field '{path}' "
+            f"({self.mapping.name}.{part}).",
             state="Nothing was read or written.",
             next_step=self.source.advice(path),
             field=path,
@@ -359,8 +371,8 @@ class _Maker:
         head = path.split(".", maxsplit=1)[0].lower()
         if head not in self.source.by_relationship:
             raise UserError(
-                f"{self.mapping.name}.{part}: {self.source.name} of the source has no relationship "
-                f"'{head}' for the path '{path}'.",
+                f"{self._told(part)}: {self.source.name} of the source has no relationship "
+                f"'{head}' for the path '{path}' ({self.mapping.name}.{part}).",
                 state="Nothing was read or written.",
                 field=path,
             )
@@ -369,10 +381,18 @@ class _Maker:
         return self.source.fields[path].name if path in self.source.fields else path
 
 
-def at_place(error: UserError, place: str) -> UserError:
-    """The same error with the place in front."""
+def told_field(target: SObject, name: str) -> str:
+    """Object and field as people call them: ``Account, Annual revenue``."""
+    label = target.fields[name].label if name in target.fields else ""
+    return f"{target.label or target.name}, {label or name}"
+
+
+def at_place(error: UserError, place: str, *, of: tuple[SObject, Field]) -> UserError:
+    """The same error, led by the object and field that it is about; the place in the plan's file
+    stands at its end."""
+    target, field = of
     return UserError(
-        f"{place}: {error.happened}",
+        f"{told_field(target, field.name)}: {error.happened.rstrip('.')} ({place}).",
         state=error.state or "Nothing was read or written.",
         next_step=error.next_step,
         place=place,

@@ -23,6 +23,7 @@ from core.domain.plan import (
     Plan,
     RuleBase,
 )
+from core.domain.rules import told_field
 from core.errors import UserError
 from core.migration.adopt import row_paths
 from core.migration.persons import person_paths
@@ -100,7 +101,8 @@ def _effective(plan: Plan, mapping: ObjectMapping, sides: _Described, place: str
     for name, rule in mapping.applied_fields.items():
         if name not in target.fields:
             raise UserError(
-                f"{place}.fields.{name}: {mapping.target} in {plan.target} has no field {name}.",
+                f"{told_field(target, name)}: {mapping.target} in {plan.target} has no field "
+                f"{name} ({place}.fields.{name}).",
                 state="Nothing was read or written.",
                 next_step=target.advice(name),
             )
@@ -207,7 +209,7 @@ def _described(found: Mapping[str, SObject], name: str, org: str, place: str) ->
     sobject = found.get(name.lower())
     if sobject is None:
         raise UserError(
-            f"{place}: the org {org} has no object {name}, or the connected user may not see it.",
+            f"The org {org} has no object {name}, or the connected user may not see it ({place}).",
             state="Nothing was read or written.",
             next_step="Correct the name, or give the user access to the object.",
         )

@@ -491,9 +491,9 @@ def test_a_run_that_is_partial_without_a_failed_row_says_what_stayed_blank_and_w
     ]
 
 
+_NEW = "jsonb_build_object('id',gen_random_uuid(),'parent_run_id',id,'data_schedule_id','later')"
 _FILLED = (
-    """INSERT INTO data_migration SELECT (jsonb_populate_record(m, jsonb_build_object('parent_run_id',
-         m.id, 'id', gen_random_uuid(), 'data_schedule_id', 'later'))).* FROM data_migration m""",
+    f"INSERT INTO data_migration SELECT (jsonb_populate_record(m, {_NEW})).* FROM data_migration m",
     """UPDATE row_failure SET resolved_by_run = r.id FROM data_migration r
        WHERE r.data_schedule_id = 'later' AND source_id LIKE :which""",
 )

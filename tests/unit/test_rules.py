@@ -55,7 +55,7 @@ TARGET = SObject(
             Field("Birthdate", "date"),
             Field("Seen__c", "datetime"),
             Field("Active__c", "boolean"),
-            Field("Note__c", "textarea", length=255),
+            Field("Note__c", "textarea", label="Note", length=255),
             Field("Legacy_Id__c", "string", external_id=True),
             Field("AccountId", "reference", reference_to=("Account",)),
             Field("OwnerId", "reference", reference_to=("User", "Group"), polymorphic=True),
@@ -372,13 +372,25 @@ def test_rule_2_1_the_target_key_is_stamped_from_its_expression() -> None:
 @pytest.mark.parametrize(
     ("fields", "mapping", "sentence"),
     [
-        ({"Nope__c": "Name"}, {}, "contact.fields.Nope__c: Contact of the target has no field"),
-        ({"Note__c": "Nope__c"}, {}, "contact.fields.Note__c: Lead__c of the source has no field"),
+        (
+            {"Nope__c": "Name"},
+            {},
+            "Contact, Nope__c: Contact of the target has no field 'Nope__c'",
+        ),
+        (
+            {"Note__c": "Nope__c"},
+            {},
+            "no field 'Nope__c' (contact.fields.Note__c).",
+        ),
         ({"Note__c": "Foo__r.Bar"}, {}, "no relationship 'foo__r'"),
-        ({"Note__c": {"expression": "nope"}}, {}, "contact.fields.Note__c: Lead__c has no field"),
-        ({}, {"lookups": {"AccountId": {"from": "Nope"}}}, "contact.lookups.AccountId.from"),
-        ({}, {"key": {"target": "Nope__c", "value": "Id"}}, "contact.key.target.Nope__c"),
-        ({}, {"key": {"target": "Legacy_Id__c", "value": "sum(Id)"}}, "key.value: SUM()"),
+        ({"Note__c": {"expression": "nope"}}, {}, "Contact, Note: Lead__c has no field"),
+        ({}, {"lookups": {"AccountId": {"from": "Nope"}}}, "(contact.lookups.AccountId.from)."),
+        ({}, {"key": {"target": "Nope__c", "value": "Id"}}, "(contact.key.target.Nope__c)."),
+        (
+            {},
+            {"key": {"target": "Legacy_Id__c", "value": "sum(Id)"}},
+            "key.value: SUM()",
+        ),
     ],
 )
 def test_rules_that_name_what_is_not_there_are_refused_by_place(
