@@ -12,6 +12,8 @@ from pages.parts import person_menu, visit, workspace_switch
 STATIC = Path(__file__).with_name("static")
 #: Horizontal padding of the main column has no theme key; 5 rem each side cost 100 px at 1440.
 SIDE_PADDING = "[data-testid=stMainBlockContainer]{padding-inline:1.75rem}"
+#: A toast stands where a drawer has its head: it goes to the corner that is free.
+TOASTS = "body:has([role=dialog]) [data-testid=stToastContainer]{inset:auto auto 1rem 1rem}"
 #: Streamlit writes white on the primary colour and also uses that colour as text; on a dark page no
 #: colour is readable as both (4.5:1), so the text of primary buttons is dark there.
 DARK_BUTTONS = "[data-testid^=stBaseButton-primary]:not(:disabled) *{color:#0b1119;opacity:1}"
@@ -23,7 +25,7 @@ st.set_page_config(
     initial_sidebar_state=216,
 )
 is_dark = st.context.theme.type == "dark"
-st.html(f"<style>{SIDE_PADDING}{DARK_BUTTONS if is_dark else ''}</style>")
+st.html(f"<style>{SIDE_PADDING}{TOASTS}{DARK_BUTTONS if is_dark else ''}</style>")
 visitor = visit.visitor()
 if visitor is None:
     visit.draw_signed_out()

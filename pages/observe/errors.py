@@ -12,12 +12,12 @@ from core.services import logs
 from pages.parts import boxes, choice, error_card, error_reads, export, figures, rows, tables, words
 
 COLUMNS = {
-    "count": tables.rows_column("Rows", width=58),
-    "code": st.column_config.TextColumn("Reason", pinned=True, width=185),
-    "message": st.column_config.TextColumn("Message", width=225),
-    "objects": st.column_config.TextColumn("Objects", width=120),
-    "runs": tables.rows_column("Runs", width=52),
-    "days": st.column_config.BarChartColumn("Last 30 days", width=96, y_min=0),
+    "count": tables.rows_column("Rows", width=54),
+    "message": st.column_config.TextColumn("Message", width=430),
+    "code": st.column_config.TextColumn("Reason", width=150),
+    "objects": st.column_config.TextColumn("Objects", width=90),
+    "runs": tables.rows_column("Runs", width=46),
+    "days": st.column_config.BarChartColumn("Last 30 days", width=86, y_min=0),
     "last": tables.time_column("Last seen", width=155),
     "state": words.pills("State", error_card.STATES.values(), width=80),
 }

@@ -21,9 +21,9 @@ STATES = {
 
 COLUMNS = {
     "source_id": st.column_config.TextColumn("Source record", pinned=True, width=165),
-    "sobject": st.column_config.TextColumn("Object", width=140),
-    "message": st.column_config.TextColumn("What was said", width=255),
-    "run": st.column_config.TextColumn("Run", width=150),
+    "sobject": st.column_config.TextColumn("Object", width=110),
+    "message": st.column_config.TextColumn("What was said", width=390),
+    "run": st.column_config.TextColumn("Run", width=172),
     "at": tables.time_column("When", width=155),
     "later": st.column_config.CheckboxColumn("Arrived later", width=92),
 }

@@ -11,24 +11,24 @@ import streamlit as st
 
 from core.domain.names import object_name
 from core.domain.ordering import LoadOrder
-from core.domain.plan import Plan
+from core.domain.plan import KeySpec, Plan
 from core.services import launch_outlook, plans, preflight
 from core.services.launch_outlook import Outlook
 from pages.parts import boxes, choice, export, figures, plan_keys, state, tables, visit, words
 from pages.parts.boxes import escaped
 
 COLUMNS: dict[str, Any] = {
-    "run": st.column_config.CheckboxColumn("Run", width=50),
-    "wave": st.column_config.NumberColumn("Wave", width=44),
+    "run": st.column_config.CheckboxColumn("Run", width=44),
+    "wave": st.column_config.NumberColumn("Wave", width=40),
     "object": st.column_config.TextColumn("Object", width=98),
     "operation": words.pills("Operation", words.OPERATIONS.values(), width=74),
-    "match": st.column_config.TextColumn("Match on", width=78),
+    "match": st.column_config.TextColumn("Match on", width=96),
     "rows": tables.rows_column("Rows", width=52),
     "new": tables.rows_column("New", width=48),
     "update": tables.rows_column("Update", width=54),
     "same": tables.rows_column("Same", width=46),
     "blocked": tables.rows_column("Blocked", width=60),
-    "waits": st.column_config.TextColumn("Second pass", width=110),
+    "waits": st.column_config.TextColumn("Second pass", width=102),
 }
 #: the picture is scaled to its card: less room between boxes is more for their words
 COMPACT = '%%{init: {"flowchart": {"nodeSpacing": 20, "rankSpacing": 28, "padding": 8}}}%%'
@@ -48,6 +48,11 @@ class Steps:
     outlook: Outlook | None
     #: every object of the plan as the table writes it
     written: Mapping[str, str] = field(default_factory=dict)
+
+
+def match_words(key: KeySpec) -> str:
+    """The key in a narrow column."""
+    return "moved before" if key.is_ledger else plan_keys.name_of(key)
 
 
 def draw(row: plans.PlanRow, plan: Plan, found: preflight.Report) -> Steps:
@@ -175,7 +180,7 @@ def frame(
                 "wave": order.wave_of(name) + 1,
                 "object": object_name(name, entries[name].target),
                 "operation": [words.word(words.OPERATIONS, entries[name].operation).label],
-                "match": plan_keys.name_of(entries[name].key),
+                "match": match_words(entries[name].key),
                 "rows": rows.get(name),
                 "new": bucket.inserts if bucket else None,
                 "update": bucket.updates if bucket else None,

@@ -26,12 +26,12 @@ PLACES = {
     "permission": words.Word("Permission", "red", "lock"),
     "transient": words.Word("Transient", "gray", "schedule"),
 }
+#: the message tells most and has the room; the code of the reason heads the card beside
 COLUMNS = {
-    "rows": tables.rows_column("Rows", width=50),
-    "object": st.column_config.TextColumn("Object", width=100),
-    "reason": st.column_config.TextColumn("Reason", width=150),
-    "message": st.column_config.TextColumn("Message", width=125),
-    "place": words.pills("Fix in", PLACES.values(), width=95),
+    "rows": tables.rows_column("Rows", width=42),
+    "object": st.column_config.TextColumn("Object", width=74),
+    "message": st.column_config.TextColumn("Message", width=400),
+    "place": words.pills("Fix in", PLACES.values(), width=86),
 }
 SAMPLE_ROWS = 20
 #: fields that tell people which record it is, beside its id
@@ -46,7 +46,7 @@ def draw(view: run_reads.RunView) -> None:
     if not groups:
         _none_failed(view)
         return
-    listed, shown = st.columns([0.56, 0.44], gap="medium")
+    listed, shown = st.columns([0.58, 0.42], gap="medium")
     with listed:
         chosen = tables.show(
             frame(groups),
@@ -105,7 +105,6 @@ def frame(groups: Sequence[run_reads.FailureGroup]) -> pd.DataFrame:
             {
                 "rows": group.line.rows,
                 "object": object_name(group.line.mapping_name, group.line.target_object),
-                "reason": group.line.code,
                 "message": group.line.message,
                 "place": [words.word(PLACES, group.fix.place).label],
             }

@@ -15,11 +15,11 @@ from pages.parts import boxes, export, figures, plan_rules, tables, visit, words
 from pages.parts.boxes import escaped
 
 OBJECT_COLUMNS = {
-    "wave": st.column_config.NumberColumn("Wave", width=45),
-    "object": st.column_config.TextColumn("Object", width=108),
-    "operation": words.pills("Operation", words.OPERATIONS.values(), width=84),
-    "match": st.column_config.TextColumn("Match on", width=115),
-    "fields": tables.rows_column("Fields", width=50),
+    "wave": st.column_config.NumberColumn("Wave", width=40),
+    "object": st.column_config.TextColumn("Object", width=98),
+    "operation": words.pills("Operation", words.OPERATIONS.values(), width=76),
+    "match": st.column_config.TextColumn("Match on", width=140),
+    "fields": tables.rows_column("Fields", width=46),
 }
 FIELD_COLUMNS = {
     "field": st.column_config.TextColumn("Field", width=135),

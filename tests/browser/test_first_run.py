@@ -55,6 +55,7 @@ def test_a_newcomer_migrates_sees_why_rows_failed_mends_them_and_counts(
     page.get_by_text("Saved.").wait_for(state="detached")
     page.get_by_role("button", name="Accept ≥ 90 %").click()
     page.get_by_text("Suggestions accepted.").wait_for()
+    validate(page)
 
     page.get_by_role("button", name="Launch…").click()
     page.get_by_role("button", name="Start dry run").click()
@@ -91,6 +92,25 @@ def test_a_newcomer_migrates_sees_why_rows_failed_mends_them_and_counts(
 
     assert time.monotonic() - began <= WALK_WITHIN_S
     assert not outside
+
+
+def validate(page: Page) -> None:
+    """Open what the checks say, beside the toast of a moment ago, and close it."""
+    page.get_by_role("button", name="Validate").click()
+    page.get_by_role("dialog").get_by_text(re.compile("passed check")).wait_for()
+    assert clear_of_toasts(page), "a toast covers the drawer"
+    page.keyboard.press("Escape")
+    page.get_by_role("dialog").wait_for(state="detached")
+
+
+def clear_of_toasts(page: Page) -> bool:
+    """Whether no toast lies on the open drawer."""
+    drawer, toasts = (
+        [one.bounding_box() for one in page.locator(where).all()]
+        for where in ("[role=dialog]", "[data-testid=stToast]")
+    )
+    edge = drawer[0]["x"] if drawer and drawer[0] else 0
+    return all(box is None or box["x"] + box["width"] <= edge for box in toasts)
 
 
 def launch_full(page: Page) -> None:
