@@ -12,6 +12,8 @@ from core.access import codes
 
 #: how the product hashes passwords
 AS_SHIPPED = codes._PASSWORDS
+#: what it verifies when nobody has the name
+NOBODY_AS_SHIPPED = codes._NOBODY
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -23,6 +25,7 @@ def _quick_passwords() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patched:
         light = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
         patched.setattr(codes, "_PASSWORDS", light)
+        patched.setattr(codes, "_NOBODY", light.hash("a password that nobody has"))
         yield
 
 

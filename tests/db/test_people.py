@@ -21,7 +21,7 @@ from core.db.models import ApiKey, AppUser, AuditLog, UserSession, Workspace
 from core.domain.roles import Actor, Role
 from core.errors import ConflictError, NotAllowedError, UserError
 from core.services import people
-from tests.costs import AS_SHIPPED
+from tests.costs import AS_SHIPPED, NOBODY_AS_SHIPPED
 from tests.db.planting import workspace
 
 PASSWORD = "a short sentence is easy"
@@ -131,7 +131,7 @@ def test_passwords_are_stretched_as_rfc_9106_asks(
     with house.owner_session() as session:
         kept = session.scalars(sa.select(AppUser.password_hash)).one()
     assert extract_parameters(kept or "") == RFC_9106_LOW_MEMORY
-    assert extract_parameters(codes._NOBODY) == RFC_9106_LOW_MEMORY
+    assert extract_parameters(NOBODY_AS_SHIPPED) == RFC_9106_LOW_MEMORY
 
 
 def test_code_works_once_for_two_at_the_same_time(house: Orgbridge) -> None:
