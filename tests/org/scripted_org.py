@@ -102,6 +102,8 @@ class ScriptedOrg:
 def _handler(org: ScriptedOrg) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # the body goes in a packet of its own, which would wait 40 ms for an answer to the headers
+        disable_nagle_algorithm = True
 
         def _serve(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
