@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from core.errors import ConflictError, UserError
-from core.services import retrying
+from core.services import retrying, run_reads
 from core.services.retrying import RetryChoice
 from tests.org.engine import SCHEMA, Pair, check_identity, line
 from tests.org.pairs import create, live
@@ -139,3 +139,27 @@ def test_a_retry_of_a_mapping_that_is_gone_is_refused(pair: Pair) -> None:
 
     with pytest.raises(UserError, match="no object 'contact'"):
         retrying.retry(pair.bridge, pair.actor, name)
+
+
+def test_a_run_is_told_which_of_its_blank_lookups_a_retry_filled_in(pair: Pair) -> None:
+    """The contacts had arrived: a retry reads them where their group is named."""
+    plan = f"{PLAN}    lookups: {{AccountId: {{missing: blank}}}}\n"
+    made = create(pair.source, "Account", {"Name": "A", "Description": TOO_LONG})
+    create(pair.source, "Contact", {"LastName": "C", "AccountId": made[0]})
+    name = str(pair.run(plan)["run_id"])
+    (blank,) = [
+        group.line
+        for group in run_reads.failure_groups(pair.bridge, pair.actor, name)
+        if group.line.kind == "left_blank"
+    ]
+    pair.source.json("PATCH", f"sobjects/Account/{made[0]}", {"Description": "short"})
+
+    account = retried(pair, name)
+    before = run_reads.shown(pair.bridge, pair.actor, name)
+    named = retried(pair, name, RetryChoice(fingerprints=(blank.fingerprint,)))
+    after = run_reads.shown(pair.bridge, pair.actor, name)
+
+    assert account["status"] == "Succeeded" and live(pair.target, "Contact")[0]["AccountId"]
+    assert (before.still_unfilled, before.filled_later) == (1, ())
+    assert [(one.run, one.values) for one in after.filled_later] == [(named["run_id"], 1)]
+    assert after.still_unfilled == 0 and after.totals.lookups_left_blank == 1
