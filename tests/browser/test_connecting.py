@@ -250,7 +250,7 @@ def try_while_a_box_changes(page: Page, org: PracticeOrg) -> None:
     )
     org.options(call_delay_s=0.3)
     dialog.get_by_role("button", name="Test", exact=True).click()
-    dialog.get_by_text("Asking the org who it is").wait_for()
+    dialog.get_by_text("Asking By Access token who it is").wait_for()
     for change in ("x", "Backspace", "Tab"):
         box.press(change)
     expect(answer).to_be_visible()
