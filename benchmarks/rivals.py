@@ -24,7 +24,7 @@ SFDMU = Path(__file__).parent / "sfdmu"
 #: ours polls from 0.1 s on; a rival that can be told is told the same
 POLL_S = 0.1
 #: a round of a rival ends here at the latest: a lower bound is told, and the others get their turn
-ROUND_LIMIT_S = 480.0
+ROUND_LIMIT_S = 400.0
 
 
 class NotToBeHadError(RuntimeError):

@@ -28,7 +28,8 @@ def test_a_benchmark_that_breaks_or_hangs_is_told_beside_the_others(
 
 
 def test_every_benchmark_that_make_bench_calls_is_there() -> None:
-    called = [command[0] for command in (*bench.COMMANDS, *bench.WITH_FIXTURES)]
+    commands = (*bench.COMMANDS, *bench.WITH_FIXTURES, bench.SIDE_BY_SIDE)
+    called = [command[0] for command in commands]
 
     missing = [
         name for name in called if not bench.HERE.joinpath(f"{name.split('.')[1]}.py").exists()
