@@ -48,7 +48,7 @@ LEAST: dict[Role, dict[str, str]] = {
         "object_picker": "needed_parents object_choices relatives target_choices",
         "orgs": "described fields objects org org_named orgs sources users_of",
         "people": "change_password",
-        "plans": "compare_versions copy export plan plans version_plan versions",
+        "plans": "compare_versions copy export plan plans row version_plan versions",
         "preflight": "check",
         "previews": "matching preview values",
         "proof": "csv differences differences_csv html shown",
