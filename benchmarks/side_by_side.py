@@ -24,7 +24,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from benchmarks import metered, rivals, targets
 from benchmarks.cumulus import cumulusci
 from benchmarks.org_pair import HOME, LOOKUPS, OrgUnderTest, change_some, pair, sizes
 from benchmarks.rivals import NotToBeHadError, Tool
+from benchmarks.targets import Measured
 from benchmarks.tree import ENDED
 
 SIZES = (30_000, 300_000, 1_000_000)
@@ -55,30 +56,6 @@ TOOLS: dict[str, Callable[[OrgUnderTest, OrgUnderTest, Path], Tool]] = {
 }
 #: what keeps no memory moves everything again: measured once
 ONE_ROUND = frozenset({"cumulusci", "simple", "floor"})
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """One tool's one round at one size."""
-
-    rows: int
-    tool: str
-    name: str
-    round: str
-    wall_s: float
-    cpu_s: float
-    database_s: float
-    peak_mb: float
-    calls: int
-    orgs_cpu_s: float
-    #: load of the machine when it ended, one minute
-    load: float
-    #: what the target lacks, or why nothing was measured
-    remark: str
-    #: of the processor time, what was spent on before-images
-    before_s: float = 0.0
-    #: ended at its limit: its figures are lower bounds
-    ended: bool = False
 
 
 def main(arguments: list[str]) -> int:

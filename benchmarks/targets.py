@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 #: rows → how many times less processor and wall time than SFDMU
 TIMES_LESS: Mapping[int, tuple[float, float]] = {
@@ -25,23 +24,28 @@ ID_MAP_BYTES = 16
 FIRST, AGAIN = "empty target", "again, unchanged"
 
 
-class Figures(Protocol):
+@dataclass(frozen=True, slots=True)
+class Measured:
     """One tool's one round at one size."""
 
-    @property
-    def rows(self) -> int: ...
-    @property
-    def tool(self) -> str: ...
-    @property
-    def round(self) -> str: ...
-    @property
-    def wall_s(self) -> float: ...
-    @property
-    def cpu_s(self) -> float: ...
-    @property
-    def peak_mb(self) -> float: ...
-    @property
-    def ended(self) -> bool: ...
+    rows: int
+    tool: str
+    name: str
+    round: str
+    wall_s: float
+    cpu_s: float
+    database_s: float
+    peak_mb: float
+    calls: int
+    orgs_cpu_s: float
+    #: load of the machine when it ended, one minute
+    load: float
+    #: what the target lacks, or why nothing was measured
+    remark: str
+    #: of the processor time, what was spent on before-images
+    before_s: float = 0.0
+    #: ended at its limit: its figures are lower bounds
+    ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ class Verdict:
     reached: bool
 
 
-def verdicts(known: Mapping[tuple[int, str, str], Figures]) -> Iterator[Verdict]:
+def verdicts(known: Mapping[tuple[int, str, str], Measured]) -> Iterator[Verdict]:
     """Everything asked that both sides of have been measured, smallest size first.
 
     Args:
@@ -76,7 +80,7 @@ def verdicts(known: Mapping[tuple[int, str, str], Figures]) -> Iterator[Verdict]
         yield from _memory(what, *(known.get((rows, "ours", what)) for rows in (MILLION, MORE)))
 
 
-def _beside(ours: Figures, rival: Figures) -> Iterator[Verdict]:
+def _beside(ours: Measured, rival: Measured) -> Iterator[Verdict]:
     # one that was ended at its limit took at least what was measured
     least = "at least " if rival.ended else ""
     for name, figure, times in zip(
@@ -89,7 +93,7 @@ def _beside(ours: Figures, rival: Figures) -> Iterator[Verdict]:
         )  # fmt: skip
 
 
-def _memory(what: str, million: Figures | None, more: Figures | None) -> Iterator[Verdict]:
+def _memory(what: str, million: Measured | None, more: Measured | None) -> Iterator[Verdict]:
     if million is None:
         return
     own = [one.peak_mb - one.rows * ID_MAP_BYTES / 1e6 for one in (million, more) if one]

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import __main__ as bench
 from benchmarks import metered, targets, tree
-from benchmarks.side_by_side import Measured
+from benchmarks.targets import Measured
 
 
 def test_a_benchmark_that_breaks_or_hangs_is_told_beside_the_others(
