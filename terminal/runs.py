@@ -146,6 +146,9 @@ def retry(
     confirm: Annotated[str, typer.Option(help="The target's name, where it is asked for.")] = "",
     reason: Annotated[str, typer.Option(help="Why; kept with the run.")] = "",
     *,
+    blank_lookups: Annotated[
+        bool, typer.Option("--blank-lookups", help="Also rows that arrived without a lookup.")
+    ] = False,
     as_json: Json = False,
 ) -> int:
     """Carry a run of the rows that did not arrive, by the plan as it stands now."""
@@ -154,7 +157,7 @@ def retry(
     from terminal.session import opened
 
     mappings = tuple(part.strip() for part in only.split(",") if part.strip())
-    choice = retrying.RetryChoice(tuple(group or ()), tuple(row or ()), mappings)
+    choice = retrying.RetryChoice(tuple(group or ()), tuple(row or ()), mappings, blank_lookups)
     with opened() as (bridge, actor):
         made = retrying.retry(
             bridge, actor, name, choice, confirm=confirm, reason=reason, enqueue=False

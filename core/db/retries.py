@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +15,8 @@ from sqlalchemy.orm import Session
 _NOT_ARRIVED = ("blocked", "failed", "not_processed")
 #: nobody knows whether the org has the row: sent again only when it is asked for by name
 UNKNOWN_FATE = "ANSWER_LOST"
+#: the row arrived without a lookup, since the record that it names had not
+_PARENT_MISSING = "LOOKUP_UNRESOLVED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,29 +28,37 @@ class RowChoice:
     source_ids: tuple[str, ...] = ()
     #: names of mappings
     mappings: tuple[str, ...] = ()
+    #: beside those, every row that arrived without a lookup whose record may arrive now
+    blank_lookups: bool = False
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> RowChoice:
         """The choice as a run's options keep it."""
-        return cls(**{name: tuple(document.get(name) or ()) for name in cls.__dataclass_fields__})
+        return cls(
+            fingerprints=tuple(document.get("fingerprints") or ()),
+            source_ids=tuple(document.get("source_ids") or ()),
+            mappings=tuple(document.get("mappings") or ()),
+            blank_lookups=bool(document.get("blank_lookups")),
+        )
 
-    def document(self) -> dict[str, list[str]]:
+    def document(self) -> dict[str, Any]:
         """As JSON."""
-        return {name: list(getattr(self, name)) for name in self.__dataclass_fields__}
+        return asdict(self)
 
 
 def rows_left(session: Session, run_id: UUID, choice: RowChoice) -> dict[str, list[str]]:
-    """Source ids of a run's rows that did not arrive, and still have not, by mapping."""
+    """Source ids of a run's chosen rows that did not arrive, and still have not, by mapping."""
     found: dict[str, list[str]] = {}
     rows = session.execute(
         text(
             "SELECT DISTINCT s.mapping_name, f.source_id FROM row_failure f"
             " JOIN run_step s ON s.id = f.step_id"
             " WHERE f.run_id = :run AND f.source_id IS NOT NULL AND f.resolved_by_run IS NULL"
-            " AND (:named OR f.kind = ANY(:kinds) AND f.code <> :unknown)"
+            " AND ((:named OR f.kind = ANY(:kinds) AND f.code <> :unknown)"
             " AND (:any_group OR f.fingerprint = ANY(:groups))"
             " AND (:any_row OR f.source_id = ANY(:rows))"
             " AND (:any_mapping OR s.mapping_name = ANY(:mappings))"
+            " OR :blanks AND f.kind = 'left_blank' AND f.code = :parent_missing)"
             " ORDER BY 1, 2"
         ),
         {
@@ -62,6 +72,8 @@ def rows_left(session: Session, run_id: UUID, choice: RowChoice) -> dict[str, li
             "rows": list(choice.source_ids),
             "any_mapping": not choice.mappings,
             "mappings": list(choice.mappings),
+            "blanks": choice.blank_lookups,
+            "parent_missing": _PARENT_MISSING,
         },
     )
     for mapping, source_id in rows:

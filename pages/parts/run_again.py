@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from uuid import uuid4
 
 import streamlit as st
@@ -57,17 +58,18 @@ def ask_retry(view: run_reads.RunView, choice: retrying.RetryChoice) -> None:
 def _retry_dialog(view: run_reads.RunView, choice: retrying.RetryChoice) -> None:
     """Says which rows are read again and by what plan."""
     row = view.row
-    left = retrying.rows_left(visit.bridge(), visit.actor(), row.name, choice)
+    which = st.container()
+    choice, left = _with_blank_lookups(row.name, choice)
     if not left:
         st.markdown("Nothing is left to try again: these rows have arrived meanwhile.")
         return
     target = row.target_name or ""
-    st.markdown(
+    which.markdown(
         f"**{figures.plural(sum(left.values()), 'row')}** are read again from the source and sent "
-        f"to {words.org_badge(target, row.target_environment)}. Rows that arrived are not touched."
+        f"to {words.org_badge(target, row.target_environment)}. Other rows are not touched."
     )
     targets = {step.mapping_name: step.target_object for step in view.steps}
-    st.table(
+    which.table(
         {
             escaped(object_name(name, targets.get(name, name))): figures.plural(rows, "row")
             for name, rows in left.items()
@@ -77,7 +79,7 @@ def _retry_dialog(view: run_reads.RunView, choice: retrying.RetryChoice) -> None
     st.caption(_by_which_plan(row))
     ready, reason = _confirmed(row, key="run.retry")
     if confirm.buttons(
-        f"Retry {figures.count(sum(left.values()))} rows", key="run.retry.go", ready=ready
+        f"Retry {figures.plural(sum(left.values()), 'row')}", key="run.retry.go", ready=ready
     ):
         once = st.session_state.get(state.RETRY_KEY)
         follow(
@@ -91,6 +93,33 @@ def _retry_dialog(view: run_reads.RunView, choice: retrying.RetryChoice) -> None
                 idempotency_key=once,
             )
         )
+
+
+def _with_blank_lookups(
+    name: str, choice: retrying.RetryChoice
+) -> tuple[retrying.RetryChoice, dict[str, int]]:
+    """The choice as the person wants it, and its rows by mapping.
+
+    Rows that arrived without a lookup are offered beside: the records that they name are mostly
+    among those that are tried again.
+    """
+    wider = replace(choice, blank_lookups=True)
+    left, all_left = (
+        retrying.rows_left(visit.bridge(), visit.actor(), name, one) for one in (choice, wider)
+    )
+    beside = sum(all_left.values()) - sum(left.values())
+    if (
+        left
+        and beside
+        and st.checkbox(
+            f"Fill in blank lookups of {figures.plural(beside, 'row')} that arrived",
+            value=True,
+            key="run.retry.blanks",
+            help="They are read again, and get the lookups whose records arrive now",
+        )
+    ):
+        return wider, all_left
+    return choice, left
 
 
 def _by_which_plan(row: run_reads.RunRow) -> str:

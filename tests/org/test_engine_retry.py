@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -163,3 +164,32 @@ def test_a_run_is_told_which_of_its_blank_lookups_a_retry_filled_in(pair: Pair) 
     assert (before.still_unfilled, before.filled_later) == (1, ())
     assert [(one.run, one.values) for one in after.filled_later] == [(named["run_id"], 1)]
     assert after.still_unfilled == 0 and after.totals.lookups_left_blank == 1
+
+
+def test_a_retry_of_parents_fills_the_lookups_of_rows_that_had_arrived_where_asked(
+    pair: Pair,
+) -> None:
+    plan = f"{PLAN}    lookups: {{AccountId: {{missing: blank}}}}\n"
+    made = create(pair.source, "Account", {"Name": "A", "Description": TOO_LONG}, {"Name": "B"})
+    create(
+        pair.source,
+        "Contact",
+        {"LastName": "C", "AccountId": made[0]},
+        {"LastName": "D", "AccountId": made[1]},
+    )
+    name = str(pair.run(plan)["run_id"])
+    pair.source.json("PATCH", f"sobjects/Account/{made[0]}", {"Description": "short"})
+    parents = RetryChoice(mappings=("account",))
+    wider = replace(parents, blank_lookups=True)
+
+    left = [retrying.rows_left(pair.bridge, pair.actor, name, one) for one in (parents, wider)]
+    document = retried(pair, name, wider)
+
+    assert left == [{"account": 1}, {"account": 1, "contact": 1}]
+    assert document["status"] == "Succeeded"
+    assert (line(document, "contact")["read"], line(document, "contact")["updated"]) == (1, 1)
+    assert all(row["AccountId"] for row in live(pair.target, "Contact"))
+    after = run_reads.shown(pair.bridge, pair.actor, name)
+    assert after.still_unfilled == 0
+    assert [(one.run, one.values) for one in after.filled_later] == [(document["run_id"], 1)]
+    assert retrying.rows_left(pair.bridge, pair.actor, name, wider) == {}

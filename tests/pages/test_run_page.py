@@ -13,8 +13,8 @@ from streamlit.testing.v1 import AppTest
 from core.bootstrap import Orgbridge
 from core.domain.plan import parse_plan
 from core.domain.roles import Actor, Role
-from core.services import orgs, plans, proof, run_reads, running
-from pages.parts import run_list, run_live, run_plan, run_tabs
+from core.services import orgs, plans, proof, retrying, run_reads, running
+from pages.parts import figures, run_list, run_live, run_plan, run_tabs
 from tests.org.scripted_data import ScriptedData
 
 from .conftest import Opened
@@ -456,6 +456,31 @@ _BLANK = (
          ('finally', 3, 'failed', 'SOME_RULE', 'Not so.', 'Status__c')
        ) its (phase, n, kind, code, why, field) ON its.phase = s.phase""",
 )
+
+
+def test_a_retry_offers_to_fill_the_blank_lookups_of_rows_that_arrived(
+    bridge: Orgbridge, actor: Actor, finished: str, opened: Opened
+) -> None:
+    failed = sum(retrying.rows_left(bridge, actor, finished).values())
+    with bridge.session(actor.workspace_id) as session:
+        session.execute(
+            text(
+                "INSERT INTO row_failure (id, run_id, step_id, source_id, kind, code, message,"
+                " fields, sent, fingerprint) SELECT gen_random_uuid(), s.run_id, s.id,"
+                " '00300000000000' || n || 'AAA', 'left_blank', 'LOOKUP_UNRESOLVED', 'It stayed.',"
+                " ARRAY['AccountId'], '{}', 'blank' FROM generate_series(1, 2) n,"
+                " (SELECT id, run_id FROM run_step LIMIT 1) s"
+            )
+        )
+    app = opened("migrate/run.py", run=finished)
+
+    app.button(key="run.retry").click().run()
+    beside = app.checkbox(key="run.retry.blanks")
+    act = app.button(key="run.retry.go.act").label
+
+    assert failed
+    assert (beside.label, beside.value) == ("Fill in blank lookups of 2 rows that arrived", True)
+    assert act == f"Retry {figures.plural(failed + 2, 'row')}"
 
 
 def test_a_run_that_is_partial_without_a_failed_row_says_what_stayed_blank_and_why(
