@@ -467,12 +467,17 @@ def in_flight(session: Session, run_id: UUID) -> InFlight:
 
 
 def rows_resolved(session: Session, run_id: UUID) -> int:
-    """Rows that did not arrive in the run and have since, in a retry."""
+    """Rows that did not arrive in the run and have since, in a retry.
+
+    Rows that arrived without a lookup or a last field are not among them: `filled_later`.
+    """
     return int(
         session.scalar(
             text(
-                "SELECT count(*) FROM (SELECT DISTINCT step_id, source_id FROM row_failure"
-                " WHERE run_id = :id AND resolved_by_run IS NOT NULL AND kind <> 'left_blank') one"
+                "SELECT count(*) FROM (SELECT DISTINCT f.step_id, f.source_id FROM row_failure f"
+                " JOIN run_step s ON s.id = f.step_id WHERE f.run_id = :id"
+                " AND f.resolved_by_run IS NOT NULL AND f.kind <> 'left_blank'"
+                " AND s.phase IN ('load', 'undo')) one"
             ),
             {"id": run_id},
         )

@@ -105,6 +105,13 @@ class RunView:
     former_rows_per_s: int | None = None
     #: of the lookups and last fields that it left out, what later runs filled in
     filled_later: tuple[FilledLater, ...] = ()
+    #: of the rows that did not arrive, how many have since, in a retry
+    arrived_later: int = 0
+
+    @property
+    def still_failed(self) -> int:
+        """Rows that have not arrived to this day."""
+        return max(0, self.totals.failed - self.arrived_later)
 
     @property
     def still_unfilled(self) -> int:
@@ -179,6 +186,7 @@ def shown(bridge: Orgbridge, actor: Actor, name: str) -> RunView:
         before = run_reads.former(session, row)
         left_out = totals.lookups_left_blank + totals.last_fields_left
         filled = run_reads.filled_later(session, row.id) if left_out and relatives else ()
+        later = run_reads.rows_resolved(session, row.id) if totals.failed and relatives else 0
     seconds, waited_s = _seconds(row, bridge.clock()), _waited_s(row, bridge.clock())
     speed = totals.done / max(0.001, seconds - waited_s) if seconds else 0.0
     left = None
@@ -186,7 +194,9 @@ def shown(bridge: Orgbridge, actor: Actor, name: str) -> RunView:
         left = (totals.planned - totals.done) / speed
     former = round(before.done / before.seconds) if before and before.done else None
     figures = (seconds, waited_s, left, round(speed))
-    return RunView(row, steps, totals, *figures, relatives, calls_left, former, tuple(filled))
+    return RunView(
+        row, steps, totals, *figures, relatives, calls_left, former, tuple(filled), later
+    )
 
 
 def mappings(bridge: Orgbridge, actor: Actor, name: str) -> tuple[CarriedMapping, ...]:

@@ -284,8 +284,8 @@ def _figures(view: run_reads.RunView) -> None:
     failed.metric(
         "Left alone" if row.mode == "undo" else "Failed rows",
         figures.count(view.totals.failed),
-        f"{figures.percent(view.totals.failed, view.totals.done)} of rows",
-        delta_color="inverse" if view.totals.failed else "off",
+        _failed_beside(view),
+        delta_color="inverse" if view.still_failed else "off",
         delta_arrow="off",
         border=True,
     )
@@ -316,6 +316,14 @@ def _figures(view: run_reads.RunView) -> None:
         help=waited if view.waited_s >= WAIT_TOLD_S else None,
         **plain,
     )
+
+
+def _failed_beside(view: run_reads.RunView) -> str:
+    """The share of rows that failed, or what of them has arrived since."""
+    if view.arrived_later:
+        part = "all" if not view.still_failed else figures.count(view.arrived_later)
+        return f"{part} arrived later"
+    return f"{figures.percent(view.totals.failed, view.totals.done)} of rows"
 
 
 def _unfilled(view: run_reads.RunView) -> None:

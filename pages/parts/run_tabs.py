@@ -46,7 +46,7 @@ def titles_of(view: run_reads.RunView) -> dict[str, str]:
         "checks": "preflight" in view.row.summary,
     }
     shown = [tab for tab in TABS if kept.get(tab, True)]
-    moves, failed = run_live.moves(view.row), view.totals.failed
+    moves, failed = run_live.moves(view.row), view.still_failed
     titles = {tab: TAB_WORDS[tab] for tab in shown}
     unfilled = view.still_unfilled
     if (failed or unfilled) and not moves:  # titles stand still while the run goes on

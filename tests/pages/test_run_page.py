@@ -374,6 +374,22 @@ def test_what_a_retry_brought_is_seen_although_the_run_is_over(
 
     assert "Retry 1 row…" in [button.label for button in after.button]
     assert any("arrived in a later run" in str(each.value) for each in after.markdown)
+    assert {each.label: each.delta for each in after.metric}["Failed rows"] == "2 arrived later"
+    view = run_reads.shown(bridge, actor, finished)
+    assert run_tabs.titles_of(view)["errors"] == "Errors :red-badge[1]"
+
+
+def test_rows_that_a_retry_brought_altogether_count_as_errors_no_more(
+    bridge: Orgbridge, actor: Actor, finished: str, opened: Opened
+) -> None:
+    with bridge.session(actor.workspace_id) as session:
+        session.execute(text(_RETRIED))
+        session.execute(text(_RESOLVED.replace("LIMIT 2", "LIMIT 3")))
+
+    told = {each.label: each.delta for each in opened("migrate/run.py", run=finished).metric}
+
+    assert told["Failed rows"] == "all arrived later"
+    assert run_tabs.titles_of(run_reads.shown(bridge, actor, finished))["errors"] == "Errors"
 
 
 _RETRIED = """INSERT INTO data_migration (id, data_schedule_id, status, mode, plan_id,
@@ -545,7 +561,9 @@ def test_a_run_says_what_a_retry_filled_in_since(
     told = "\n".join(str(each.value) for each in app.markdown)
 
     assert "2 lookups left blank" in told and f"{says} filled in by `later` since." in told
-    assert f"Errors{badge}" in run_tabs.titles_of(run_reads.shown(bridge, actor, finished)).values()
+    view = run_reads.shown(bridge, actor, finished)
+    assert f"Errors{badge}" in run_tabs.titles_of(view).values()
+    assert view.arrived_later == 0, "a last field that came later is no row that came later"
     assert any(button.label.endswith(" later") for button in app.button), "the way there"
 
 
