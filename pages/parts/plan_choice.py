@@ -30,12 +30,13 @@ def _connected() -> set[UUID]:
 
 
 def chosen(found: list[plans.PlanRow], *, key: str) -> plans.PlanRow | None:
-    """Draws the choice at the head of a page; None where there is no plan."""
+    """Draws the choice at the head of a page; None, and nothing to choose, without a plan."""
+    if not found:
+        return None
     names = [row.name for row in found]
     picked = st.selectbox(
         "Plan",
         names,
-        index=0 if names else None,
         key=key,
         bind="query-params",
         label_visibility="collapsed",

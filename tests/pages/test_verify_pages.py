@@ -50,6 +50,7 @@ def _retrieved(people):  # type: ignore[no-untyped-def]
         ("verify/differences.py", "Two orgs are needed"),
         ("verify/duplicates.py", "No org yet"),
         ("verify/extra_children.py", "No plan yet"),
+        ("verify/counts.py", "No plan yet"),
     ],
 )
 def test_an_empty_page_says_what_fills_it(opened: Opened, file: str, words: str) -> None:
@@ -57,6 +58,7 @@ def test_an_empty_page_says_what_fills_it(opened: Opened, file: str, words: str)
 
     assert not page.exception and not page.error
     assert any(words in box.value for box in page.markdown)
+    assert all(box.options for box in page.selectbox), "nothing to choose is not asked"
 
 
 def carried(bridge: Orgbridge, actor: Actor, page: AppTest, kind: str) -> AppTest:
