@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
 
 import orjson
 import pytest
@@ -13,67 +12,18 @@ from streamlit.testing.v1 import AppTest
 from core.bootstrap import Orgbridge
 from core.domain.plan import parse_plan
 from core.domain.roles import Actor, Role
-from core.services import orgs, plans, proof, retrying, run_reads, running
-from pages.parts import figures, run_list, run_live, run_plan, run_tabs
-from tests.org.scripted_data import ScriptedData
+from core.services import orgs, plans, run_reads
+from pages.parts import run_live, run_plan, run_tabs
 
 from .conftest import Opened
-
-RUN = "moved-1121-abcde"
-PLAN = "{orgbridge: 1, name: Moved, source: Legacy, target: New, objects: [{source: Account}]}"
-SUMMARY: dict[str, Any] = {
-    "proof": {
-        "account": {
-            "rows": 7, "missing": 0,
-            "compared": {"Code__c": 7, "Name": 7, "ParentId": 7, "Total__c": 7},
-            "fields": {"Name": {"automation": 2}}, "lookups": {"ParentId": 5},
-            "sums": {"Total__c": {"sent": "10.50", "found": "10.50"}},
-        }
-    },
-    "readers": {"target": {"user": "kim@new.example", "sees_all": False}},
-    "rows_before": {"Account": 1}, "rows_after": {"Account": 8},
-    "api_calls": {"source": 2, "target": 9},
-    "canary": {"asked_percent": 5, "rows": 10, "chosen": 2, "percent": 20.0,
-               "objects": {"account": {"rows": 10, "chosen": 2, "percent": 20.0, "roots": 2}}},
-    "preflight": {"findings": [{"severity": "warning", "mapping": "account", "field": None,
-                                "sentence": "A rule is active.", "rows": 3}]},
-}  # fmt: skip
-_PLANTED = (
-    """INSERT INTO data_migration (id, data_schedule_id, status, mode, plan_id, source_org_id,
-         target_org_id, requested_by, started_at, finished_at, summary, buckets)
-       SELECT gen_random_uuid(), :run, :status, 'canary', p.id, p.source_org_id, p.target_org_id,
-         'mira@acme.example', now() - interval '1 min', now(), CAST(:summary AS jsonb),
-         '{"account": {"insert": 10}}' FROM migration_plan p""",
-    """INSERT INTO run_step (id, run_id, mapping_name, source_object, target_object, operation,
-         phase, status, read_rows, inserted, failed, started_at, finished_at)
-       SELECT gen_random_uuid(), id, 'account', 'Account', 'Account', 'upsert', 'load', 'partial',
-         10, 7, 3, now() - interval '1 min', now() FROM data_migration""",
-    """INSERT INTO row_failure (id, run_id, step_id, source_id, kind, code, message, fields, sent,
-         fingerprint)
-       SELECT gen_random_uuid(), run_id, id, '00100000000000' || n || 'AAA', 'failed',
-         'REQUIRED_FIELD_MISSING', 'Name is blank', '{Name}', '{"Phone": "1"}', 'f'
-       FROM run_step, generate_series(1, 3) n""",
-)
+from .planted_run import PLAN, RUN, plant
 
 
 @pytest.fixture
 def finished(bridge: Orgbridge, actor: Actor) -> str:
     """A run of ten rows, three of which were refused."""
-    _plant(bridge, actor, "Partial")
+    plant(bridge, actor, "Partial")
     return RUN
-
-
-def _plant(bridge: Orgbridge, actor: Actor, status: str) -> None:
-    orgs = [ScriptedData(f"00D00000000000{number}EAA") for number in (1, 2)]
-    for name, org in zip(("Legacy", "New"), orgs, strict=True):
-        org.register(bridge, actor, name)
-    for org in orgs:
-        org.http.stop()  # a page asks no org; both have stood, so no address is given out twice
-    plans.create(bridge, actor, parse_plan(PLAN))
-    wanted = {"run": RUN, "status": status, "summary": orjson.dumps(SUMMARY).decode()}
-    with bridge.session(actor.workspace_id) as session:
-        for statement in _PLANTED:
-            session.execute(text(statement), wanted)
 
 
 def test_every_tab_draws_and_says_what_the_run_stored(finished: str, opened: Opened) -> None:
@@ -141,7 +91,7 @@ def test_the_plan_of_a_run_says_every_field_and_its_rule(
 def test_the_plan_of_a_run_that_no_worker_took_says_when_it_comes(
     bridge: Orgbridge, actor: Actor, opened: Opened
 ) -> None:
-    _plant(bridge, actor, "Pending")
+    plant(bridge, actor, "Pending")
     with bridge.session(actor.workspace_id) as session:
         session.execute(text("UPDATE data_migration SET started_at = NULL, finished_at = NULL"))
 
@@ -173,7 +123,7 @@ def test_a_viewer_finds_no_button_that_changes_anything(finished: str, opened: O
 def test_a_run_that_waits_shows_its_figures_and_both_answers(
     bridge: Orgbridge, actor: Actor, opened: Opened
 ) -> None:
-    _plant(bridge, actor, "Waiting for decision")
+    plant(bridge, actor, "Waiting for decision")
 
     app = opened("migrate/run.py", role=Role.ANALYST, run=RUN)
 
@@ -214,7 +164,7 @@ def test_rows_that_wait_their_turn_count_as_planned(
     bridge: Orgbridge, actor: Actor, opened: Opened
 ) -> None:
     """A run that moves, then the same one cancelled: neither reads as done."""
-    _plant(bridge, actor, "Running")
+    plant(bridge, actor, "Running")
     with bridge.session(actor.workspace_id) as session:
         session.execute(text(_HALF_WAY))
 
@@ -240,7 +190,7 @@ def test_a_run_that_stopped_counts_no_time_after_its_end(
     bridge: Orgbridge, actor: Actor, opened: Opened
 ) -> None:
     """Its object was under way when it was cancelled."""
-    _plant(bridge, actor, "Cancelled")
+    plant(bridge, actor, "Cancelled")
     with bridge.session(actor.workspace_id) as session:
         session.execute(text(_HALF_WAY))
         session.execute(text(_LONG_AGO))
@@ -260,7 +210,7 @@ def test_a_run_that_waits_foretells_nothing(
     bridge: Orgbridge, actor: Actor, opened: Opened, status: str
 ) -> None:
     """Its pace would fall, and the time left would grow, for as long as nobody comes."""
-    _plant(bridge, actor, status)
+    plant(bridge, actor, status)
     with bridge.session(actor.workspace_id) as session:
         session.execute(text(_HALF_WAY))
         session.execute(text("UPDATE data_migration SET finished_at = NULL"))
@@ -277,7 +227,7 @@ def test_a_run_that_waited_is_as_quick_as_while_it_was_carried(
     bridge: Orgbridge, actor: Actor, opened: Opened
 ) -> None:
     """It waited an hour for a decision; what is left goes by the minute that it took before."""
-    _plant(bridge, actor, "Running")
+    plant(bridge, actor, "Running")
     with bridge.session(actor.workspace_id) as session:
         session.execute(text(_HALF_WAY))
         session.execute(text(_WAITED_AN_HOUR))
@@ -300,7 +250,7 @@ _WAITED_AN_HOUR = """UPDATE data_migration SET started_at = now() - interval '61
 def test_what_a_person_asked_for_is_said_before_the_worker_stops(
     bridge: Orgbridge, actor: Actor, opened: Opened, asked: str, said: str
 ) -> None:
-    _plant(bridge, actor, "Running")
+    plant(bridge, actor, "Running")
     with bridge.session(actor.workspace_id) as session:
         session.execute(text(_HALF_WAY))
         session.execute(text("UPDATE data_migration SET requested_state = :w"), {"w": asked})
@@ -315,7 +265,7 @@ def test_a_queued_run_offers_no_pause_and_can_be_cancelled(
     bridge: Orgbridge, actor: Actor, opened: Opened
 ) -> None:
     """Nobody carries it yet: there is nobody to ask."""
-    _plant(bridge, actor, "Pending")
+    plant(bridge, actor, "Pending")
 
     queued = opened("migrate/run.py", role=Role.ANALYST, run=RUN)
 
@@ -340,7 +290,7 @@ def test_a_silence_between_rows_is_drawn_as_none() -> None:
 def test_a_run_that_found_nothing_says_so_and_not_that_it_broke_off(
     bridge: Orgbridge, actor: Actor, opened: Opened
 ) -> None:
-    _plant(bridge, actor, "Succeeded")
+    plant(bridge, actor, "Succeeded")
     with bridge.session(actor.workspace_id) as session:
         session.execute(text("DELETE FROM row_failure"))
         session.execute(text("UPDATE run_step SET read_rows = 0, inserted = 0, failed = 0"))
@@ -359,46 +309,6 @@ def test_an_address_without_a_run_leads_back_to_the_list(opened: Opened, asked: 
     assert [title.value for title in app.title] == ["Run"]
     assert "run.none" in [str(button.key) for button in app.button]
     assert not app.error
-
-
-def test_what_a_retry_brought_is_seen_although_the_run_is_over(
-    bridge: Orgbridge, actor: Actor, finished: str, opened: Opened
-) -> None:
-    """Answers about a run that is over are kept; a retry of it makes them new."""
-    before = opened("migrate/run.py", run=finished)
-    with bridge.session(actor.workspace_id) as session:
-        session.execute(text(_RETRIED))
-        session.execute(text(_RESOLVED))
-
-    after = before.run()
-
-    assert "Retry 1 row…" in [button.label for button in after.button]
-    assert any("arrived in a later run" in str(each.value) for each in after.markdown)
-    assert {each.label: each.delta for each in after.metric}["Failed rows"] == "2 arrived later"
-    view = run_reads.shown(bridge, actor, finished)
-    assert run_tabs.titles_of(view)["errors"] == "Errors :red-badge[1]"
-
-
-def test_rows_that_a_retry_brought_altogether_count_as_errors_no_more(
-    bridge: Orgbridge, actor: Actor, finished: str, opened: Opened
-) -> None:
-    with bridge.session(actor.workspace_id) as session:
-        session.execute(text(_RETRIED))
-        session.execute(text(_RESOLVED.replace("LIMIT 2", "LIMIT 3")))
-
-    told = {each.label: each.delta for each in opened("migrate/run.py", run=finished).metric}
-
-    assert told["Failed rows"] == "all arrived later"
-    assert run_tabs.titles_of(run_reads.shown(bridge, actor, finished))["errors"] == "Errors"
-
-
-_RETRIED = """INSERT INTO data_migration (id, data_schedule_id, status, mode, plan_id,
-     source_org_id, target_org_id, requested_by, started_at, finished_at, parent_run_id)
-   SELECT gen_random_uuid(), 'again-1', 'Succeeded', 'retry', plan_id, source_org_id,
-     target_org_id, 'mira@acme.example', now(), now(), id FROM data_migration"""
-_RESOLVED = """UPDATE row_failure SET resolved_by_run =
-     (SELECT id FROM data_migration WHERE data_schedule_id = 'again-1')
-   WHERE source_id IN (SELECT source_id FROM row_failure ORDER BY source_id LIMIT 2)"""
 
 
 _FORMER = (
@@ -452,121 +362,6 @@ def test_the_first_run_of_a_plan_is_compared_with_none(finished: str, opened: Op
     assert told["Throughput"] == "average"
 
 
-_BLANK = (
-    "UPDATE run_step SET inserted = 10, failed = 0",
-    "DELETE FROM row_failure",
-    """INSERT INTO run_step (id, run_id, mapping_name, source_object, target_object, operation,
-         phase, status, lookups_left_blank, failed, started_at, finished_at)
-       SELECT gen_random_uuid(), m.id, 'account', 'Account', 'Account', 'upsert', phase,
-         'succeeded', blank, refused, now(), now() FROM data_migration m,
-         (VALUES ('second_pass', 2, 0), ('finally', 0, 1)) its (phase, blank, refused)""",
-    """INSERT INTO row_failure (id, run_id, step_id, source_id, kind, code, message, fields, sent,
-         fingerprint)
-       SELECT gen_random_uuid(), s.run_id, s.id, '00100000000000' || n || 'AAA', kind, code,
-         why, ARRAY[field], '{}', code
-       FROM run_step s JOIN (VALUES
-         ('second_pass', 1, 'left_blank', 'LOOKUP_UNRESOLVED', 'The parent did not arrive.',
-          'ParentId'),
-         ('second_pass', 2, 'left_blank', 'LOOKUP_UNRESOLVED', 'The parent did not arrive.',
-          'ParentId'),
-         ('finally', 3, 'failed', 'SOME_RULE', 'Not so.', 'Status__c')
-       ) its (phase, n, kind, code, why, field) ON its.phase = s.phase""",
-)
-
-
-def test_a_retry_offers_to_fill_the_blank_lookups_of_rows_that_arrived(
-    bridge: Orgbridge, actor: Actor, finished: str, opened: Opened
-) -> None:
-    failed = sum(retrying.rows_left(bridge, actor, finished).values())
-    with bridge.session(actor.workspace_id) as session:
-        session.execute(
-            text(
-                "INSERT INTO row_failure (id, run_id, step_id, source_id, kind, code, message,"
-                " fields, sent, fingerprint) SELECT gen_random_uuid(), s.run_id, s.id,"
-                " '00300000000000' || n || 'AAA', 'left_blank', 'LOOKUP_UNRESOLVED', 'It stayed.',"
-                " ARRAY['AccountId'], '{}', 'blank' FROM generate_series(1, 2) n,"
-                " (SELECT id, run_id FROM run_step LIMIT 1) s"
-            )
-        )
-    app = opened("migrate/run.py", run=finished)
-
-    app.button(key="run.retry").click().run()
-    beside = app.checkbox(key="run.retry.blanks")
-    act = app.button(key="run.retry.go.act").label
-
-    assert failed
-    assert (beside.label, beside.value) == ("Fill in blank lookups of 2 rows that arrived", True)
-    assert act == f"Retry {figures.plural(failed + 2, 'row')}"
-
-
-def test_a_run_that_is_partial_without_a_failed_row_says_what_stayed_blank_and_why(
-    bridge: Orgbridge, actor: Actor, finished: str, opened: Opened
-) -> None:
-    """On its page, in the list, in the proof and for the terminal: the same figures."""
-    with bridge.session(actor.workspace_id) as session:
-        for statement in _BLANK:
-            session.execute(text(statement))
-    why = "Account.ParentId 2: the parent did not arrive"
-
-    app = opened("migrate/run.py", run=finished)
-    steps = app.dataframe[0].value
-    told = "\n".join(str(each.value) for each in app.markdown).replace("\\", "")
-    listed = run_list.frame(run_reads.listed(bridge, actor, run_reads.RunFilter()).rows)
-    claims = {check.title: check.sentence for check in proof.shown(bridge, actor, finished).checks}
-    why_of = running.document(bridge, actor, finished)["unfilled"]
-
-    assert "2 lookups left blank, last fields of 1 row not filled in (" in told
-    assert "Account (2nd pass) 2" in told
-    assert "2 lookups left blank, the rows arrived" in told
-    by_name = steps.set_index("object")[["failed", "blank"]].T.to_dict("list")
-    assert by_name == {
-        "Account": [0, 0], "Account (2nd pass)": [0, 2], "Account (finally)": [1, 0]
-    }  # fmt: skip
-    assert [pill for (pill,) in steps["status"]] == ["Partial"] * 3
-    assert listed[["failed", "blank"]].to_numpy().tolist() == [[0, 3]]
-    assert why in claims["Lookups resolved"]
-    assert "Account.Status__c 1: not so" in claims["Last fields filled in"]
-    assert [(line["where"], line["phase"], line["rows"]) for line in why_of] == [
-        ("Account.ParentId", "second_pass", 2),
-        ("Account.Status__c", "finally", 1),
-    ]
-
-
-_NEW = "jsonb_build_object('id',gen_random_uuid(),'parent_run_id',id,'data_schedule_id','later')"
-_FILLED = (
-    f"INSERT INTO data_migration SELECT (jsonb_populate_record(m, {_NEW})).* FROM data_migration m",
-    """UPDATE row_failure SET resolved_by_run = r.id FROM data_migration r
-       WHERE r.data_schedule_id = 'later' AND source_id LIKE :which""",
-)
-
-
-@pytest.mark.parametrize(
-    ("which", "says", "badge"),
-    [("%1AAA", "1 of them was", " :orange-badge[2]"), ("%", "All of them were", "")],
-)
-def test_a_run_says_what_a_retry_filled_in_since(
-    bridge: Orgbridge,
-    actor: Actor,
-    finished: str,
-    opened: Opened,
-    which: str,
-    says: str,
-    badge: str,
-) -> None:
-    with bridge.session(actor.workspace_id) as session:
-        for statement in (*_BLANK, *_FILLED):
-            session.execute(text(statement), {"which": which} if ":which" in statement else {})
-
-    app = opened("migrate/run.py", run=finished)
-    told = "\n".join(str(each.value) for each in app.markdown)
-
-    assert "2 lookups left blank" in told and f"{says} filled in by `later` since." in told
-    view = run_reads.shown(bridge, actor, finished)
-    assert f"Errors{badge}" in run_tabs.titles_of(view).values()
-    assert view.arrived_later == 0, "a last field that came later is no row that came later"
-    assert any(button.label.endswith(" later") for button in app.button), "the way there"
-
-
 _EVENTS = """INSERT INTO run_event (id, run_id, level, message)
     SELECT lpad(to_hex(n), 32, '0')::uuid, m.id, 'info', 'line ' || n
     FROM data_migration m, generate_series(1, 501) n"""
@@ -576,7 +371,7 @@ _EVENTS = """INSERT INTO run_event (id, run_id, level, message)
 def test_the_log_of_a_long_run_shows_its_newest_lines_and_those_first_while_it_moves(
     bridge: Orgbridge, actor: Actor, opened: Opened, status: str, first: int, last: int
 ) -> None:
-    _plant(bridge, actor, status)
+    plant(bridge, actor, status)
     with bridge.session(actor.workspace_id) as session:
         session.execute(text(_EVENTS))
 
@@ -591,7 +386,7 @@ def test_a_run_whose_rows_are_all_settled_foretells_no_end(
     bridge: Orgbridge, actor: Actor, opened: Opened
 ) -> None:
     """The comparison that follows takes a time of its own."""
-    _plant(bridge, actor, "Running")
+    plant(bridge, actor, "Running")
 
     view = run_reads.shown(bridge, actor, RUN)
     app = opened("migrate/run.py", run=RUN)
