@@ -12,6 +12,7 @@ from core.migration.preflight import PreflightInput, PreflightReport, preflight
 from core.migration.preflight.schema import schema_findings
 from core.salesforce.client import OrgClient
 from core.salesforce.credentials import Credentials
+from core.salesforce.retry import OF_A_PERSON
 from core.secret import Secret
 from tests.orgs import PracticeOrg, PracticeOrgs
 
@@ -55,7 +56,10 @@ def orgs(practice_org: PracticeOrgs) -> tuple[PracticeOrg, PracticeOrg]:
 @pytest.fixture
 def check(orgs: tuple[PracticeOrg, PracticeOrg]) -> Callable[[str], PreflightReport]:
     clients = [
-        OrgClient(Credentials(instance_url=org.url, access_token=Secret(org.access_token)))
+        OrgClient(
+            Credentials(instance_url=org.url, access_token=Secret(org.access_token)),
+            patience=OF_A_PERSON,
+        )
         for org in orgs
     ]
 
@@ -119,6 +123,24 @@ def test_a_missing_object_and_a_wrong_filter_are_blockers_with_their_place(
     assert found["object_missing"].mapping == "gone__c"
     assert found["filter_refused"].mapping == "account"
     assert "No such column 'Nmae'" in found["filter_refused"].sentence
+
+
+@pytest.mark.parametrize("away", [(0,), (1,), (0, 1)])
+def test_an_org_that_is_away_is_said_once_and_no_object_is_blamed(
+    orgs: tuple[PracticeOrg, PracticeOrg],
+    check: Callable[[str], PreflightReport],
+    away: tuple[int, ...],
+) -> None:
+    for side in away:
+        orgs[side].stop()
+
+    report = check(PLAN)
+
+    named = ("old", "new")[away[0]]
+    (said,) = report.findings
+    assert (said.severity, said.code, said.place) == (Severity.BLOCKER, "org_does_not_answer", "")
+    assert said.sentence.startswith(f"{named} could not be asked: The org at 127.0.0.1")
+    assert not report.is_ready
 
 
 def test_preflight_writes_nothing(

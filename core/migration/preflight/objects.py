@@ -13,16 +13,27 @@ from core.domain.describe import SObject
 from core.domain.findings import Finding, Fix, Severity
 from core.domain.plan import ObjectMapping, Operation, Rows
 from core.domain.soql import all_of
-from core.errors import OrgbridgeError
+from core.errors import (
+    DailyLimitError,
+    LostError,
+    OrgbridgeError,
+    SessionLostError,
+    TransientError,
+)
 from core.migration.preflight.inputs import PreflightInput, Sides
 from core.salesforce.source import RowSource
 
 #: describes asked of one org at the same time
 DESCRIBES_AT_ONCE = 6
+#: code of the finding that an org does not answer: nothing else can be asked of it
+NO_ANSWER = "org_does_not_answer"
+#: the org itself does not answer, whatever it is asked for
+_NO_ANSWER = (TransientError, LostError, SessionLostError, DailyLimitError)
 
 
 def with_describes(given: PreflightInput) -> tuple[PreflightInput, tuple[Finding, ...]]:
-    """The input with the describes of every object, and a blocker for each that is missing."""
+    """The input with the describes of every object, and a blocker for each that is missing, or one
+    (`NO_ANSWER`) for an org that does not answer."""
     with ThreadPoolExecutor(DESCRIBES_AT_ONCE) as pool:
         answers = list(pool.map(lambda entry: _described(given, entry), given.plan.objects))
     sides: dict[str, Sides] = {}
@@ -32,7 +43,7 @@ def with_describes(given: PreflightInput) -> tuple[PreflightInput, tuple[Finding
             sides[entry.name] = answer
         else:
             findings.append(answer)
-    return replace(given, sides=sides), tuple(findings)
+    return replace(given, sides=sides), tuple(dict.fromkeys(findings))
 
 
 def object_findings(given: PreflightInput) -> Iterator[Finding]:
@@ -121,6 +132,9 @@ def _described(given: PreflightInput, entry: ObjectMapping) -> Sides | Finding:
             now = client.describe(sobject, refresh=True) if given.refresh else known
             changed += [f"{org}.{name}" for name in sorted(set(known.fields) ^ set(now.fields))]
             found.append(now)
+        except _NO_ANSWER as error:
+            sentence = f"{org} could not be asked: {error.happened}"
+            return Finding(Severity.BLOCKER, NO_ANSWER, sentence, fix=Fix.ORG)
         except OrgbridgeError as error:
             return Finding(
                 Severity.BLOCKER,

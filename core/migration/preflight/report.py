@@ -71,6 +71,8 @@ def preflight(given: PreflightInput, *, schema_checks: SchemaChecks) -> Prefligh
     """
     described, missing = objects.with_describes(given)
     targets = {entry.target: sides.target for entry, sides in described.described()}
+    if any(finding.code == objects.NO_ANSWER for finding in missing):
+        return PreflightReport(by_weight(missing), load_order(described.plan.objects, targets))
     rows = objects.row_counts(described)
     calls = sum(map(_calls_for, rows.values()))
     resolved, wrong = _resolved(described) if not missing else (None, ())
