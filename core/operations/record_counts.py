@@ -141,17 +141,17 @@ _NOTE = "The target does not know the filter's fields: all its rows are counted.
 
 def _row(one: _Counted, migrated: Mapping[str, int]) -> dict[str, Any]:
     source, target = _number(one.source), _number(one.target)
-    found = verdict(source, target)
-    difference = (target or 0) - (source or 0) if found is not Verdict.UNKNOWN else 0
+    difference = None if source is None or target is None else target - source
     return {
         "name": one.item.name,
         "source_object": one.item.source_object,
         "target_object": one.item.target_object,
         "source": source,
         "target": target,
-        "verdict": str(found),
-        "missing": max(-difference, 0),
-        "extra": max(difference, 0),
+        "verdict": str(verdict(source, target)),
+        # null where a side could not be counted: nobody knows
+        "missing": None if difference is None else max(-difference, 0),
+        "extra": None if difference is None else max(difference, 0),
         "migrated": migrated.get(one.item.name),
         "note": one.item.note,
         "source_error": _refusal(one.source),
@@ -175,7 +175,7 @@ def _sentence(rows: Sequence[Mapping[str, Any]]) -> str:
     by = {kind: sum(row["verdict"] == kind for row in rows) for kind in Verdict}
     parts = [f"{by[Verdict.MATCH]:,} of {len(rows):,} objects match"]
     if by[Verdict.MISSING]:
-        missing = sum(int(row["missing"]) for row in rows)
+        missing = sum(row["missing"] or 0 for row in rows)
         parts.append(f"{missing:,} rows missing in {by[Verdict.MISSING]}")
     if by[Verdict.EXTRA]:
         parts.append(f"extra rows in {by[Verdict.EXTRA]}")

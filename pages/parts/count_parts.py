@@ -46,7 +46,7 @@ def metrics(found: Sequence[Row]) -> None:
     """Four figures."""
     plain: dict[str, Any] = {"delta_color": "off", "delta_arrow": "off", "border": True}
     by = {name: sum(row["verdict"] == name for row in found) for name in VERDICTS}
-    missing = sum(row["missing"] for row in found)
+    missing = _sum(found, "missing")
     match, scope, gone, more = st.columns(4)
     match.metric(
         "Objects that match",
@@ -56,24 +56,55 @@ def metrics(found: Sequence[Row]) -> None:
     )
     scope.metric(
         "Rows in scope",
-        figures.short_count(sum(row["source"] or 0 for row in found)),
+        _short(_sum(found, "source")),
         "in the source",
         **plain,
     )
     gone.metric(
         "Missing in target",
-        figures.short_count(missing),
-        f"in {by['missing']} objects",
+        _short(missing),
+        _in_how_many(by, found),
         delta_color="inverse" if missing else "off",
         delta_arrow="off",
         border=True,
     )
     more.metric(
         "Extra in target",
-        figures.short_count(sum(row["extra"] for row in found)),
+        _short(_sum(found, "extra")),
         "not from this plan",
         **plain,
     )
+
+
+def difference(row: Row, side: str) -> int | None:
+    """Rows missing or extra by the two counts; None when a side could not be counted.
+
+    >>> difference({"verdict": "missing", "missing": 3}, "missing")
+    3
+    >>> difference({"verdict": "unknown", "missing": 0}, "missing") is None
+    True
+    """
+    return None if row["verdict"] == "unknown" else int(row[side])
+
+
+def _sum(found: Sequence[Row], column: str) -> int | None:
+    """Of what was counted; None when nothing was."""
+    numbers = [row[column] if column == "source" else difference(row, column) for row in found]
+    known = [number for number in numbers if number is not None]
+    return sum(known) if known else None
+
+
+def _short(number: int | None) -> str:
+    return figures.MISSING if number is None else figures.short_count(number)
+
+
+def _in_how_many(by: Mapping[str, int], found: Sequence[Row]) -> str:
+    counted = len(found) - by["unknown"]
+    if not counted and found:
+        return "nothing was counted"
+    if by["unknown"]:
+        return f"in {by['missing']} of {counted} counted"
+    return f"in {by['missing']} objects"
 
 
 def share_there(row: Row) -> float | None:
@@ -88,7 +119,8 @@ def frame(found: Sequence[Row]) -> pd.DataFrame:
     return tables.frame(
         [
             {
-                **{name: row[name] for name in ("source", "target", "missing", "extra")},
+                **{name: row[name] for name in ("source", "target")},
+                **{side: difference(row, side) for side in ("missing", "extra")},
                 "name": label(row),
                 "verdict": [VERDICTS[row["verdict"]].label],
                 "share": _whole_percent(share_there(row)),
@@ -177,21 +209,33 @@ def _chart(found: Sequence[Row]) -> None:
     )
 
 
-def drill_down(row: Row, reasons: Mapping[str, Any] | None, *, source_url: str = "") -> None:
+def drill_down(
+    row: Row,
+    reasons: Mapping[str, Any] | None,
+    *,
+    orgs: tuple[str, str] = ("Source", "Target"),
+    source_url: str = "",
+) -> None:
     """The missing rows of one object with why they are missing.
 
     Args:
+        orgs: what the source and the target are called.
         source_url: where the source's records open; empty: nowhere.
     """
-    missing, extra = exact(row, reasons)
+    known = exact(row, reasons)
     with st.container(border=True):
-        st.markdown(
-            f"**{escaped(label(row))}** :gray[{figures.plural(missing, 'row')} missing, "
-            f"{figures.count(extra)} extra in the target]"
+        says = (
+            f"{figures.plural(known[0], 'row')} missing, {figures.count(known[1])} extra in the"
+            " target"
+            if known
+            else "could not be counted, so nobody knows what is missing"
         )
-        for note in (row["note"], row["source_error"], row["target_error"]):
-            if note:
-                boxes.remark(escaped(note))
+        st.markdown(f"**{escaped(label(row))}** :gray[{says}]")
+        if row["note"]:
+            boxes.remark(escaped(row["note"]))
+        for org, refusal in zip(orgs, (row["source_error"], row["target_error"]), strict=True):
+            if refusal:
+                boxes.remark(escaped(f"{org}: {refusal}"))
         if reasons is None and hides_some(row):
             boxes.remark(
                 f"Runs brought {figures.count(row['migrated'])} of "
@@ -201,9 +245,12 @@ def drill_down(row: Row, reasons: Mapping[str, Any] | None, *, source_url: str =
             _listed(row, reasons, source_url)
 
 
-def exact(row: Row, reasons: Mapping[str, Any] | None) -> tuple[int, int]:
-    """Rows missing and extra: of the rows that were listed, else the difference of both counts."""
-    if reasons is None or row["source"] is None or row["target"] is None:
+def exact(row: Row, reasons: Mapping[str, Any] | None) -> tuple[int, int] | None:
+    """Rows missing and extra: of the rows that were listed, else the difference of both counts;
+    None when a side could not be counted."""
+    if row["verdict"] == "unknown":
+        return None
+    if reasons is None:
         return int(row["missing"]), int(row["extra"])
     lost = sum(number for why, number in reasons["reasons"].items() if why != "filtered")
     return lost, max(row["target"] - row["source"] + lost, 0)
@@ -211,8 +258,8 @@ def exact(row: Row, reasons: Mapping[str, Any] | None) -> tuple[int, int]:
 
 def hides_some(row: Row) -> bool:
     """Whether fewer rows were migrated than the two counts let one think."""
-    known, source = row.get("migrated"), row["source"]
-    return bool(known is not None and source is not None and known < source - row["missing"])
+    known, missing = row.get("migrated"), difference(row, "missing")
+    return bool(known is not None and missing is not None and known < row["source"] - missing)
 
 
 def _listed(row: Row, reasons: Mapping[str, Any], source_url: str) -> None:
@@ -261,7 +308,9 @@ def _marked(data: pd.DataFrame) -> Any:
     if len(data) > STYLED_ROWS:
         return data
     red = f"color: {palette.shades()['red']}; font-weight: 600"
-    return data.style.map(lambda number: red if number else "", subset=["missing"])
+    return data.style.map(
+        lambda number: red if pd.notna(number) and number else "", subset=["missing"]
+    )
 
 
 def label(row: Row) -> str:

@@ -80,7 +80,8 @@ def result(row: plans.PlanRow, entry: operations.LogEntry) -> None:
         reasons = found.get("missing", {}).get(chosen["name"])
         source = cards.get(found["source"])
         source_url = source.instance_url if source else ""
-        count_parts.drill_down(chosen, reasons, source_url=source_url)
+        both = (found["source"], found["target"])
+        count_parts.drill_down(chosen, reasons, orgs=both, source_url=source_url)
         if visit.may(Role.ANALYST):
             if missing_acts.buttons(row.name, chosen, is_told=reasons is not None):
                 listed = missing_acts.to_list(row.name, chosen["name"], found.get("missing", ()))

@@ -92,6 +92,7 @@ def test_counts_say_what_is_missing_extra_and_unknown(pair: Pair) -> None:
     assert (rows["Account"]["verdict"], rows["Account"]["missing"]) == ("missing", 2)
     assert (rows["Old__c"]["verdict"], rows["Old__c"]["extra"]) == ("extra", 1)
     assert (rows["Case"]["verdict"], rows["Case"]["target"]) == ("unknown", None)
+    assert (rows["Case"]["missing"], rows["Case"]["extra"]) == (None, None), "nobody knows"
     assert "No such column" in rows["Case"]["target_error"]
     assert entry.status == "partial"
     assert "2 rows missing in 1" in entry.message

@@ -431,6 +431,28 @@ def test_listing_the_rows_of_one_object_keeps_those_of_another(
     assert part.text[0].value == "['people']"
 
 
+def test_what_could_not_be_counted_is_told_as_unknown_and_not_as_none_missing(
+    opened: Opened,
+    bridge: Orgbridge,
+    actor: Actor,
+    pair: tuple[ScriptedData, ScriptedData],
+) -> None:
+    pair[1].refused = {"Contact"}
+    plans.create(bridge, actor, parse_plan(PLAN))
+    operations.launch(bridge, actor, "record_counts", given={"plan": "p"})
+
+    page = carried(bridge, actor, opened("verify/counts.py", role=Role.VIEWER), "record_counts")
+
+    told = {each.label: (each.value, each.delta) for each in page.metric}
+    assert told["Missing in target"] == ("—", "nothing was counted")
+    assert told["Extra in target"][0] == "—"
+    line = page.dataframe[0].value.iloc[0]
+    assert line[["missing", "extra"]].isna().all()
+    said = " ".join(str(each.value) for each in page.markdown)
+    assert "could not be counted, so nobody knows what is missing" in said
+    assert "New: " in said.replace("\\", ""), "the org that refused is named"
+
+
 def test_extra_children_need_their_number_typed(
     opened: Opened,
     drawn: Opened,
