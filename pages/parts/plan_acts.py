@@ -37,15 +37,15 @@ OWNERS, EXPORT, COPY, HISTORY, RENAME, DELETE = (
 )
 
 
-def buttons(view: editor.EditorView) -> None:
-    """The frame's buttons of a plan."""
-    if st.button(
+def buttons(view: editor.EditorView) -> bool:
+    """The frame's buttons of a plan; whether fields are to be matched, which says what it does
+    below the frame."""
+    matches = st.button(
         "Auto-map",
         icon=":material/auto_awesome:",
         key="plan.automap",
         help="Suggests a rule for every field that nobody has reviewed; reviewed ones stay",
-    ):
-        auto_map(view.row)
+    )
     chosen = st.menu_button(
         "More",
         [OWNERS, HISTORY, EXPORT, COPY, RENAME, DELETE],
@@ -63,6 +63,7 @@ def buttons(view: editor.EditorView) -> None:
         plan_owners.dialog(view)
     elif chosen is not None:
         dialogs[chosen](view.row)
+    return matches
 
 
 def new_plan() -> None:

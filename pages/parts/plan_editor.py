@@ -102,16 +102,14 @@ def _head(view: editor.EditorView, *, may_edit: bool) -> None:
     is_open = to_review or any(each.problem for each in view.objects)
     status = "needs_review" if is_open else "ready"
     with rows.head(view.row.name, badge=words.word(words.STATUSES, status).badge):
-        if may_edit:
-            plan_acts.buttons(view)
-        if st.button(
+        matches = may_edit and plan_acts.buttons(view)
+        validates = st.button(
             "Validate",
             icon=":material/fact_check:",
             key="plan.validate",
             shortcut="Mod+Shift+Enter",  # without Shift it ends typing in the expression's box
             help="Asks both orgs what would speak against a launch, and runs the test rows",
-        ):
-            plan_checks.validate(view)
+        )
         if (
             registry.is_listed("launch")
             and may_edit
@@ -120,6 +118,11 @@ def _head(view: editor.EditorView, *, may_edit: bool) -> None:
             )
         ):
             registry.go("launch", plan=str(view.row.id))
+    # what waits and what fails is told below the head, in its whole width
+    if matches:
+        plan_acts.auto_map(view.row)
+    if validates:
+        plan_checks.validate(view)
     known = {card.id: card for card in orgs.sources(visit.bridge(), visit.actor())}
     source, target = (
         known.get(org_id) if org_id else None
