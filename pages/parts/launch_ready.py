@@ -67,7 +67,7 @@ def _label(chosen: Chosen, approval: str | None) -> str:
 def _facts(target: orgs.OrgCard, chosen: Chosen, steps: Steps) -> dict[str, str]:
     """Where it writes and how much, as far as it is known."""
     mode = chosen.request.mode
-    rows = figures.count(steps.rows)
+    rows = figures.count(steps.rows if steps.is_counted else None)
     shown = {
         "trial": "at most 200 of each object",
         "canary": f"about {chosen.request.canary_percent} % of {rows}, then it waits",
@@ -89,6 +89,8 @@ def _facts(target: orgs.OrgCard, chosen: Chosen, steps: Steps) -> dict[str, str]
 
 def _rows_to_carry(chosen: Chosen, steps: Steps) -> float | None:
     """Rows that the mode is going to look at; None where only the orgs know."""
+    if not steps.is_counted:
+        return None
     shares = {"full": 100, "canary": chosen.request.canary_percent}
     share = shares.get(chosen.request.mode)
     return None if share is None else steps.rows * share / 100

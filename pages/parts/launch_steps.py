@@ -41,13 +41,15 @@ class Steps:
     names: tuple[str, ...]
     #: as a launch takes it: empty when all are ticked
     only: tuple[str, ...]
-    #: rows in scope of the ticked objects
+    #: rows in scope of the ticked objects, as far as the source counted them
     rows: int
     #: ticked objects whose operation deletes
     deletes: tuple[str, ...]
     outlook: Outlook | None
     #: every object of the plan as the table writes it
     written: Mapping[str, str] = field(default_factory=dict)
+    #: the source counted each of them
+    is_counted: bool = True
 
 
 def match_words(key: KeySpec) -> str:
@@ -62,8 +64,9 @@ def draw(row: plans.PlanRow, plan: Plan, found: preflight.Report) -> Steps:
     told = [
         f"{figures.plural(len(order.order), 'object')} in "
         f"{figures.plural(len(order.waves), 'wave')}",
-        f"{figures.count(sum(rows.values()))} rows",
     ]
+    if rows:
+        told.append(f"{figures.count(sum(rows.values()))} rows")
     if found.preflight.api_calls:
         told.append(f"≈ {figures.count(found.preflight.api_calls)} API calls")
     with st.container(horizontal=True, vertical_alignment="center", wrap=False):
@@ -208,6 +211,7 @@ def _steps(
         deletes=tuple(name for name in ticked if entries[name].operation.is_delete),
         outlook=outlook,
         written={name: object_name(name, each.target) for name, each in entries.items()},
+        is_counted=all(name in found.preflight.rows for name in ticked),
     )
 
 

@@ -13,11 +13,11 @@ from core.domain.roles import Actor, Role
 from core.services import orgs, plans, run_reads, settings
 from pages.parts import launch_checks
 from tests.org.connected import connect
-from tests.orgs import PracticeOrg, PracticeOrgs, module_practice_org
+from tests.orgs import PracticeOrg, PracticeOrgs, module_practice_org, practice_org
 
 from .conftest import Opened, edited
 
-__all__ = ["module_practice_org"]
+__all__ = ["module_practice_org", "practice_org"]
 
 PLAN = """
 orgbridge: 1
@@ -109,6 +109,27 @@ def test_an_object_without_a_tick_stays_out_while_the_graph_is_looked_at(
     assert not app.exception
     (line,) = run_reads.listed(bridge, actor, run_reads.RunFilter(plan_id=plan_id)).rows
     assert run_reads.shown(bridge, actor, line.name).row.options["only"] == ["account"]
+
+
+def test_rows_of_an_org_that_is_away_are_unknown_and_not_none(
+    bridge: Orgbridge, actor: Actor, practice_org: PracticeOrgs, opened: Opened
+) -> None:
+    away = [practice_org(schema="standard: [Account, Contact]") for _ in range(2)]
+    for name, org in zip(("Legacy", "New"), away, strict=True):
+        connect(bridge, name, org)
+    plan = plans.create(bridge, actor, parse_plan(PLAN))
+    for org in away:
+        org.stop()
+
+    app = opened("migrate/launch.py", role=Role.ANALYST, plan=str(plan), mode="full")
+
+    said = "\n".join(str(each.value) for each in app.markdown)
+    assert "2 objects in 1 wave]" in said, "no number of rows"
+    assert "Legacy could not be asked" in said.replace("\\", "")
+    assert dict(app.table[0].value.iloc[:, 0]) | {"Rows": "—"} == dict(
+        app.table[0].value.iloc[:, 0]
+    )
+    assert app.button(key="launch.act").disabled
 
 
 def test_the_checks_say_when_they_ran_and_the_launch_how_long_it_takes(
