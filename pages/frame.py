@@ -32,7 +32,7 @@ if visitor is None:
     st.stop()
 visit.remember()
 page = st.navigation(
-    registry.navigation(registry.pages_for(visitor.actor.role)),
+    registry.navigation(visitor.actor.role),
     position="sidebar",
     expanded=True,
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import streamlit as st
@@ -225,11 +224,17 @@ def pages_for(role: Role) -> tuple[PageSpec, ...]:
     return tuple(page for page in PAGES if page.role <= role)
 
 
-def navigation(pages: Iterable[PageSpec]) -> dict[str, list[st.Page]]:
-    """Pages by section, as ``st.navigation`` takes them; empty sections are left out."""
+def navigation(role: Role) -> dict[str, list[st.Page]]:
+    """Pages by section, as ``st.navigation`` takes them; empty sections are left out.
+
+    An address beyond the role says so in words, and draws nothing of its page.
+    """
     grouped: dict[str, list[st.Page]] = {section: [] for section in SECTIONS}
-    for page in pages:
-        grouped[page.section].append(_drawn(page))
+    for page in PAGES:
+        if page.role <= role:
+            grouped[page.section].append(_drawn(page))
+        else:
+            grouped[""].append(beyond(page, role))
     return {section: drawn for section, drawn in grouped.items() if drawn}
 
 
@@ -252,4 +257,17 @@ def _drawn(page: PageSpec) -> st.Page:
         url_path=page.url_path,
         default=page.is_default,
         visibility="hidden" if page.is_hidden else "visible",
+    )
+
+
+def beyond(page: PageSpec, role: Role) -> st.Page:
+    """Where somebody lands who follows a link to a page of another role."""
+
+    def tell() -> None:
+        st.title(page.title)
+        st.markdown(f":material/lock: **This page is for the role {page.role.name.lower()}**")
+        st.caption(f"You are here as {role.name.lower()}. An admin gives roles on the page Users.")
+
+    return st.Page(
+        tell, title=page.title, icon=page.icon, url_path=page.url_path, visibility="hidden"
     )

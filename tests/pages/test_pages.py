@@ -49,6 +49,40 @@ def test_the_navigation_holds_exactly_the_pages_of_the_role(role: Role) -> None:
     assert ("users" in listed) == (role is Role.ADMIN)
 
 
+def test_a_link_to_a_page_beyond_the_role_says_for_whom_it_is() -> None:
+    """Whoever follows one reads a sentence, and the page itself does not run."""
+
+    def page() -> None:
+        import streamlit as st
+
+        from core.domain.roles import Role
+        from pages import registry
+
+        (users,) = (page for page in registry.PAGES if page.url_path == "users")
+        st.navigation([registry.beyond(users, Role.VIEWER)]).run()
+
+    app = AppTest.from_function(page, default_timeout=90).run()
+
+    assert not app.exception
+    assert [each.value for each in app.title] == ["Users"]
+    assert "This page is for the role admin" in drawn(app)
+    assert "You are here as viewer" in drawn(app)
+    assert not app.button and not app.dataframe
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_the_navigation_shows_pages_of_the_role_and_knows_every_address(
+    role: Role, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry.st, "Page", lambda _, **given: given)
+
+    made = [page for section in registry.navigation(role).values() for page in section]
+
+    shown = {page["url_path"] for page in made if page["visibility"] == "visible"}
+    assert shown == {page.url_path for page in registry.pages_for(role) if not page.is_hidden}
+    assert {page["url_path"] for page in made} == {page.url_path for page in registry.PAGES}
+
+
 def test_a_page_beyond_the_role_cannot_be_reached(opened: Opened) -> None:
     app = opened(role=Role.VIEWER)
 
