@@ -81,6 +81,22 @@ def rows_left(session: Session, run_id: UUID, choice: RowChoice) -> dict[str, li
     return found
 
 
+def rows_to_retry(session: Session, run_id: UUID) -> int:
+    """Rows that did not arrive and have not since, as `rows_left` chooses them."""
+    return int(
+        session.scalar(
+            text(
+                "SELECT count(*) FROM (SELECT DISTINCT step_id, source_id FROM row_failure"
+                " WHERE run_id = :id AND source_id IS NOT NULL AND resolved_by_run IS NULL"
+                " AND kind IN ('blocked', 'failed', 'not_processed')"
+                " AND code <> 'ANSWER_LOST') one"
+            ),
+            {"id": run_id},
+        )
+        or 0
+    )
+
+
 def mark_resolved(session: Session, retry_id: UUID, mapping: str, read: pl.Series) -> int:
     """Notes on the failures of the runs before that these rows arrived now; how many failures.
 

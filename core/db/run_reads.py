@@ -197,15 +197,6 @@ class Relative:
 
 
 @dataclass(frozen=True, slots=True)
-class FilledLater:
-    """What a later run filled in of the values that a run left out on rows that arrived."""
-
-    run: str
-    #: lookups, and rows with their last fields
-    values: int
-
-
-@dataclass(frozen=True, slots=True)
 class FormerRun:
     """The ended run that a later one of the same plan and mode is compared with."""
 
@@ -464,56 +455,6 @@ def in_flight(session: Session, run_id: UUID) -> InFlight:
         {"id": run_id},
     ).one()
     return InFlight(int(row[0]), int(row[1]))
-
-
-def rows_resolved(session: Session, run_id: UUID) -> int:
-    """Rows that did not arrive in the run and have since, in a retry.
-
-    Rows that arrived without a lookup or a last field are not among them: `filled_later`.
-    """
-    return int(
-        session.scalar(
-            text(
-                "SELECT count(*) FROM (SELECT DISTINCT f.step_id, f.source_id FROM row_failure f"
-                " JOIN run_step s ON s.id = f.step_id WHERE f.run_id = :id"
-                " AND f.resolved_by_run IS NOT NULL AND f.kind <> 'left_blank'"
-                " AND s.phase IN ('load', 'undo')) one"
-            ),
-            {"id": run_id},
-        )
-        or 0
-    )
-
-
-def filled_later(session: Session, run_id: UUID) -> list[FilledLater]:
-    """The runs that filled in what this one left out on rows that arrived, the oldest first."""
-    found = session.execute(
-        text(
-            "SELECT r.data_schedule_id, count(*) FROM row_failure f"
-            " JOIN run_step s ON s.id = f.step_id JOIN data_migration r ON r.id = f.resolved_by_run"
-            " WHERE f.run_id = :id"
-            " AND (f.kind = 'left_blank' OR s.phase IN ('second_pass', 'finally'))"
-            " GROUP BY r.id, r.data_schedule_id ORDER BY r.id"
-        ),
-        {"id": run_id},
-    )
-    return [FilledLater(*row) for row in found]
-
-
-def rows_to_retry(session: Session, run_id: UUID) -> int:
-    """Rows that did not arrive and have not since, as `core.db.retries.rows_left` chooses them."""
-    return int(
-        session.scalar(
-            text(
-                "SELECT count(*) FROM (SELECT DISTINCT step_id, source_id FROM row_failure"
-                " WHERE run_id = :id AND source_id IS NOT NULL AND resolved_by_run IS NULL"
-                " AND kind IN ('blocked', 'failed', 'not_processed')"
-                " AND code <> 'ANSWER_LOST') one"
-            ),
-            {"id": run_id},
-        )
-        or 0
-    )
 
 
 def relatives(session: Session, run_id: UUID) -> list[Relative]:

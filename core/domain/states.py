@@ -133,6 +133,8 @@ CHUNK_MOVES: Mapping[ChunkState, frozenset[ChunkState]] = MappingProxyType(
     }
 )
 
+#: modes whose runs bring no row to stay: nothing is tried again, nothing taken back
+NOTHING_BROUGHT = frozenset({"undo", "dry-run", "trial"})
 FINISHED_RUNS = frozenset({_R.SUCCEEDED, _R.PARTIAL, _R.FAILED, _R.CANCELLED, _R.UNDONE})
 #: over for good, or a person's turn: no worker takes such a run up
 NOT_CARRIED_RUNS = (FINISHED_RUNS - {_R.FAILED}) | {_R.WAITING_APPROVAL, _R.WAITING_DECISION}

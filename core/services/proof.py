@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from core.access import roles
-from core.db import run_reads, runs
+from core.db import brought_later, run_reads, runs
 from core.domain.csv import people_csv
 from core.domain.normalise import Difference
 from core.domain.roles import Actor, Role
@@ -55,7 +55,7 @@ def shown(bridge: Orgbridge, actor: Actor, name: str) -> Proof:
             row,
             steps,
             run_reads.unresolved_lookups(session, row.id),
-            resolved=run_reads.rows_resolved(session, row.id),
+            resolved=brought_later.rows_resolved(session, row.id),
             unfilled=run_reads.unfilled(session, row.id),
         )
 

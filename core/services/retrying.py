@@ -13,7 +13,7 @@ from core.access import roles
 from core.db import retries, runs
 from core.db.retries import RowChoice
 from core.domain.roles import Actor, Role
-from core.domain.states import FINISHED_RUNS
+from core.domain.states import FINISHED_RUNS, NOTHING_BROUGHT
 from core.errors import ConflictError, UserError
 from core.services import launching
 
@@ -24,9 +24,6 @@ __all__ = ["RetryChoice", "retry", "rows_left"]
 
 #: Which rows are meant; everything that did not arrive when nothing is named.
 RetryChoice = RowChoice
-
-#: modes whose rows are not tried again: nothing was meant to arrive
-_NO_ROWS = frozenset({"undo", "dry-run", "trial"})
 
 
 def rows_left(
@@ -95,7 +92,7 @@ def _check(run: runs.RunRow, left: dict[str, list[str]]) -> None:
             state="Nothing was launched.",
             next_step="Let it end, or cancel it, before its rows are tried again.",
         )
-    if run.mode in _NO_ROWS or not left:
+    if run.mode in NOTHING_BROUGHT or not left:
         raise ConflictError(
             f"{run.name} has no rows to try again.",
             state="Nothing was launched.",

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from core.access import roles
-from core.db import orgs, run_reads, runs
+from core.db import brought_later, orgs, retries, run_reads, runs
+from core.db.brought_later import FilledLater
 from core.db.run_reads import (
     TICKS,
     CarriedMapping,
     DayCount,
     FailureLine,
-    FilledLater,
     GroupLine,
     InFlight,
     Relative,
@@ -31,7 +31,7 @@ from core.db.run_reads import (
 )
 from core.db.runs import RunRow
 from core.domain.roles import Actor, Role
-from core.domain.states import RunState
+from core.domain.states import FINISHED_RUNS, NOTHING_BROUGHT, RunState
 from core.domain.usual_fixes import UsualFix, usual_fix
 
 if TYPE_CHECKING:
@@ -107,17 +107,21 @@ class RunView:
     filled_later: tuple[FilledLater, ...] = ()
     #: of the rows that did not arrive, how many have since, in a retry
     arrived_later: int = 0
+    #: a later run of the whole plan that left nothing behind
+    made_good_by: str | None = None
 
     @property
     def still_failed(self) -> int:
         """Rows that have not arrived to this day."""
-        return max(0, self.totals.failed - self.arrived_later)
+        left = max(0, self.totals.failed - self.arrived_later)
+        return 0 if self.made_good_by else left
 
     @property
     def still_unfilled(self) -> int:
         """Lookups, and rows with their last fields, that are without a value to this day."""
         left_out = self.totals.lookups_left_blank + self.totals.last_fields_left
-        return max(0, left_out - sum(one.values for one in self.filled_later))
+        left = max(0, left_out - sum(one.values for one in self.filled_later))
+        return 0 if self.made_good_by else left
 
     @property
     def api_calls(self) -> int:
@@ -185,8 +189,11 @@ def shown(bridge: Orgbridge, actor: Actor, name: str) -> RunView:
         calls_left = _calls_left(session, row, bridge.clock())
         before = run_reads.former(session, row)
         left_out = totals.lookups_left_blank + totals.last_fields_left
-        filled = run_reads.filled_later(session, row.id) if left_out and relatives else ()
-        later = run_reads.rows_resolved(session, row.id) if totals.failed and relatives else 0
+        filled = brought_later.filled_later(session, row.id) if left_out and relatives else ()
+        later = brought_later.rows_resolved(session, row.id) if totals.failed and relatives else 0
+        behind = bool(totals.failed or left_out) and row.mode not in NOTHING_BROUGHT
+        over = row.status in FINISHED_RUNS and row.plan_id is not None
+        good = brought_later.made_good_by(session, row) if behind and over else None
     seconds, waited_s = _seconds(row, bridge.clock()), _waited_s(row, bridge.clock())
     speed = totals.done / max(0.001, seconds - waited_s) if seconds else 0.0
     left = None
@@ -195,7 +202,7 @@ def shown(bridge: Orgbridge, actor: Actor, name: str) -> RunView:
     former = round(before.done / before.seconds) if before and before.done else None
     figures = (seconds, waited_s, left, round(speed))
     return RunView(
-        row, steps, totals, *figures, relatives, calls_left, former, tuple(filled), later
+        row, steps, totals, *figures, relatives, calls_left, former, tuple(filled), later, good
     )
 
 
@@ -257,7 +264,7 @@ def rows_to_retry(bridge: Orgbridge, actor: Actor, name: str) -> int:
     """How many rows a retry of everything would read again."""
     roles.require(actor, Role.VIEWER)
     with bridge.session(actor.workspace_id) as session:
-        return run_reads.rows_to_retry(session, runs.run_named(session, name).id)
+        return retries.rows_to_retry(session, runs.run_named(session, name).id)
 
 
 def asks_for_name(bridge: Orgbridge, actor: Actor, row: RunRow) -> bool:

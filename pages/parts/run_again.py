@@ -9,7 +9,7 @@ from uuid import uuid4
 import streamlit as st
 
 from core.domain.names import object_name
-from core.domain.states import FINISHED_RUNS, RunState
+from core.domain.states import FINISHED_RUNS, NOTHING_BROUGHT, RunState
 from core.errors import OrgbridgeError
 from core.services import launching, plans, retrying, run_reads, undoing
 from pages import registry
@@ -18,8 +18,6 @@ from pages.parts.boxes import escaped
 
 #: beyond, a table in a dialog scrolls
 MANY_OBJECTS = 6
-#: modes that brought nothing: there is nothing to try again or to take back
-NOTHING_BROUGHT = frozenset({"undo", "dry-run", "trial"})
 
 
 def can_retry(view: run_reads.RunView) -> bool:
@@ -31,7 +29,7 @@ def can_retry(view: run_reads.RunView) -> bool:
 
 def rows_left(view: run_reads.RunView) -> int:
     """Rows that did not arrive and have not since; 0 where none may be tried again."""
-    if not can_retry(view) or not view.totals.failed:
+    if not can_retry(view) or not view.still_failed:
         return 0
     return settled.rows_to_retry(view)
 

@@ -123,9 +123,9 @@ def _group(view: run_reads.RunView, group: run_reads.FailureGroup) -> None:
             f"{what_failed(line)}]"
         )
         st.caption(f"“{escaped(line.message.rstrip('.'))}”. {escaped(group.fix.sentence)}")
-        if line.resolved:
+        if line.resolved or view.made_good_by:
             boxes.remark(
-                what_came_later(line),
+                what_came_later(line) if line.resolved else "A later run left nothing behind.",
                 icon="check_circle",
                 color="green",
             )

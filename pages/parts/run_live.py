@@ -320,7 +320,7 @@ def _figures(view: run_reads.RunView) -> None:
 
 def _failed_beside(view: run_reads.RunView) -> str:
     """The share of rows that failed, or what of them has arrived since."""
-    if view.arrived_later:
+    if view.arrived_later or view.made_good_by:
         part = "all" if not view.still_failed else figures.count(view.arrived_later)
         return f"{part} arrived later"
     return f"{figures.percent(view.totals.failed, view.totals.done)} of rows"
@@ -339,7 +339,7 @@ def _unfilled(view: run_reads.RunView) -> None:
     )
     said, later = f"{told[:1].upper()}{told[1:]} ({by_object}).", filled_words(view)
     if not view.still_unfilled:
-        boxes.remark(f"{said} {later}", icon="check_circle", color="green")
+        boxes.remark(f"{said} {later}".rstrip(), icon="check_circle", color="green")
         return
     why = "The rows arrived, so none of them counts as failed; Errors says why."
     boxes.remark(" ".join(part for part in (said, why, later) if part), icon="link_off")
@@ -347,6 +347,8 @@ def _unfilled(view: run_reads.RunView) -> None:
 
 def filled_words(view: run_reads.RunView) -> str:
     """How much of what the run left out was filled in since, and by which runs."""
+    if view.made_good_by:
+        return f"The later run {boxes.code(view.made_good_by)} left nothing behind."
     found = view.filled_later
     if not found:
         return ""

@@ -59,8 +59,8 @@ def draw(view: run_reads.RunView) -> None:
 
 def relatives(view: run_reads.RunView) -> None:
     """Runs that this one retries or undoes, and those that retry or undo it, a click away."""
-    found = view.relatives
-    if not found:
+    found, good = view.relatives, view.made_good_by
+    if not found and good is None:
         return
     near = {one.name for one in found}
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -75,6 +75,14 @@ def relatives(view: run_reads.RunView) -> None:
         for name in (one.run for one in view.filled_later if one.run not in near):
             if st.button(f"Filled in by {name}", key=f"run.filler.{name}", type="tertiary"):
                 registry.go("run", run=name)
+        if good and st.button(
+            f"Nothing was left behind in {good}",
+            key="run.made_good",
+            type="tertiary",
+            icon=":material/check_circle:",
+            help="A later run of the whole plan: what failed here arrived there",
+        ):
+            registry.go("run", run=good)
 
 
 def _kind(row: run_reads.RunRow, one: run_reads.Relative) -> str:

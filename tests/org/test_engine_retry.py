@@ -193,3 +193,18 @@ def test_a_retry_of_parents_fills_the_lookups_of_rows_that_had_arrived_where_ask
     assert after.still_unfilled == 0
     assert [(one.run, one.values) for one in after.filled_later] == [(document["run_id"], 1)]
     assert retrying.rows_left(pair.bridge, pair.actor, name, wider) == {}
+
+
+def test_a_later_run_of_the_whole_plan_makes_good_what_a_run_left_behind(pair: Pair) -> None:
+    ids, name = broken(pair)
+    shown = run_reads.shown(pair.bridge, pair.actor, name)
+    for n in (1, 3):
+        pair.source.json("PATCH", f"sobjects/Account/{ids[n]}", {"Description": "short"})
+
+    again = pair.run(PLAN)
+
+    after = run_reads.shown(pair.bridge, pair.actor, name)
+    assert (shown.still_failed, shown.made_good_by) == (4, None)
+    assert again["status"] == "Succeeded"
+    assert (after.still_failed, after.made_good_by) == (0, again["run_id"])
+    assert run_reads.shown(pair.bridge, pair.actor, again["run_id"]).made_good_by is None

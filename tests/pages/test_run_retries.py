@@ -174,3 +174,44 @@ def test_a_run_says_what_a_retry_filled_in_since(
     assert f"Errors{badge}" in run_tabs.titles_of(view).values()
     assert view.arrived_later == 0, "a last field that came later is no row that came later"
     assert any(button.label.endswith(" later") for button in app.button), "the way there"
+
+
+_AGAIN = """INSERT INTO data_migration (id, data_schedule_id, status, mode, plan_id, source_org_id,
+     target_org_id, requested_by, created_at, started_at, finished_at, options)
+   SELECT gen_random_uuid(), 'all-again', :status, :mode, plan_id, source_org_id, target_org_id,
+     'mira@acme.example', now() + interval '1 min', now(), now(), CAST(:options AS jsonb)
+   FROM data_migration"""
+
+
+@pytest.mark.parametrize(
+    ("mode", "status", "options", "is_made_good"),
+    [
+        ("full", "Succeeded", "{}", True),
+        ("full", "Partial", "{}", False),
+        ("full", "Succeeded", '{"only": ["account"]}', False),
+        ("canary", "Succeeded", "{}", False),
+        ("dry-run", "Succeeded", "{}", False),
+    ],
+)
+def test_a_later_run_of_the_whole_plan_that_left_nothing_behind_makes_good_what_failed(
+    bridge: Orgbridge,
+    actor: Actor,
+    finished: str,
+    opened: Opened,
+    mode: str,
+    status: str,
+    options: str,
+    is_made_good: bool,
+) -> None:
+    with bridge.session(actor.workspace_id) as session:
+        session.execute(text(_AGAIN), {"mode": mode, "status": status, "options": options})
+
+    app = opened("migrate/run.py", run=finished)
+
+    told = {each.label: each.delta for each in app.metric}
+    buttons = [button.label for button in app.button]
+    badge = run_tabs.titles_of(run_reads.shown(bridge, actor, finished))["errors"]
+    assert (told["Failed rows"] == "all arrived later") is is_made_good
+    assert ("Nothing was left behind in all-again" in buttons) is is_made_good
+    assert ("run.retry" in {button.key for button in app.button}) is not is_made_good
+    assert badge == ("Errors" if is_made_good else "Errors :red-badge[3]")
