@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.campaign import results
-from benchmarks.campaign.cases import OPERATIONS
-from benchmarks.campaign.strikes import ACTS, JOBS, ROWS, WAYS
+from benchmarks.campaign.cases import OPERATIONS, case_of
+from benchmarks.campaign.strikes import ACTS, JOBS, PLACES, ROWS, WAYS
 
 _HEAD = """# Campaign of faults
 
@@ -26,6 +26,8 @@ are as before; what automation stamps is not compared.
     make campaign                                              all of it
     python -m benchmarks.campaign --replay SEED                one case again
 """
+#: rows and jobs that the org itself refuses or lets fail
+IN_THE_ORG = "rows or job"
 #: written by hand: what is behind the misses, what is not played
 CAUSES = Path(__file__).resolve().parent / "causes.md"
 
@@ -36,8 +38,8 @@ def write(folder: Path, into: Path) -> int:
     cases = [one for one in played if one["kind"] in OPERATIONS]
     others = [one for one in played if one["kind"] not in OPERATIONS]
     wrong = [one for one in played if one["wrong"]]
-    parts = [_HEAD, _figures(cases, wrong), _table(cases), _rough(others), _wrong(wrong)]
-    parts += [_mended(results.mended(folder)), CAUSES.read_text(encoding="utf-8")]
+    parts = [_HEAD, _figures(cases, wrong), _table(cases), _moments(cases), _rough(others)]
+    parts += [_wrong(wrong), _mended(results.mended(folder)), CAUSES.read_text(encoding="utf-8")]
     into.write_text("\n".join(part for part in parts if part), encoding="utf-8")
     return 1 if wrong else 0
 
@@ -59,22 +61,44 @@ def _figures(cases: Sequence[Mapping[str, Any]], wrong: Sequence[Mapping[str, An
 
 
 def _table(cases: Sequence[Mapping[str, Any]]) -> str:
-    counted = Counter((one["strike"], one["kind"]) for one in cases)
-    bad = Counter((one["strike"], one["kind"]) for one in cases if one["wrong"])
-    kinds = [kind for kind in OPERATIONS if any(key[1] == kind for key in counted)]
-    known = ("nothing", *WAYS, *ROWS, *JOBS, *ACTS)
-    names = [name for name in known if any(key[0] == name for key in counted)]
+    told = [(one["strike"], one["kind"], bool(one["wrong"])) for one in cases]
+    return _counted("## Fault × operation: cases (wrong)\n", told, list(OPERATIONS))
+
+
+def _moments(cases: Sequence[Mapping[str, Any]]) -> str:
+    """Where a chunk stood when it was struck: the request that was sent, held or answered."""
+    head = (
+        "## Fault × moment: cases in which it came (wrong)\n\n"
+        "The request that was struck, before or after the org's work. A chunk is planned until its"
+        " job is\ncreated, then uploaded, closed, looked at, and its results are read; rows of"
+        " collections know one state.\n"
+    )
+    told = [
+        (one["strike"], case_of(one["seed"]).strike.place or IN_THE_ORG, bool(one["wrong"]))
+        for one in cases
+        if one["struck"]
+    ]
+    return _counted(head, told, [*PLACES, IN_THE_ORG])
+
+
+def _counted(head: str, told: Sequence[tuple[str, str, bool]], known: Sequence[str]) -> str:
+    """A table of fault by column, how many of them were wrong, with sums."""
+    counted = Counter((name, column) for name, column, _ in told)
+    bad = Counter((name, column) for name, column, is_wrong in told if is_wrong)
+    columns = [one for one in known if any(key[1] == one for key in counted)]
+    faults = ("nothing", *WAYS, *ROWS, *JOBS, *ACTS)
+    names = [name for name in faults if any(key[0] == name for key in counted)]
     lines = [
-        "## Fault × operation: cases (wrong)\n",
-        f"| fault | {' | '.join(kinds)} | all |",
-        f"|---{'|---:' * (len(kinds) + 1)}|",
+        head,
+        f"| fault | {' | '.join(columns)} | all |",
+        f"|---{'|---:' * (len(columns) + 1)}|",
     ]
     for name in names:
-        cells = [_cell(counted[name, kind], bad[name, kind]) for kind in kinds]
-        every = sum(counted[name, kind] for kind in kinds)
+        cells = [_cell(counted[name, column], bad[name, column]) for column in columns]
+        every = sum(counted[name, column] for column in columns)
         lines.append(f"| {name} | {' | '.join(cells)} | {every} |")
-    sums = [str(sum(counted[name, kind] for name in names)) for kind in kinds]
-    lines.append(f"| all | {' | '.join(sums)} | {len(cases)} |")
+    sums = [str(sum(counted[name, column] for name in names)) for column in columns]
+    lines.append(f"| all | {' | '.join(sums)} | {len(told)} |")
     return "\n".join(lines) + "\n"
 
 

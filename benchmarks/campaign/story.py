@@ -142,6 +142,7 @@ def _judged(
 def _stood(on: _Play, ended: Ended, pairs: Pairs) -> Stood:
     """Rows of the target as they were, and whose update was refused, and reported."""
     told = {one["target_id"] for one in ended.failures if one["kind"] == "failed"}
+    changed = {one["target_id"] for one in ended.failures if one["code"] == "TARGET_CHANGED"}
     found = [
         (pairs.target_token(name, row), name, row)
         for name in on.case.objects
@@ -153,6 +154,7 @@ def _stood(on: _Play, ended: Ended, pairs: Pairs) -> Stood:
             for token, name, row in found
         },
         {token for token, _, row in found if row["Id"] in told},
+        {token for token, _, row in found if row["Id"] in changed},
     )
 
 

@@ -199,6 +199,8 @@ class Forward:
         counted = self.wanted.figures[name]
         keeps = fate in ("conflict", "merged") and self.case.on_change == "keep"
         counted["skipped" if keeps else _FIGURE[fate]] += 1
+        if fate == "refused there" and there is not None and self._only_lookups(name, row, there):
+            counted["refused lookups"] += 1
         if fate in ("blocked", "refused", "skip", "gone blocked", "gone skipped", "merged"):
             return
         token = self.pairs.token[row["Id"]]
@@ -254,7 +256,19 @@ class Forward:
             else:
                 self.wanted.figures[name]["left blank"] += 1
                 made[one.field] = (None,) if there is None else tuple({None, *was})
+                made[one.field] += self._winner(row[one.field])
         return made
+
+    def _winner(self, source_id: str) -> tuple[str, ...]:
+        """The record that a row's copy was merged into: its children are that record's."""
+        there = self.pairs.there.get(source_id)
+        winner = self.between.merged.get(there["Id"]) if self.between and there else None
+        return tuple(
+            self.pairs.target_token(name, row)
+            for name in self.case.objects
+            for row in live(self.before[name])
+            if row["Id"] == winner
+        )
 
     def _parent_token(self, source_id: str) -> str:
         return self.pairs.token[source_id]
