@@ -143,6 +143,8 @@ def _stood(on: _Play, ended: Ended, pairs: Pairs) -> Stood:
     """Rows of the target as they were, and whose update was refused, and reported."""
     told = {one["target_id"] for one in ended.failures if one["kind"] == "failed"}
     changed = {one["target_id"] for one in ended.failures if one["code"] == "TARGET_CHANGED"}
+    if on.case.on_change == "keep":  # what people changed is skipped, and counted so
+        changed |= {one for one, what in on.happened.touched.items() if what == "edit"}
     found = [
         (pairs.target_token(name, row), name, row)
         for name in on.case.objects

@@ -57,7 +57,7 @@ def held_rows(
     stamp = [MODSTAMP] if MODSTAMP in step.target.fields else []
     known = np.count_nonzero(linked != NONE)
     if not keyed and known <= PROBE_BY_ID:
-        rows = _by_id(step.target, target, ids.decode(linked[linked != NONE]), [ID, *stamp])
+        rows = by_id(step.target, target, ids.decode(linked[linked != NONE]), [ID, *stamp])
         return joined([*parts, *(_plain(frame, ids) for frame in rows)])
     paths = list(step.mapping.key.target) if keyed else []
     columns = list(dict.fromkeys([ID, *stamp, *paths]))
@@ -72,7 +72,7 @@ def held_rows(
         frames = target.query_frames(soql + where)
         parts += [_keyed(step, frame, ids) for frame in frames]
     no_key = {"key": pl.lit(0, pl.UInt64), "blank": pl.lit(value=True)}
-    probed = _by_id(step.target, target, ids.decode(linked[linked != NONE]), [ID, *stamp])
+    probed = by_id(step.target, target, ids.decode(linked[linked != NONE]), [ID, *stamp])
     parts += [_plain(frame, ids).with_columns(**no_key) for frame in probed]
     return pl.concat(parts).unique(subset="code", keep="first", maintain_order=True)
 
@@ -116,9 +116,11 @@ def _by_value(step: Step, narrow: pl.DataFrame) -> list[str] | None:
     return None
 
 
-def _by_id(
+def by_id(
     sobject: SObject, org: OrgClient, wanted: pl.Series, columns: list[str]
 ) -> Iterator[pl.DataFrame]:
+    """These columns (String) of the records with these ids that are there; one call for
+    `RETRIEVE_IDS` of them."""
     unique = wanted.unique().to_list()
     for start in range(0, len(unique), RETRIEVE_IDS):
         got = org.retrieve(sobject.name, unique[start : start + RETRIEVE_IDS], columns)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
 from core.db import ledger, runs
@@ -22,10 +23,11 @@ from core.errors import BugError
 from core.migration import canary, delta, survivors
 from core.migration.adopt import link_adopted
 from core.migration.context import RunContext
+from core.migration.idmap import NONE
 from core.migration.late import hold_unknown
 from core.migration.links import Said, coded
 from core.migration.load import load_step
-from core.migration.match import Matches, match
+from core.migration.match import Match, Matches, match
 from core.migration.person_contacts import link_contacts
 from core.migration.reading import Reading
 from core.migration.resolve import Resolved
@@ -33,6 +35,7 @@ from core.migration.spec import Step
 from core.migration.summary import ids_left, settled, step_status
 from core.migration.transform import StepRules
 from core.migration.turns import Turn, earlier, go
+from core.migration.unread import UnreadLinks
 
 if TYPE_CHECKING:
     from core.bootstrap import Orgbridge
@@ -58,6 +61,7 @@ class Loading:
         self._row = row
         self._bridge = bridge
         self._reading = reading
+        self.unread = UnreadLinks(run.target, ids=run.ids, maps=run.maps)
 
     def load(self, chosen: Sequence[Step], *, is_canary: bool = False) -> None:
         """Loads these mappings in their order, side by side where nothing binds two of them.
@@ -70,13 +74,13 @@ class Loading:
         ahead = {name for s in chosen for k in s.lookups if k.deferred for name in k.parents}
         for step in self._steps:
             if step.name in ahead:  # the ledger may know what a lookup waits for
-                self.links(step)
+                self._links_alone(step)
         first = earlier(self._steps, self._edges)
         turns: list[Turn] = []
         for step in self._steps:
             after = set(first[step.name])
             if step not in chosen:
-                turns.append(Turn(step.name, partial(self.links, step), after))
+                turns.append(Turn(step.name, partial(self._links_alone, step), after))
                 continue
             if not self._reading.follows:  # a delta reads by what became of the parents
                 turns.append(self._read_ahead(step, turns))
@@ -129,7 +133,7 @@ class Loading:
         """Loads a mapping's rows; of a canary run those whose turn it is."""
         run, row = self._run, self.row(step)
         if is_canary and row.cursor.get("canary_done"):
-            self.links(step)
+            self._links_alone(step)
             return
         run.limit.check()
         with run.store.commit() as commit:
@@ -156,7 +160,9 @@ class Loading:
         """What is known of each row, and who of them stands aside; None where all are loaded."""
         run = self._run
         said = Said(self.links(step), self._sets[step.name], scheme=HASH_VERSION)
+        n_links = said.height
         if self.read(step).status in DONE_STEPS:
+            self.unread.note(step, None)
             return None
         matches = match(
             step,
@@ -166,12 +172,28 @@ class Loading:
             said=said,
             translator=run.translator,
         )
+        self._note_unread(step, matches, n_links)
         if self._reading.follows:
             delta.note_new(run, step, matches)
         link_adopted(run, step, matches)
         hold_unknown(self._bridge, run, self._row, step=step, matches=matches)
         survivors.stand_aside(run, matches, self._survivors(step))
         return matches
+
+    def _links_alone(self, step: Step) -> None:
+        """The links of a mapping of which no row is read, or not yet."""
+        self.links(step)
+        self.unread.note(step, None)
+
+    def _note_unread(self, step: Step, matches: Matches, n_links: int) -> None:
+        """Lookups lead to no record that is gone, whether its row was read or not (rule 2.4)."""
+        gone = matches.states == Match.GONE
+        linked = np.count_nonzero(gone | (matches.states == Match.LINKED))
+        if linked == n_links:  # as a rule, and then nothing is sorted for it
+            self.unread.note_none(step)
+        else:
+            self.unread.note(step, matches.sources)
+        self._run.maps[step.name].add(matches.sources[gone], np.full(gone.sum(), NONE))
 
     def _settle(self, step: Step) -> None:
         """Notes that a mapping is loaded, and how."""

@@ -38,6 +38,13 @@ class ParentFinder(Protocol):
         """Which of these rows of the source changed after reading began, and were not found."""
 
 
+class LinkMender(Protocol):
+    """Looks at records of links whose rows the run has not read."""
+
+    def look(self, name: str, codes: Codes) -> None:
+        """Mends the links of these source rows of a mapping in its id map."""
+
+
 @dataclass(frozen=True, slots=True)
 class Translated:
     """One lookup column of one page."""
@@ -69,6 +76,7 @@ class Translator:
         self._maps = maps
         #: set once the run's steps are known
         self.parents: ParentFinder | None = None
+        self.unread: LinkMender | None = None
         #: rows of mappings that this run has yet to load, sorted: lookups to them may wait (8.2)
         self.coming: Mapping[str, Codes] = {}
         self._tables = MatchTables(source, target)
@@ -110,6 +118,8 @@ class Translator:
         targets = np.full(len(codes), NONE, dtype=np.int64)
         for parent in lookup.parents:
             missing = targets == NONE
+            if self.unread is not None:
+                self.unread.look(parent, codes[missing])
             targets[missing] = self._maps[parent].look_up(codes[missing])
         return targets
 

@@ -378,6 +378,7 @@ class _Carrier:
             run, resolved, sets, row=self._row, bridge=self._bridge, reading=reading
         )
         run.translator.parents = Parents(run, resolved.steps, rules_of=self._loading.rules)
+        run.translator.unread = self._loading.unread
         self._opened = run, resolved
         return run, resolved
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.org.engine import Pair, line
@@ -136,3 +138,51 @@ def test_rule_3_2_a_lookup_that_can_be_filled_late_is_not_put_beside_what_people
     assert line(document, "contact")["lookups_left_blank"] == left_blank
     told = [f["code"] for f in pair.failures(document["run_id"])]
     assert told == ["TARGET_CHANGED"] * left_blank
+
+
+_FAMILY = plan(
+    f"source: Account, {KEYED}",
+    f"source: Contact, {KEYED}, lookups: {{AccountId: {{missing: blank}}}}",
+)
+
+
+def _child_of_a_parent_that_is(pair: Pair, fate: str) -> str | None:
+    """A contact comes after people merged or deleted the account's copy; the winner, if any."""
+    (account,) = create(pair.source, "Account", {"Name": "A"})
+    pair.run(_FAMILY)
+    later(pair)
+    (copy,) = (row["Id"] for row in live(pair.target, "Account"))
+    winner = None
+    if fate == "merged":
+        (winner,) = create(pair.target, "Account", {"Name": "theirs", "Legacy_Id__c": "their own"})
+        pair.target.json("POST", "/_sim/edit", {"merge": {"winner": winner, "losers": [copy]}})
+    else:
+        pair.target.json("POST", "/_sim/edit", {"delete": [copy]})
+    later(pair)
+    create(pair.source, "Contact", {"LastName": "C", "AccountId": account})
+    return winner
+
+
+@pytest.mark.parametrize("given", [{"mode": "delta"}, {"only": ("contact",)}, {}])
+def test_rule_2_4_a_lookup_leads_to_the_record_that_won_though_its_parent_was_not_read(
+    pair: Pair, given: dict[str, Any]
+) -> None:
+    winner = _child_of_a_parent_that_is(pair, "merged")
+
+    document = pair.run(_FAMILY, **given)
+
+    assert line(document, "contact")["inserted"] == 1
+    assert [row["AccountId"] for row in live(pair.target, "Contact")] == [winner]
+
+
+@pytest.mark.parametrize("given", [{"mode": "delta"}, {"only": ("contact",)}, {}])
+def test_rule_2_4_a_lookup_at_a_record_that_is_gone_follows_its_policy(
+    pair: Pair, given: dict[str, Any]
+) -> None:
+    """The org would refuse the whole row for the sake of an id that leads nowhere."""
+    _child_of_a_parent_that_is(pair, "deleted")
+
+    contact = line(pair.run(_FAMILY, **given), "contact")
+
+    assert (contact["inserted"], contact["failed"], contact["lookups_left_blank"]) == (1, 0, 1)
+    assert [row["AccountId"] for row in live(pair.target, "Contact")] == [None]
