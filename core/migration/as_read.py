@@ -113,7 +113,7 @@ def quiet(
     targets: dict[str, pl.Series] = {}
     for lookup in step.lookups:
         values = lookup_values(lookup, page)
-        found = translator.translate(step, lookup, values)
+        found = translator.translate(step, lookup, values, looks=False)
         same &= ~(found.unresolved | found.ambiguous)
         if lookup.deferred:  # the second pass looks whether its parent was made anew
             same &= found.ids.is_null().to_numpy()

@@ -87,18 +87,28 @@ class Translator:
         return self._target.identity.user_id
 
     def translate(
-        self, step: Step, lookup: Lookup, values: pl.Series, *, last: bool = False
+        self,
+        step: Step,
+        lookup: Lookup,
+        values: pl.Series,
+        *,
+        last: bool = False,
+        looks: bool = True,
     ) -> Translated:
         """Target ids of one column of source ids.
 
         Args:
             last: no later pass looks again, so parents that were not read are looked for now.
+            looks: records of links whose rows were not read are looked at; not for rows of which
+                nothing is sent.
         """
         blank = (values.is_null() | (values == "")).fill_null(value=True).to_numpy()
         if lookup.is_record_type:
             found = self._record_types(step, lookup, values)
             return Translated(found, found.is_null().to_numpy() & ~blank, np.zeros_like(blank))
         codes = self._ids.encode(values)
+        if looks:
+            self._look(lookup, codes)
         targets = self._in_the_plan(lookup, codes)
         found = self._ids.decode(targets)
         ambiguous = np.zeros_like(blank)
@@ -113,13 +123,16 @@ class Translator:
         unresolved &= again.is_null().to_numpy()
         return Translated(found, unresolved, ambiguous, self.parents.are_late(codes) & unresolved)
 
+    def _look(self, lookup: Lookup, codes: Codes) -> None:
+        if self.unread is not None:
+            for parent in lookup.parents:
+                self.unread.look(parent, codes)
+
     def _in_the_plan(self, lookup: Lookup, codes: Codes) -> Codes:
         """Codes of the target by the links of the mappings whose records the lookup may name."""
         targets = np.full(len(codes), NONE, dtype=np.int64)
         for parent in lookup.parents:
             missing = targets == NONE
-            if self.unread is not None:
-                self.unread.look(parent, codes[missing])
             targets[missing] = self._maps[parent].look_up(codes[missing])
         return targets
 
