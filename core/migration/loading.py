@@ -190,7 +190,7 @@ class Loading:
         gone = matches.states == Match.GONE
         linked = np.count_nonzero(gone | (matches.states == Match.LINKED))
         if linked == n_links:  # as a rule, and then nothing is sorted for it
-            self.unread.note_none(step)
+            self.unread.note_all(step)
         else:
             self.unread.note(step, matches.sources)
         self._run.maps[step.name].add(matches.sources[gone], np.full(gone.sum(), NONE))

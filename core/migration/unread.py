@@ -15,11 +15,12 @@ import threading
 from collections.abc import Mapping
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from core.domain.describe import SObject
 from core.migration.held import by_id, winners
-from core.migration.idmap import Codes, IdCodes, IdMap
+from core.migration.idmap import NONE, Codes, IdCodes, IdMap
 from core.migration.spec import ID, Step
 from core.salesforce.client import OrgClient
 
@@ -32,52 +33,66 @@ class UnreadLinks:
         self._ids = ids
         self._maps = maps
         self._objects: dict[str, SObject] = {}
-        #: sorted codes of the sources of links that nobody has looked at, by mapping
-        self._unseen: dict[str, Codes] = {}
+        #: sorted codes of rows whose links were looked at, by mapping: read and matched, or asked
+        #: for; mappings of which every link was are left out
+        self._seen: dict[str, Codes] = {}
         self._mutex = threading.Lock()
 
     def note(self, step: Step, read: Codes | None) -> None:
-        """Once the links of a mapping are in its id map: those of other rows are unseen.
+        """Once the links of a mapping are in its id map: nobody has looked at those of other rows.
 
         Args:
             read: rows that were read and matched, in any order; None for none.
         """
-        sources, _ = self._maps[step.name].pairs()
-        unseen = sources if read is None else sources[~np.isin(sources, read)]
         with self._mutex:
             self._objects[step.name] = step.target
-            self._unseen[step.name] = unseen
+            self._seen[step.name] = _NOBODY if read is None else np.sort(read)
 
-    def note_none(self, step: Step) -> None:
+    def note_all(self, step: Step) -> None:
         """Every row with a link was read and matched."""
         with self._mutex:
-            self._unseen.pop(step.name, None)
+            self._seen.pop(step.name, None)
 
     def look(self, name: str, codes: Codes) -> None:
         """Mends the links of these source rows where their record was merged away or is gone.
 
         Cost: one call for 2,000 records that no lookup of this run named before.
         """
-        if not len(self._unseen.get(name, ())):
+        if name not in self._seen:
             return
         with self._mutex:
-            unseen = self._unseen.get(name, np.empty(0, dtype=np.int64))
-            asked = np.unique(codes[np.isin(codes, unseen)])
-            if len(asked):
-                self._mend(name, asked)
-                self._unseen[name] = np.setdiff1d(unseen, asked, assume_unique=True)
+            seen = self._seen.get(name)
+            if seen is None:
+                return
+            new = np.unique(codes[~_is_in(codes, seen)])
+            targets = self._maps[name].look_up(new)
+            linked = targets != NONE
+            if linked.any():
+                self._mend(name, new[linked], targets[linked])
+                self._seen[name] = np.union1d(seen, new[linked])
 
-    def _mend(self, name: str, asked: Codes) -> None:
-        sobject, known = self._objects[name], self._maps[name]
-        targets = known.look_up(asked)
+    def _mend(self, name: str, sources: Codes, targets: Codes) -> None:
+        sobject = self._objects[name]
         there = [
             self._ids.encode(page.get_column(ID))
             for page in by_id(sobject, self._target, self._ids.decode(targets), [ID])
         ]
-        lost = ~np.isin(targets, np.concatenate(there)) if there else np.ones(len(asked), np.bool_)
+        lost = ~np.isin(targets, np.concatenate([_NOBODY, *there]))
         if not lost.any():
             return
         texts = self._ids.decode(targets[lost])
         won = dict(winners(sobject, texts.to_list(), target=self._target))
         led = texts.replace_strict(won, default=None, return_dtype=pl.String)
-        known.add(asked[lost], self._ids.encode(led))
+        self._maps[name].add(sources[lost], self._ids.encode(led))
+
+
+_NOBODY: Codes = np.empty(0, dtype=np.int64)
+
+
+def _is_in(codes: Codes, ordered: Codes) -> npt.NDArray[np.bool_]:
+    """Which codes are among the sorted ones; those may be a million, for every page."""
+    if not len(ordered):
+        return np.zeros(len(codes), dtype=np.bool_)
+    at = np.minimum(np.searchsorted(ordered, codes), len(ordered) - 1)
+    found: npt.NDArray[np.bool_] = ordered[at] == codes
+    return found
