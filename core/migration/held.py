@@ -57,7 +57,8 @@ def held_rows(
     stamp = [MODSTAMP] if MODSTAMP in step.target.fields else []
     known = np.count_nonzero(linked != NONE)
     if not keyed and known <= PROBE_BY_ID:
-        rows = by_id(step.target, target, ids.decode(linked[linked != NONE]), [ID, *stamp])
+        wanted = ids.decode(linked[linked != NONE])
+        rows = by_id(step.target, wanted, org=target, columns=[ID, *stamp])
         return joined([*parts, *(_plain(frame, ids) for frame in rows)])
     paths = list(step.mapping.key.target) if keyed else []
     columns = list(dict.fromkeys([ID, *stamp, *paths]))
@@ -72,7 +73,8 @@ def held_rows(
         frames = target.query_frames(soql + where)
         parts += [_keyed(step, frame, ids) for frame in frames]
     no_key = {"key": pl.lit(0, pl.UInt64), "blank": pl.lit(value=True)}
-    probed = by_id(step.target, target, ids.decode(linked[linked != NONE]), [ID, *stamp])
+    wanted = ids.decode(linked[linked != NONE])
+    probed = by_id(step.target, wanted, org=target, columns=[ID, *stamp])
     parts += [_plain(frame, ids).with_columns(**no_key) for frame in probed]
     return pl.concat(parts).unique(subset="code", keep="first", maintain_order=True)
 
@@ -117,7 +119,7 @@ def _by_value(step: Step, narrow: pl.DataFrame) -> list[str] | None:
 
 
 def by_id(
-    sobject: SObject, org: OrgClient, wanted: pl.Series, columns: list[str]
+    sobject: SObject, wanted: pl.Series, *, org: OrgClient, columns: list[str]
 ) -> Iterator[pl.DataFrame]:
     """These columns (String) of the records with these ids that are there; one call for
     `RETRIEVE_IDS` of them."""

@@ -72,10 +72,10 @@ class UnreadLinks:
                 self._seen[name] = np.union1d(seen, new[linked])
 
     def _mend(self, name: str, sources: Codes, targets: Codes) -> None:
-        sobject = self._objects[name]
+        sobject, wanted = self._objects[name], self._ids.decode(targets)
         there = [
             self._ids.encode(page.get_column(ID))
-            for page in by_id(sobject, self._target, self._ids.decode(targets), [ID])
+            for page in by_id(sobject, wanted, org=self._target, columns=[ID])
         ]
         lost = ~np.isin(targets, np.concatenate([_NOBODY, *there]))
         if not lost.any():
