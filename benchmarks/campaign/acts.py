@@ -31,6 +31,8 @@ class Happened:
     #: what a person wants: pause | cancel
     wish: str | None = None
     cancelled: bool = False
+    #: the org begins a request of a worker that was replaced when the run is over
+    late_request: bool = False
     #: results of finished jobs may be gone: rows whose fate is not known are allowed
     forgotten: bool = False
     resumes: int = 0

@@ -293,6 +293,7 @@ class Carrying:
             os.kill(worker.pid or 0, signal.SIGSTOP if stops else signal.SIGKILL)
         if not stops:
             worker.join()
+        self._happened.late_request = stops and late
         if not late:
             self._release()
         try:
