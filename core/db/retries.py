@@ -88,10 +88,9 @@ def rows_to_retry(session: Session, run_id: UUID) -> int:
             text(
                 "SELECT count(*) FROM (SELECT DISTINCT step_id, source_id FROM row_failure"
                 " WHERE run_id = :id AND source_id IS NOT NULL AND resolved_by_run IS NULL"
-                " AND kind IN ('blocked', 'failed', 'not_processed')"
-                " AND code <> 'ANSWER_LOST') one"
+                " AND kind = ANY(:kinds) AND code <> :unknown) one"
             ),
-            {"id": run_id},
+            {"id": run_id, "kinds": list(_NOT_ARRIVED), "unknown": UNKNOWN_FATE},
         )
         or 0
     )
