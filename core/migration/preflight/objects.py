@@ -28,7 +28,7 @@ DESCRIBES_AT_ONCE = 6
 #: code of the finding that an org does not answer: nothing else can be asked of it
 NO_ANSWER = "org_does_not_answer"
 #: the org itself does not answer, whatever it is asked for
-_NO_ANSWER = (TransientError, LostError, SessionLostError, DailyLimitError)
+_OF_THE_ORG = (TransientError, LostError, SessionLostError, DailyLimitError)
 
 
 def with_describes(given: PreflightInput) -> tuple[PreflightInput, tuple[Finding, ...]]:
@@ -132,7 +132,7 @@ def _described(given: PreflightInput, entry: ObjectMapping) -> Sides | Finding:
             now = client.describe(sobject, refresh=True) if given.refresh else known
             changed += [f"{org}.{name}" for name in sorted(set(known.fields) ^ set(now.fields))]
             found.append(now)
-        except _NO_ANSWER as error:
+        except _OF_THE_ORG as error:
             sentence = f"{org} could not be asked: {error.happened}"
             return Finding(Severity.BLOCKER, NO_ANSWER, sentence, fix=Fix.ORG)
         except OrgbridgeError as error:
