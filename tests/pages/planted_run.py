@@ -50,14 +50,19 @@ _PLANTED = (
 )
 
 
-def plant(bridge: Orgbridge, actor: Actor, status: str) -> None:
-    """A run of ten rows with this status, three of which were refused, and its plan and orgs."""
+def planned(bridge: Orgbridge, actor: Actor) -> None:
+    """A plan between two orgs, which pages of its runs do not ask."""
     orgs = [ScriptedData(f"00D00000000000{number}EAA") for number in (1, 2)]
     for name, org in zip(("Legacy", "New"), orgs, strict=True):
         org.register(bridge, actor, name)
     for org in orgs:
-        org.http.stop()  # a page asks no org; both have stood, so no address is given out twice
+        org.http.stop()  # both have stood, so no address is given out twice
     plans.create(bridge, actor, parse_plan(PLAN))
+
+
+def plant(bridge: Orgbridge, actor: Actor, status: str) -> None:
+    """A run of ten rows with this status, three of which were refused, and its plan and orgs."""
+    planned(bridge, actor)
     wanted = {"run": RUN, "status": status, "summary": orjson.dumps(SUMMARY).decode()}
     with bridge.session(actor.workspace_id) as session:
         for statement in _PLANTED:

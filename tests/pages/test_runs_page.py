@@ -9,16 +9,14 @@ import pytest
 from sqlalchemy import text
 
 from core.bootstrap import Orgbridge
-from core.domain.plan import parse_plan
 from core.domain.roles import Actor
-from core.services import plans, run_reads
+from core.services import run_reads
 from pages.parts import palette, run_list
-from tests.org.scripted_data import ScriptedData
 
 from .conftest import Opened
+from .planted_run import planned
 
 LONG = "customers-products-and-invoices-of-1121-abcde"
-PLAN = "{orgbridge: 1, name: Moved, source: Legacy, target: New, objects: [{source: Account}]}"
 _PLANTED = """
     INSERT INTO data_migration (id, data_schedule_id, status, mode, plan_id, source_org_id,
       target_org_id, requested_by, started_at, finished_at, created_at)
@@ -31,12 +29,7 @@ _PLANTED = """
 @pytest.fixture
 def three(bridge: Orgbridge, actor: Actor) -> str:
     """Two runs of today and one of yesterday; the name of the longest."""
-    orgs = [ScriptedData(f"00D00000000000{number}EAA") for number in (1, 2)]
-    for name, org in zip(("Legacy", "New"), orgs, strict=True):
-        org.register(bridge, actor, name)
-    for org in orgs:
-        org.http.stop()  # the list asks no org; both have stood, so no address is given out twice
-    plans.create(bridge, actor, parse_plan(PLAN))
+    planned(bridge, actor)
     with bridge.session(actor.workspace_id) as session:
         session.execute(text(_PLANTED), {"long": LONG})
     return LONG
