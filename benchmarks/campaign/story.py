@@ -129,7 +129,7 @@ def _judged(
     after = on.stage.dump("target", on.case.objects)
     stood = _stood(on, ended, pairs)
     allow_others(wanted, pairs, happened=on.happened, rows=after, stood=stood)
-    if on.happened.late_request:
+    if on.happened.late_request and on.case.finally_:
         _allow_late(wanted)
     if on.happened.cancelled:
         return _judge_cancelled(on, ended, wanted, pairs, after=after)
