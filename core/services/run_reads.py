@@ -112,7 +112,7 @@ class RunView:
 
     @property
     def still_failed(self) -> int:
-        """Rows that have not arrived to this day."""
+        """Rows that are open to this day: not arrived, and not out of the plan's scope since."""
         left = max(0, self.totals.failed - self.arrived_later)
         return 0 if self.made_good_by else left
 

@@ -320,7 +320,9 @@ def _figures(view: run_reads.RunView) -> None:
 
 def _failed_beside(view: run_reads.RunView) -> str:
     """The share of rows that failed, or what of them has arrived since."""
-    if view.arrived_later or view.made_good_by:
+    if view.made_good_by and view.arrived_later < view.totals.failed:
+        return "none is open"  # arrived, or out of the plan's scope by now
+    if view.arrived_later:
         part = "all" if not view.still_failed else figures.count(view.arrived_later)
         return f"{part} arrived later"
     return f"{figures.percent(view.totals.failed, view.totals.done)} of rows"

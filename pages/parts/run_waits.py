@@ -80,7 +80,7 @@ def relatives(view: run_reads.RunView) -> None:
             key="run.made_good",
             type="tertiary",
             icon=":material/check_circle:",
-            help="A later run of the whole plan: what failed here arrived there",
+            help="A later run of the whole plan: what failed here arrived there or left its scope",
         ):
             registry.go("run", run=good)
 

@@ -211,7 +211,7 @@ def test_a_later_run_of_the_whole_plan_that_left_nothing_behind_makes_good_what_
     told = {each.label: each.delta for each in app.metric}
     buttons = [button.label for button in app.button]
     badge = run_tabs.titles_of(run_reads.shown(bridge, actor, finished))["errors"]
-    assert (told["Failed rows"] == "all arrived later") is is_made_good
+    assert (told["Failed rows"] == "none is open") is is_made_good
     assert ("Nothing was left behind in all-again" in buttons) is is_made_good
     assert ("run.retry" in {button.key for button in app.button}) is not is_made_good
     assert badge == ("Errors" if is_made_good else "Errors :red-badge[3]")
