@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
-from sqlalchemy.orm import Session
+from psycopg.errors import LockNotAvailable
+from sqlalchemy import Connection, Engine, Row, text
+from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
 from core.domain.states import CARRIED_RUNS, NOT_CARRIED_RUNS
 from core.errors import ConflictError
 
+log = logging.getLogger(__name__)
+
 #: a worker that has not been heard of for so long is taken for dead
 LEASE_S = 10
 HEARTBEAT_S = 2
-#: a worker that stops within a transaction loses it after so long, and with it the locks for which
-#: whoever takes the run over would wait
+#: a worker that stops in a transaction loses it after so long, and with it the locks for which
+#: whoever takes the run over waits: between two statements by the server's own limit; within a
+#: COPY, which knows no limit, because whoever waits ends its session
 ASLEEP_AFTER_S = 20.0
 #: code of the refusal to carry what another worker carries
 LEASE_HELD = "LEASE_HELD"
@@ -24,18 +30,23 @@ LEASE_HELD = "LEASE_HELD"
 TARGET_LOCKED = "TARGET_LOCKED"
 
 
-#: the server ends a transaction whose client says nothing for `asleep_ms`
-LOST_WHEN_ASLEEP = "set_config('idle_in_transaction_session_timeout', :asleep_ms, true)"
+#: the server ends a transaction whose client says nothing for so long
+_LOST_WHEN_ASLEEP = "set_config('idle_in_transaction_session_timeout', :asleep_ms, true)"
+#: what a worker's transactions say first; values: `own_values`
+OWN = f"{_LOST_WHEN_ASLEEP}, set_config('application_name', :named, true)"
 
 
-def lost_when_asleep(session: Session | Connection) -> None:
-    """The server ends this transaction when its client says nothing for `ASLEEP_AFTER_S`."""
-    session.execute(text(f"SELECT {LOST_WHEN_ASLEEP}"), {"asleep_ms": asleep_ms()})
+def own_values(run_id: UUID, token: int) -> dict[str, str]:
+    """Values for `OWN`: a limit to the worker's sleep, and a name by which whoever takes the run
+    over knows its sessions."""
+    return {**_asleep(), "named": f"{_NAMED}{run_id} {token}"}
 
 
-def asleep_ms() -> str:
-    """`ASLEEP_AFTER_S` as the server's setting takes it."""
-    return f"{ASLEEP_AFTER_S * 1000:.0f}"
+_NAMED = "orgbridge run "
+
+
+def _asleep() -> dict[str, str]:
+    return {"asleep_ms": f"{ASLEEP_AFTER_S * 1000:.0f}"}
 
 
 class Lease:
@@ -88,36 +99,7 @@ def _claimed(
 ) -> tuple[int, str | None]:
     alone = connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": key})
     try:
-        lost_when_asleep(connection)
-        row = connection.execute(
-            text(
-                "UPDATE data_migration SET lease_token = lease_token + 1,"
-                " lease_until = clock_timestamp() + make_interval(secs => :lease),"
-                " status = CASE WHEN status = 'Undoing' THEN status ELSE 'Running' END,"
-                " wait_reason = NULL,"
-                # a wish that no worker heard holds for the one that takes over
-                " requested_state = CASE WHEN status = ANY(:carried)"
-                " OR requested_state = 'cancel' THEN requested_state END,"
-                " started_at = coalesce(started_at, clock_timestamp()), finished_at = NULL,"
-                " summary = CASE WHEN summary -> 'let_go_at' IS NULL THEN summary ELSE"
-                " summary - 'let_go_at' || jsonb_build_object('waited_s',"
-                " coalesce((summary ->> 'waited_s')::float, 0) + extract(epoch FROM"
-                " clock_timestamp() - (summary ->> 'let_go_at')::timestamptz)) END,"
-                " lock_organization_id = CASE WHEN :lock THEN target_organization_id END"
-                # cancelled, perhaps, since the caller looked
-                " WHERE id = :id AND NOT status = ANY(:over) AND (:alone OR lease_until IS NULL"
-                " OR lease_until < clock_timestamp()) RETURNING lease_token,"
-                " requested_state"
-            ),
-            {
-                "id": run_id,
-                "lease": LEASE_S,
-                "lock": lock_target,
-                "alone": bool(alone),
-                "carried": [state.value for state in CARRIED_RUNS],
-                "over": [state.value for state in NOT_CARRIED_RUNS],
-            },
-        ).one_or_none()
+        row = _taken(connection, {"id": run_id, "lock": lock_target, "alone": bool(alone)})
         connection.commit()
     except IntegrityError as taken:
         raise ConflictError(
@@ -133,3 +115,64 @@ def _claimed(
             code=LEASE_HELD,
         )
     return int(row.lease_token), row.requested_state
+
+
+def _taken(connection: Connection, asked: Mapping[str, Any]) -> Row[Any] | None:
+    """The row as the new worker has it; None when it may not have it."""
+    values = {
+        **asked,
+        "lease": LEASE_S,
+        "carried": [state.value for state in CARRIED_RUNS],
+        "over": [state.value for state in NOT_CARRIED_RUNS],
+    }
+    while True:
+        connection.execute(text(_LIMITS), _asleep())
+        try:
+            return connection.execute(text(_TAKE), values).one_or_none()
+        except OperationalError as waited:
+            if not isinstance(waited.orig, LockNotAvailable):
+                raise
+            connection.rollback()  # the advisory lock is the session's and stays
+            _end_sessions(connection, asked)
+
+
+_LIMITS = f"SELECT {_LOST_WHEN_ASLEEP}, set_config('lock_timeout', :asleep_ms, true)"
+#: the tokens that were given out so far, and only while the run may be taken: the session of a
+#: worker that took it a moment ago has a later one
+_END = (
+    "SELECT pg_terminate_backend(s.pid) FROM data_migration r"
+    " CROSS JOIN generate_series(1, r.lease_token) AS token"
+    " JOIN pg_stat_activity s ON s.application_name = :named || r.id || ' ' || token"
+    " WHERE r.id = :id AND (:alone OR r.lease_until < clock_timestamp())"
+    " AND s.usename = session_user"
+)
+
+
+def _end_sessions(connection: Connection, asked: Mapping[str, Any]) -> None:
+    """Ends what the worker before left open on the server; its transactions write nothing."""
+    ended = connection.execute(text(_END), {**asked, "named": _NAMED}).all()
+    connection.commit()
+    if ended:
+        said = {"run": str(asked["id"]), "sessions": len(ended)}
+        log.warning("sessions of a stopped worker were ended", extra=said)
+
+
+_TAKE = (
+    "UPDATE data_migration SET lease_token = lease_token + 1,"
+    " lease_until = clock_timestamp() + make_interval(secs => :lease),"
+    " status = CASE WHEN status = 'Undoing' THEN status ELSE 'Running' END,"
+    " wait_reason = NULL,"
+    # a wish that no worker heard holds for the one that takes over
+    " requested_state = CASE WHEN status = ANY(:carried)"
+    " OR requested_state = 'cancel' THEN requested_state END,"
+    " started_at = coalesce(started_at, clock_timestamp()), finished_at = NULL,"
+    " summary = CASE WHEN summary -> 'let_go_at' IS NULL THEN summary ELSE"
+    " summary - 'let_go_at' || jsonb_build_object('waited_s',"
+    " coalesce((summary ->> 'waited_s')::float, 0) + extract(epoch FROM"
+    " clock_timestamp() - (summary ->> 'let_go_at')::timestamptz)) END,"
+    " lock_organization_id = CASE WHEN :lock THEN target_organization_id END"
+    # cancelled, perhaps, since the caller looked
+    " WHERE id = :id AND NOT status = ANY(:over) AND (:alone OR lease_until IS NULL"
+    " OR lease_until < clock_timestamp()) RETURNING lease_token,"
+    " requested_state"
+)

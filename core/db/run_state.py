@@ -31,13 +31,7 @@ from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
 from core.db import ledger
-from core.db.run_lease import (
-    LEASE_HELD,
-    LEASE_S,
-    LOST_WHEN_ASLEEP,
-    asleep_ms,
-    lost_when_asleep,
-)
+from core.db.run_lease import LEASE_HELD, LEASE_S, OWN, own_values
 from core.domain.states import CARRIED_RUNS, ChunkState, RunState, StepState
 from core.errors import BugError, ConflictError, NotFoundError
 
@@ -131,6 +125,7 @@ class RunStore:
         self.workspace_id = workspace_id
         self.run_id = run_id
         self.token = token
+        self._own = own_values(run_id, token)
 
     @contextmanager
     def commit(self, *, of_run: bool = False) -> Iterator[Commit]:
@@ -146,15 +141,19 @@ class RunStore:
             strength = "NO KEY UPDATE" if of_run else "SHARE"
             found = session.scalar(
                 text(
-                    f"SELECT lease_token, {LOST_WHEN_ASLEEP},"
+                    f"SELECT lease_token, {OWN},"
                     " set_config('app.workspace_id', :workspace, true)"
                     f" FROM data_migration WHERE id = :id FOR {strength}"
                 ),
-                {"id": self.run_id, "asleep_ms": asleep_ms(), "workspace": str(self.workspace_id)},
+                {"id": self.run_id, "workspace": str(self.workspace_id), **self._own},
             )
             if found != self.token:
                 raise _taken_over()
             yield Commit(session, self, of_run=of_run)
+
+    def look(self) -> AbstractContextManager[Session]:
+        """A transaction that only reads and locks nothing, however long it takes."""
+        return self._open()
 
     def check_held(self) -> None:
         """Raises `TakenOverError` when another worker has the run by now; one short query."""
@@ -172,7 +171,7 @@ class RunStore:
             calls: what the run has cost so far, by role of the org, for those who look on.
         """
         with self._open() as session:
-            lost_when_asleep(session)
+            session.execute(text(f"SELECT {OWN}"), self._own)
             row = session.execute(
                 text(
                     "UPDATE data_migration"
@@ -197,7 +196,7 @@ class RunStore:
         What was asked of it in this moment, unheard by this worker, holds for the next one.
         """
         with self._open() as session:
-            lost_when_asleep(session)
+            session.execute(text(f"SELECT {OWN}"), self._own)
             session.execute(
                 text(
                     "UPDATE data_migration SET status = :status, wait_reason = :reason,"
@@ -222,7 +221,7 @@ class RunStore:
     def show(self, status: RunState) -> None:
         """Tells what the worker is at; only who holds the lease does."""
         with self._open() as session:
-            lost_when_asleep(session)
+            session.execute(text(f"SELECT {OWN}"), self._own)
             session.execute(
                 text(
                     "UPDATE data_migration SET status = :status"

@@ -224,11 +224,12 @@ def pages_read(session: Session, run_id: UUID) -> bool:
 
 
 def say_waits(session: Session, run_id: UUID, reason: str) -> None:
-    """Notes why nobody carries a run on, unless somebody does."""
+    """Notes why nobody carries a run on, unless somebody does or holds its row."""
     session.execute(
         text(
-            "UPDATE data_migration SET wait_reason = :reason WHERE id = :id"
-            " AND (lease_until IS NULL OR lease_until < clock_timestamp())"
+            "UPDATE data_migration SET wait_reason = :reason WHERE id IN"
+            " (SELECT id FROM data_migration WHERE id = :id AND (lease_until IS NULL"
+            " OR lease_until < clock_timestamp()) FOR NO KEY UPDATE SKIP LOCKED)"
         ),
         {"id": run_id, "reason": reason},
     )

@@ -45,12 +45,12 @@ def give_back_stalled(engine: Engine, *, silent_s: float = STALLED_AFTER_S) -> t
     return ids
 
 
-# Runs that a terminal carried have no job. One whose worker is gone has a lease that ran out; the
-# row lock keeps two janitors from judging it at once, the queueing lock from queueing it twice.
+# Runs that a terminal carried have no job. One whose worker is gone has a lease that ran out; it
+# may have stopped with the row locked, so that nothing here waits for the row. The queueing lock
+# keeps two janitors from queueing it twice.
 _ABANDONED = text("""
 SELECT id, workspace_id, target_organization_id FROM data_migration
 WHERE status = ANY(:carried) AND (lease_until IS NULL OR lease_until < clock_timestamp())
-FOR UPDATE SKIP LOCKED
 """)
 
 
@@ -62,7 +62,7 @@ def take_up_abandoned(session: Session) -> tuple[str, ...]:
         if not queue.is_queued(session, run_id):
             ids = {"workspace_id": workspace_id, "run_id": run_id}
             # it may hold the target: those that wait for it must not stand before it
-            queue.defer_run(session, **ids, target=target or "", in_turn=False)
-            log.warning("run that nobody carries is queued", extra={"run": str(run_id)})
-            taken.append(str(run_id))
+            if queue.defer_run(session, **ids, target=target or "", in_turn=False):
+                log.warning("run that nobody carries is queued", extra={"run": str(run_id)})
+                taken.append(str(run_id))
     return tuple(taken)

@@ -91,9 +91,9 @@ class Loading:
     def links(self, step: Step) -> pl.DataFrame:
         """The ledger's links of a mapping (`coded`), put into its id map."""
         run = self._run
-        with run.store.commit() as commit:
+        with run.store.look() as session:
             set_id = run.link_sets[step.name]
-            links = coded(ledger.link_parts(commit.session, set_id, run_id=self._row.id), run.ids)
+            links = coded(ledger.link_parts(session, set_id, run_id=self._row.id), run.ids)
         run.maps[step.name].add(*(links.get_column(n).to_numpy() for n in ("source", "target")))
         if self._row.mode != "undo":
             survivors.redirect(run, step, self._survivors(step))

@@ -87,8 +87,8 @@ def _keep_needed(run: RunContext, step: Step, made: Prepared, *, name: str) -> N
 def _refused(run: RunContext, step: Step) -> pl.Series:
     """Source ids of rows that this run has read and could not write."""
     choice = retries.RowChoice(mappings=(step.name,))
-    with run.store.commit() as commit:
-        left = retries.rows_left(commit.session, run.store.run_id, choice)
+    with run.store.look() as session:
+        left = retries.rows_left(session, run.store.run_id, choice)
     return pl.Series(SOURCE, left.get(step.name, []), dtype=pl.String)
 
 

@@ -324,9 +324,11 @@ def test_a_run_that_nobody_carries_is_queued_once_and_out_of_turn(bridge: Orgbri
         )
 
     given = []
-    for _ in range(2):
-        with bridge.owner_session() as session:
-            given.append(janitor.take_up_abandoned(session))
+    with bridge.owner_session() as stopped:  # within a commit, say
+        stopped.execute(text("SELECT FROM data_migration FOR SHARE"))
+        for _ in range(2):
+            with bridge.owner_session() as session:
+                given.append(janitor.take_up_abandoned(session))
 
     assert given == [(str(run_id),), ()]
     found = rows(
