@@ -24,6 +24,9 @@ from core.errors import ConfigError, UserError
 
 POSTGRES_MIN = 150000  # server_version_num of 15: policies and MERGE as we use them
 CONNECT_TIMEOUT_S = 10
+#: a machine that is gone without a word is noticed after a minute, by us and by the server, which
+#: then drops its locks; systems wait for two hours
+KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 #: concurrent sessions of one process: pages and API threads of the app, or one worker's
 POOL_SIZE = 10
 POOL_OVERFLOW = 30
@@ -171,7 +174,11 @@ def _engine(
         json_deserializer=orjson.loads,
         pool_size=pool_size,
         max_overflow=max_overflow,
-        connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "orgbridge"},
+        connect_args={
+            "connect_timeout": CONNECT_TIMEOUT_S,
+            "application_name": "orgbridge",
+            **KEEPALIVE,
+        },
     )
     if revive is not None:
         _reconnect_through(engine, revive)
@@ -200,6 +207,8 @@ def _set_up(role: str | None) -> Callable[[DBAPIConnection, ConnectionPoolEntry]
     def on_connect(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
         cursor = connection.cursor()
         cursor.execute("SET TIME ZONE 'UTC'")
+        limits = (f"SET tcp_{name} = {seconds}" for name, seconds in KEEPALIVE.items())
+        cursor.execute("; ".join(limits))  # a server on a Unix socket takes none of it to heart
         if role is not None:
             cursor.execute(f"SET ROLE {role}")
         cursor.close()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,11 +16,15 @@ from sqlalchemy import text
 from core import bootstrap, processes
 from core.bootstrap import Orgbridge
 from core.config import Settings
+from core.db.embedded.binaries import runnable_binaries
 from core.db.embedded.layout import layout_of
-from core.db.engine import check_server, database_url
+from core.db.engine import KEEPALIVE, check_server, database_url, owner_engine
 from core.errors import ConfigError, NotFoundError
+from tests.appserver import free_port
 from tests.conftest import TestServer
 
+#: as they stand in `KEEPALIVE`
+TCP_OPTIONS = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
 MakeDatabase = Callable[[], AbstractContextManager[str]]
 
 
@@ -130,3 +136,42 @@ def test_pages_go_on_after_the_embedded_server_was_killed(home: Path) -> None:
 
         assert bridge.database_answers()
         assert bridge.workspace_id() == workspace_id
+
+
+@contextmanager
+def server_on_tcp(home: Path) -> Iterator[str]:
+    """A PostgreSQL that is not ours, as another machine has it; its superuser's URL."""
+    account, programs, port = layout_of(home).account, runnable_binaries(), free_port()
+    data = home / "elsewhere"
+    data.mkdir()
+    if os.geteuid() == 0:
+        os.chown(data, account.uid, account.gid)
+    identity = {"user": account.uid, "group": account.gid} if os.geteuid() == 0 else {}
+    made = [programs.program("initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-N"]
+    subprocess.run(made, check=True, capture_output=True, cwd="/", **identity)
+    starts = [programs.program("postgres"), "-D", str(data), "-h", "127.0.0.1", "-p", str(port)]
+    server = subprocess.Popen([*starts, "-k", ""], stderr=subprocess.DEVNULL, cwd="/", **identity)
+    try:
+        pid_file = data / "postmaster.pid"
+        assert processes.wait_until(
+            lambda: pid_file.exists() and "ready" in pid_file.read_text(), timeout_s=60
+        )
+        yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
+    finally:
+        server.send_signal(signal.SIGQUIT)
+        server.wait()
+
+
+def test_a_machine_that_is_gone_is_noticed_after_a_minute_on_both_sides(home: Path) -> None:
+    with server_on_tcp(home) as url:
+        engine = owner_engine(database_url(url))
+        with engine.connect() as connection:
+            server = [int(connection.scalar(text(f"SHOW tcp_{name}"))) for name in KEEPALIVE]
+            raw = connection.connection.driver_connection
+            assert raw is not None
+            with socket.socket(fileno=os.dup(raw.fileno())) as line:
+                ours = [line.getsockopt(socket.IPPROTO_TCP, option) for option in TCP_OPTIONS]
+                asks = line.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        engine.dispose()
+
+    assert (server, ours, asks) == ([30, 10, 3], [30, 10, 3], 1)
