@@ -15,7 +15,7 @@ from uuid import UUID
 import psycopg
 import urllib3
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from benchmarks.campaign import acts
 from benchmarks.campaign.acts import Happened
@@ -23,6 +23,7 @@ from benchmarks.campaign.cases import Case, plan_text
 from benchmarks.campaign.stage import Stage, quick_sleep
 from benchmarks.campaign.worker import start_worker
 from core.db import runs
+from core.db.run_lease import LEASE_S
 from core.domain.plan import parse_plan
 from core.domain.states import RunState
 from core.errors import ConflictError, OrgbridgeError, SessionLostError
@@ -313,12 +314,15 @@ class Carrying:
             raise NeverEndsError("a worker that was replaced does not end")
 
     def _expire_lease(self) -> None:
-        """As if the stopped worker's lease had run out: its seconds are not waited for."""
-        with self._stage.bridge.owner_session() as session:
-            session.execute(
-                text("UPDATE data_migration SET lease_until = clock_timestamp() WHERE id = :id"),
-                {"id": self._run_id},
-            )
+        """As if the stopped worker's lease had run out: its seconds are not waited for, unless it
+        stopped with its run's row locked."""
+        soon = text("UPDATE data_migration SET lease_until = clock_timestamp() WHERE id = :id")
+        try:
+            with self._stage.bridge.owner_session() as session:
+                session.execute(text("SET LOCAL lock_timeout = '200ms'"))
+                session.execute(soon, {"id": self._run_id})
+        except OperationalError:
+            time.sleep(LEASE_S)
         time.sleep(0.002)
 
     def _document(self, state: RunState) -> Ended:
