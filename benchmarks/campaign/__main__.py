@@ -2,13 +2,14 @@
 
     python -m benchmarks.campaign --cases 5000 [--seed N] [--minutes M] [--folder DIR]
     python -m benchmarks.campaign --replay SEED [SEED …]      plays single cases
-    python -m benchmarks.campaign --slice --seed N --folder DIR   a part, beside others
+    python -m benchmarks.campaign --slice --seed N --folder DIR   generated cases alone
     python -m benchmarks.campaign --again --folder DIR        plays the seeds that ended wrong again
     python -m benchmarks.campaign --people --rough --folder DIR   people's actions, heavier blows
     python -m benchmarks.campaign --report --folder DIR       writes the table from what was played
 
-Verdicts are kept in the folder as they come: a campaign that is stopped goes on where it was when
-it is started again with the same folder.
+Generated cases are played by ``--slices`` processes side by side, each a part of the same seeds;
+then people's actions and the heavier blows. Verdicts are kept in the folder as they come: a
+campaign that is stopped goes on where it was when it is started again with the same folder.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -35,6 +37,8 @@ CASES = 5_000
 #: cases after which the stage is set anew: databases and orgs stay small
 STAGE_CASES = 400
 SEED = 20261121
+#: times that a slice is begun until the campaign gives up
+STARTS = 5
 #: seeds from which the rarest is picked
 CHOICE = 200
 
@@ -52,8 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     everything = not any(parts)
     if given.again:
         _play_again(folder)
-    if given.slice or everything:
+    if given.slice:
         _play(given, folder)
+    if everything:
+        _play_slices(given, folder)
     if given.people or everything:
         people.play_all(folder, commit=commit(), goes_on=everything)
     if given.rough or everything:
@@ -71,7 +77,10 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--folder", default="/tmp/orgbridge-campaign")  # noqa: S108  named on purpose
     parser.add_argument("--replay", type=int, nargs="+", metavar="SEED")
     parser.add_argument("--report", action="store_true")
+    parser.add_argument("--slices", type=int, default=os.cpu_count() or 1, metavar="N")
     parser.add_argument("--slice", action="store_true", help="generated cases only, no table")
+    parser.add_argument("--part", type=int, nargs=2, default=(0, 1), metavar=("K", "N"),
+                        help="every N-th seed, from the K-th on")  # fmt: skip
     parser.add_argument("--rare", action="store_true", help="what was played least comes first")
     parser.add_argument("--again", action="store_true", help="what ended wrong, once more")
     parser.add_argument("--people", action="store_true", help="people's actions only")
@@ -98,19 +107,44 @@ def seeds(seed: int, cases: int) -> Iterator[int]:
         yield dice.randrange(1_000_000_000)
 
 
+def _play_slices(given: argparse.Namespace, folder: Path) -> None:
+    """The generated cases, by processes side by side.
+
+    Raises:
+        CalledProcessError: a slice broke time and again.
+    """
+    os.environ.setdefault("CAMPAIGN_COMMIT", commit())
+    _ends(given.minutes)
+    asked = {"cases": given.cases, "seed": given.seed, "minutes": given.minutes, "folder": folder}
+    command = [sys.executable, "-m", "benchmarks.campaign", "--slice"]
+    command += [part for name, value in asked.items() for part in (f"--{name}", str(value))]
+    command += ["--rare"] if given.rare else []
+    parts = [[*command, "--part", str(k), str(given.slices)] for k in range(given.slices)]
+    with ThreadPoolExecutor(given.slices) as side_by_side:
+        list(side_by_side.map(_play_through, parts))
+
+
+def _play_through(command: Sequence[str]) -> None:
+    """Begins a slice again when it breaks; it goes on behind the last case that it noted."""
+    for _ in range(STARTS - 1):
+        if not subprocess.run(command, check=False).returncode:
+            return
+    subprocess.run(command, check=True)
+
+
 def _play(given: argparse.Namespace, folder: Path) -> None:
     from benchmarks.campaign import results
     from benchmarks.campaign.cases import OPERATIONS
 
     done = {one["seed"] for one in results.read(folder) if one["kind"] in OPERATIONS}
-    todo = [seed for seed in seeds(given.seed, given.cases) if seed not in done]
-    todo = todo[: max(0, given.cases - len(done))]  # what others played in the folder counts
-    if given.rare:
-        todo = list(itertools.islice(rarest(todo, results.read(folder)), STAGE_CASES))
+    first, every = given.part
+    todo = [seed for seed in list(seeds(given.seed, given.cases))[first::every] if seed not in done]
     ends = _ends(given.minutes)
     with (folder / f"cases-{given.seed}-{os.getpid()}.jsonl").open("a", encoding="utf-8") as out:
         while todo and time.time() < ends:
-            part, todo = todo[:STAGE_CASES], todo[STAGE_CASES:]
+            order = rarest(todo, results.read(folder)) if given.rare else iter(todo)
+            part = list(itertools.islice(order, STAGE_CASES))
+            todo = [seed for seed in todo if seed not in part]
             _play_part(part, out, ends)
 
 
