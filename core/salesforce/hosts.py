@@ -56,6 +56,11 @@ def checked_url(text: str, *, what: str = "instance URL") -> str:
     return f"{parts.scheme}://{shown}" + (f":{port}" if port and port != default else "")
 
 
+def place(url: str) -> str:
+    """Host of a URL as a message names it, with the port where one is written."""
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
 def is_loopback(url: str) -> bool:
     """Whether the URL's host is this machine, as written."""
     host = (urlsplit(url).hostname or "").lower()

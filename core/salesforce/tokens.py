@@ -120,16 +120,16 @@ class TokenEndpoint:
             )
         except ForbiddenPeerError as exc:
             reason = "its name leads to a private address"
-            raise faults.never_arrived(reason, host=urlsplit(url).hostname) from exc
+            raise faults.never_arrived(reason, host=hosts.place(url)) from exc
         except u3.ConnectTimeoutError as exc:  # the library's word for every missing connection
             reason = "nothing there accepts a connection"
-            raise faults.never_arrived(reason, host=urlsplit(url).hostname) from exc
+            raise faults.never_arrived(reason, host=hosts.place(url)) from exc
         except u3.ReadTimeoutError as exc:
-            raise faults.unanswered(urlsplit(url).hostname, written=False) from exc
+            raise faults.unanswered(hosts.place(url), written=False) from exc
         except (u3.HTTPError, OSError) as exc:
             raise faults.answer_lost("the connection was dropped", written=False) from exc
         if response.status in (420, 429) or response.status in (502, 503, 504):
-            raise TransientError(f"{urlsplit(url).hostname} is busy (HTTP {response.status}).")
+            raise TransientError(f"{hosts.place(url)} is busy (HTTP {response.status}).")
         return response.status, response.data
 
     def _again(self, work: Callable[[], T]) -> T:

@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import orjson
 import urllib3
@@ -221,10 +220,10 @@ class Wire:
                 retries=False,
             )
         except _NOT_CONNECTED as exc:
-            host = urlsplit(self.base_url).hostname
+            host = hosts.place(self.base_url)
             raise faults.never_arrived(_reason(exc), host=host, **request.facts) from exc
         except u3.ReadTimeoutError as exc:
-            host = urlsplit(self.base_url).hostname
+            host = hosts.place(self.base_url)
             raise faults.unanswered(host, written=request.write, **request.facts) from exc
         except _BROKEN as exc:
             raise faults.answer_lost(_reason(exc), written=request.write, **request.facts) from exc
