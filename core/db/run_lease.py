@@ -28,8 +28,8 @@ ASLEEP_AFTER_S = 20.0
 LEASE_HELD = "LEASE_HELD"
 #: code of the refusal to carry a run whose target another run holds
 TARGET_LOCKED = "TARGET_LOCKED"
-
-
+#: how a worker's sessions are named; the run's id and the lease's token follow
+_NAMED = "orgbridge run "
 #: the server ends a transaction whose client says nothing for so long
 _LOST_WHEN_ASLEEP = "set_config('idle_in_transaction_session_timeout', :asleep_ms, true)"
 #: what a worker's transactions say first; values: `own_values`
@@ -40,9 +40,6 @@ def own_values(run_id: UUID, token: int) -> dict[str, str]:
     """Values for `OWN`: a limit to the worker's sleep, and a name by which whoever takes the run
     over knows its sessions."""
     return {**_asleep(), "named": f"{_NAMED}{run_id} {token}"}
-
-
-_NAMED = "orgbridge run "
 
 
 def _asleep() -> dict[str, str]:
