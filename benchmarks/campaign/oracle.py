@@ -256,9 +256,10 @@ def _allow_gone(wanted: Wanted, gone: set[str], stood: Stood) -> None:
                 for name in hit:
                     before = was.lookups.get(name, ()) if was is not None else ()
                     want.lookups[name] = (*want.lookups[name], None, *before)
-                if hit and was is not None and token in stood.refused:
-                    # lookups that were sent together are refused together
-                    for name, before in was.lookups.items():
+                if hit and token in stood.refused:
+                    # lookups that were sent together are refused together; a new row has none yet
+                    stay = was.lookups if was is not None else dict.fromkeys(want.lookups, (None,))
+                    for name, before in stay.items():
                         want.lookups[name] = (*want.lookups.get(name, ()), *before)
                 if hit and was is not None and token in stood.refused:
                     want.instead.append(was)
