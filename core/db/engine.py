@@ -27,6 +27,8 @@ CONNECT_TIMEOUT_S = 10
 #: a machine that is gone without a word is noticed after a minute, by us and by the server, which
 #: then drops its locks; systems wait for two hours
 KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+#: the same as the server's settings; on a Unix socket it takes none of it to heart
+SERVER_KEEPALIVE = {f"tcp_{name}": seconds for name, seconds in KEEPALIVE.items()}
 #: concurrent sessions of one process: pages and API threads of the app, or one worker's
 POOL_SIZE = 10
 POOL_OVERFLOW = 30
@@ -207,8 +209,7 @@ def _set_up(role: str | None) -> Callable[[DBAPIConnection, ConnectionPoolEntry]
     def on_connect(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
         cursor = connection.cursor()
         cursor.execute("SET TIME ZONE 'UTC'")
-        limits = (f"SET tcp_{name} = {seconds}" for name, seconds in KEEPALIVE.items())
-        cursor.execute("; ".join(limits))  # a server on a Unix socket takes none of it to heart
+        cursor.execute("; ".join(f"SET {name} = {n}" for name, n in SERVER_KEEPALIVE.items()))
         if role is not None:
             cursor.execute(f"SET ROLE {role}")
         cursor.close()

@@ -31,7 +31,7 @@ from core.bootstrap import Orgbridge
 from core.config import PROJECT_ROOT, Settings, child_environ
 from core.db import schema
 from core.db.embedded.layout import APP_ROLE
-from core.db.engine import KEEPALIVE
+from core.db.engine import KEEPALIVE, SERVER_KEEPALIVE
 from core.jobs import janitor, schedule, tasks
 from core.jobs.tasks import Bench, Ports
 
@@ -254,7 +254,7 @@ def _at_end_of_input(told: asyncio.Event) -> None:
 def _connector(url: URL, concurrency: int) -> PsycopgConnector:
     """procrastinate's pool on our database, acting as the app's role."""
     plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
-    kept = " ".join(f"-c tcp_{name}={value}" for name, value in KEEPALIVE.items())
+    kept = " ".join(f"-c {name}={value}" for name, value in SERVER_KEEPALIVE.items())
     options = f"-c role={APP_ROLE} -c timezone=UTC {kept}"
     return PsycopgConnector(
         conninfo=plain,
