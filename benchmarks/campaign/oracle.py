@@ -238,7 +238,7 @@ class Stood:
     """Rows of the target as they were, by token."""
 
     rows: dict[str, Want]
-    #: tokens of those whose update the run reports as refused
+    #: tokens of those, and of rows that the run made, whose update it reports as refused
     refused: set[str]
     #: tokens of those that the run left alone since a person changed them, and reports
     changed: set[str]

@@ -152,7 +152,8 @@ def _stood(on: _Play, ended: Ended, pairs: Pairs) -> Stood:
     """Rows of the target as they were, and whose update was refused, and reported."""
     failed = [one for one in ended.failures if one["kind"] == "failed" and one["target_id"]]
     told = {one["target_id"] for one in failed}
-    of_new_rows = {pairs.token.get(one["source_id"], "") for one in failed}  # their second pass
+    # of a row that this run made, its second pass
+    by_source = {pairs.token.get(one["source_id"], "") for one in failed}
     changed = {one["target_id"] for one in ended.failures if one["code"] == "TARGET_CHANGED"}
     if on.case.on_change == "keep":  # what people changed is skipped, and counted so
         changed |= {one for one, what in on.happened.touched.items() if what == "edit"}
@@ -166,7 +167,7 @@ def _stood(on: _Play, ended: Ended, pairs: Pairs) -> Stood:
             token: as_it_is(on.case, name, row, pairs=pairs, before=on.first)
             for token, name, row in found
         },
-        {token for token, _, row in found if row["Id"] in told} | of_new_rows,
+        {token for token, _, row in found if row["Id"] in told} | by_source,
         {token for token, _, row in found if row["Id"] in changed},
     )
 

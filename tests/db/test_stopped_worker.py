@@ -30,6 +30,7 @@ from tests.db.test_run_state import add_run, store
 
 #: links of a set: more than the buffers between server and worker hold
 LINKS = 150_000
+#: for which a takeover waits here
 LIMIT_S = 1.5
 COLUMNS = "link_set_id, source_id, workspace_id, target_id, origin"
 
